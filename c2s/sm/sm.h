@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sm - the session manager's only door: everything that knows users is behind it.
+ *
+ * The transport (client streams; later WebSocket, and other instances' clients) opens a session for
+ * an authenticated user, gives it the client's stanzas, and closes it; the session manager writes
+ * to the client through sm_client_ops. Neither knows the other's insides: the tests of this room
+ * need no sockets, TLS or SASL.
+ *
+ * All logic for a user runs in the c2s instance that owns him (DESIGN: the claim on his bare JID at
+ * the router), one stanza at a time.
+ */
+#ifndef C2S_SM_SM_H
+#define C2S_SM_SM_H
+
+#include "xml/stanza.h"
+#include "xmpp/error.h"
+#include "xmpp/link.h"
+
+struct loop;
+struct sm;
+struct sm_session;
+struct store;
+
+struct sm_client;
+
+struct sm_client_ops {
+    /* The client's output, to append whole stanzas to (default namespace jabber:client), followed
+     * by end(). NULL when the client is closing: then what was to be sent goes where an offline
+     * user's would. */
+    struct buf *(*begin)(struct sm_client *c);
+    void (*end)(struct sm_client *c);
+    /* Bytes queued and not yet taken by the system: beyond the cap, the client counts as gone. */
+    size_t (*backlog)(const struct sm_client *c);
+    /* Ends the client's stream; sm_close follows from the transport, later. text may be NULL. */
+    void (*kick)(struct sm_client *c, enum stream_error e, const char *text);
+    /* Answer to sm_open: e NONE and the full JID (valid during the call), or a refusal, after which
+     * the session does not exist. */
+    void (*opened)(struct sm_client *c, struct sm_session *session, struct span full_jid,
+                   enum stanza_error e, const char *text);
+};
+
+/* Embedded in the transport's own struct of a client. */
+struct sm_client {
+    const struct sm_client_ops *ops;
+};
+
+struct sm_opts {
+    struct span host;            /* "prime.kontalk.net", prepared */
+    struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
+    struct span instance;        /* handshake name of this instance: "c2s-1.prime.kontalk.net" */
+    size_t max_sessions;         /* of one user: 10 */
+    size_t max_roster;           /* items: 1,000 */
+    size_t max_offline;          /* messages stored for one user: 1,000 */
+    size_t max_offline_bytes;    /* 10 MiB */
+    size_t max_backlog;          /* bytes queued to one client: 1 MiB */
+    size_t max_stanza;           /* announced in disco and features: 262,144 */
+    const char *version;
+};
+
+/* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
+struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
+void sm_free(struct sm **sm);
+void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
+
+/* The link's events, for struct link_events of the owner of the link (ctx = sm). */
+extern const struct link_events sm_link_events;
+
+/*
+ * sm_open - a session for user (prepared localpart, of an existing account) in domain (host or
+ * network), with the resource that the client asked for (raw; none: the server makes one).
+ * Answered by ops->opened, never from inside the call: bad resource jid-malformed; too many
+ * sessions resource-constraint. A session of the same resource is kicked with conflict (RFC 6120
+ * 7.7.2.2). The user is claimed at the router first, if that is there.
+ */
+void sm_open(struct sm *sm, struct sm_client *c, struct span user, struct span domain,
+             struct span resource);
+/* The client went away before ops->opened. */
+void sm_open_cancel(struct sm *sm, struct sm_client *c);
+
+/*
+ * sm_input - a stanza (message, presence, iq; jabber:client) of the client. May be changed; valid
+ * during the call. done is called exactly once: true when everything that the stanza asks for is in
+ * safe hands or refused to the sender (the client's stream counts it as handled then).
+ */
+void sm_input(struct sm_session *session, struct stanza *stanza, struct link_done done);
+
+/* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
+void sm_close(struct sm_session *session);
+
+/* Whether user exists was changed by the administration: ends his sessions (not-authorized). */
+void sm_user_deleted(struct sm *sm, struct span user);
+
+/* For `session list`: calls each(ctx, full_jid, priority or INT_MIN when unavailable). */
+void sm_each_session(struct sm *sm, void (*each)(void *ctx, struct span full_jid, int priority),
+                     void *ctx);
+size_t sm_session_count(const struct sm *sm);
+
+/* Stream features of a bound-to-be stream that come from here (<sub/>, <ver/>), as XML. */
+void sm_features(const struct sm *sm, struct buf *out);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control - local administration: a Unix socket per process, mode 0600, the peer's uid checked
+ * (root or our own).
+ *
+ * Request: one line of words, separated by tabs; within a word \t \n \\ are escaped. Answer: any
+ * number of rows in the same form (the first names the columns), then "ok" or "error<TAB>reason"
+ * on a line that starts with a dot: ".ok", ".error<TAB>reason". A line over 64 KiB, or anything
+ * that is no request, closes that connection and nothing else. Requests of one connection are
+ * answered in order, one at a time.
+ */
+#ifndef BASE_CONTROL_H
+#define BASE_CONTROL_H
+
+#include "base/buf.h"
+
+struct control;
+struct control_call; /* one request being answered */
+struct loop;
+
+struct control_command {
+    const char *name; /* the first words, separated by a blank: "user add" */
+    int min_args, max_args;
+    const char *usage;
+    void (*run)(void *ctx, struct control_call *call, const struct span *args, size_t count);
+};
+
+/* commands ends with name == NULL. Returns NULL with a negative errno in *error_r. */
+struct control *control_new(struct loop *loop, const char *path,
+                            const struct control_command *commands, void *ctx, int *error_r);
+void control_free(struct control **c);
+
+/* Each run() ends, now or later, with exactly one control_ok or control_error. args are valid only
+ * during run(). If the asker has gone, rows are dropped. */
+void control_row(struct control_call *call, const struct span *words, size_t count);
+void control_ok(struct control_call *call);
+void control_error(struct control_call *call, const char *reason);
+
+/* --- the asking side, blocking: for command-line tools --- */
+
+/* Sends one request over the socket at path; calls row for each row. Returns 0, -errno when the
+ * socket cannot be reached, or 1 with the refusal's reason in error_r. */
+int control_ask(const char *path, const struct span *words, size_t count,
+                void (*row)(void *ctx, const struct span *words, size_t count), void *ctx,
+                char error_r[256]);
+
+/* The escaping, for both sides. */
+void control_escape(struct buf *out, struct span word);
+/* Splits a line in place; returns the number of words, at most max. */
+size_t control_split(char *line, size_t n, struct span *words, size_t max);
+
+#endif

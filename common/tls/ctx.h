@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ctx - certificates, keys and policy of one TLS endpoint; and TLS sessions as conn transports.
+ *
+ * TLS 1.2 and 1.3 only, no renegotiation, no early data, no compression, no session ids for 1.2.
+ * A context is reference-counted: sessions keep the one that they began with, a reload makes a new
+ * one.
+ */
+#ifndef TLS_CTX_H
+#define TLS_CTX_H
+
+#include "base/conn.h"
+
+struct tls_ctx;
+
+struct tls_ctx_opts {
+    const char *cert_file; /* PEM chain; server side: required */
+    const char *key_file;  /* PEM; must not be readable by others */
+    const char *ca_file;   /* client side: PEM to verify the peer with; NULL: no verification */
+    const char *priority;  /* GnuTLS priority string; NULL: the policy above */
+    struct span alpn;      /* "xmpp-client"; none: no ALPN */
+};
+
+#define TLS_ERROR_MAX 256
+
+/* NULL with a line in error_r: file missing, key does not fit, expired certificates are warned of. */
+struct tls_ctx *tls_ctx_new(const struct tls_ctx_opts *opts, char error_r[TLS_ERROR_MAX]);
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
+void tls_ctx_unref(struct tls_ctx **ctx);
+
+/* A transport for conn_start_transport: session and its ops. The session takes a ref on ctx. */
+extern const struct transport_ops tls_transport;
+/* alpn: require that the client's ALPN, when it sends one, names ours (direct TLS). */
+void *tls_server_new(struct tls_ctx *ctx, int fd, bool alpn);
+/* server_name: for SNI and verification; may be none for IP addresses. */
+void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name);
+
+/* --- a session, given as conn_transport() --- */
+
+enum tls_binding { TLS_BINDING_EXPORTER, TLS_BINDING_SERVER_END_POINT };
+
+/* Channel-binding data (RFC 9266, RFC 5929) into out_r (64 bytes); its length, 0: not available. */
+size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char out_r[64]);
+bool tls_is_13(void *session);
+const char *tls_describe(void *session); /* "TLS1.3 ECDHE… AES-256-GCM" for the log */
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * link - a component's end of XEP-0114, for our own processes: connects to the router for ever,
+ * handshake, heartbeat, bounded queue, completions, and the words of our extension.
+ *
+ * The link reconnects after 0.1 to 2 s (doubling, jittered). After each (re)connection it binds the
+ * names it was given, tells on_up (its owner claims its users again), then sends what has queued.
+ */
+#ifndef XMPP_LINK_H
+#define XMPP_LINK_H
+
+#include "base/addr.h"
+#include "xml/stanza.h"
+#include "xml/writer.h"
+
+struct link;
+struct loop;
+struct tls_ctx;
+
+/* SHA-1 of stream id and secret, in lower-case hex (XEP-0114 3): 40 digits and a NUL. */
+void link_handshake(struct span stream_id, struct span secret, char digest_r[41]);
+
+struct link_bind {
+    struct span name;
+    bool shared, is_default;
+};
+
+struct link_opts {
+    struct addr router;
+    struct span name;       /* the handshake name: "c2s-1.prime.kontalk.net" */
+    struct span secret;
+    const struct link_bind *binds; /* lives as long as the link */
+    size_t bind_count;
+    size_t queue_max;       /* bytes held while the router is away; default 16 MiB when 0 */
+    bool watch;             /* on_route is wanted */
+    struct tls_ctx *tls;    /* over TCP to another host: TLS; NULL: none. Borrowed. */
+    struct span tls_name;   /* what the router's certificate must name */
+};
+
+struct link_events {
+    /* All binds have been granted. */
+    void (*on_up)(void *ctx);
+    void (*on_down)(void *ctx);
+    /* A stanza for us; valid during the call, may be changed. */
+    void (*on_stanza)(void *ctx, struct stanza *stanza);
+    /* An envelope for us: by from's process, to (an address here), holding one element: stanza's
+     * node 0 is the envelope. Optional. */
+    void (*on_envelope)(void *ctx, struct stanza *envelope);
+    /* A public route came or went (watch). Optional. */
+    void (*on_route)(void *ctx, struct span name, bool is_up);
+    /* Answer to link_claim: owner is none when it is granted to us, else the instance that has it.
+     * Also called for each refusal of a bulk claim. */
+    void (*on_claim)(void *ctx, struct span jid, struct span owner);
+    /* The router has stopped sending for jid: finish what has come, then link_released_ok. */
+    void (*on_released)(void *ctx, struct span jid);
+};
+
+struct link *link_new(struct loop *loop, const struct link_opts *opts,
+                      const struct link_events *events, void *ctx);
+/* Closes in order: what is queued is sent first if the router is there. No event follows. */
+void link_free(struct link **l);
+bool link_is_up(const struct link *l);
+
+/*
+ * What becomes of a stanza that was sent: exactly one call, safe = true once its destination side
+ * has taken responsibility for it (until custody acknowledgements exist: once the connection to
+ * the router has taken it), false when it could not be queued or the link ended before.
+ * call NULL: nobody waits.
+ */
+struct link_done {
+    void (*call)(void *ctx, bool safe);
+    void *ctx;
+};
+
+/*
+ * link_begin/link_end - write one stanza (default namespace jabber:component:accept, with from and
+ * to) straight into the output. link_begin returns NULL when the queue is full: then done has
+ * been called with false and there is no link_end.
+ */
+struct buf *link_begin(struct link *l, struct link_done done);
+void link_end(struct link *l);
+/* The same for a tree: opts->ns is ignored. False: queue full, done called with false. */
+bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanza_write_opts *opts,
+                      struct link_done done);
+
+/* --- the extension --- */
+void link_claim(struct link *l, struct span jid);
+/* Bulk: begin, any number of adds, end; in on_up only. */
+void link_claims_begin(struct link *l);
+void link_claims_add(struct link *l, struct span jid);
+void link_claims_end(struct link *l);
+void link_release(struct link *l, struct span jid);
+void link_released_ok(struct link *l, struct span jid);
+
+#endif

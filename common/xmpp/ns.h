@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ns - namespaces, one spelling each.
+ */
+#ifndef XMPP_NS_H
+#define XMPP_NS_H
+
+#include "base/span.h"
+
+#define NS_STREAM "http://etherx.jabber.org/streams"
+#define NS_CLIENT "jabber:client"
+#define NS_SERVER "jabber:server"
+#define NS_COMPONENT "jabber:component:accept"
+#define NS_STREAM_ERRORS "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_STANZA_ERRORS "urn:ietf:params:xml:ns:xmpp-stanzas"
+#define NS_XMPP_ERRORS "urn:xmpp:errors"
+#define NS_TLS "urn:ietf:params:xml:ns:xmpp-tls"
+#define NS_SASL "urn:ietf:params:xml:ns:xmpp-sasl"
+#define NS_SASL_CB "urn:xmpp:sasl-cb:0"
+#define NS_BIND "urn:ietf:params:xml:ns:xmpp-bind"
+#define NS_SESSION "urn:ietf:params:xml:ns:xmpp-session"
+#define NS_COMPRESS "http://jabber.org/protocol/compress"
+#define NS_ROSTER "jabber:iq:roster"
+#define NS_ROSTER_VER "urn:xmpp:features:rosterver"
+#define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
+#define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
+#define NS_PING "urn:xmpp:ping"
+#define NS_VERSION "jabber:iq:version"
+#define NS_TIME "urn:xmpp:time"
+#define NS_DELAY "urn:xmpp:delay"
+#define NS_CARBONS "urn:xmpp:carbons:2"
+#define NS_MAM "urn:xmpp:mam:2"
+#define NS_STANZA_ID "urn:xmpp:sid:0"
+#define NS_HINTS "urn:xmpp:hints"
+#define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
+#define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
+#define NS_XML "http://www.w3.org/XML/1998/namespace"
+/* Our extension of XEP-0114 between the router and components that speak it */
+#define NS_ROUTER "http://kontalk.org/extensions/router"
+
+#endif
