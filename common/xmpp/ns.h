@@ -34,6 +34,7 @@
 #define NS_HINTS "urn:xmpp:hints"
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
 #define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
+#define NS_XMLNS "http://www.w3.org/2000/xmlns/"
 #define NS_XML "http://www.w3.org/XML/1998/namespace"
 /* Our extension of XEP-0114 between the router and components that speak it */
 #define NS_ROUTER "http://kontalk.org/extensions/router"

@@ -55,7 +55,7 @@ struct stream_role {
     /* Optional: whitespace between stanzas. */
     void (*on_space)(struct stream *s);
     /* No rule for this element in this state. NULL: stream error not-authorized for a name that
-     * a later state knows, else unsupported-stanza-type. */
+     * a later state knows, else unsupported-stanza-type (stream_unexpected). */
     void (*on_unexpected)(struct stream *s, struct stanza *stanza);
     /* Optional: TLS is on; the peer's header follows. */
     void (*on_secure)(struct stream *s);
@@ -93,14 +93,20 @@ struct stream {
     struct deferred resume;
     uint64_t bytes_in, stanzas_in;
     uint64_t budget;           /* bytes that may still come (pre-login limit); 0: no limit */
+    struct span from;          /* ours, for headers; see stream_set_from */
+    uint32_t discarded;        /* bytes dropped while closing */
     uint16_t paused;           /* count */
-    bool header_sent, in_handler, secure;
+    bool header_sent;
+    bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
 };
 
 /* Takes conn (accepted, or connecting). The role's state starts at 0. */
 void stream_init(struct stream *s, const struct stream_role *role, struct loop *loop,
                  struct conn *conn, void *ctx);
 void stream_set_limits(struct stream *s, const struct framer_limits *limits);
+/* What our headers say in 'from' when stream_header gives none, also in those that precede an error.
+ * Lives as long as the stream. */
+void stream_set_from(struct stream *s, struct span from);
 /* Bytes that the peer may send from now on, all in all, before policy-violation; 0: no limit. */
 void stream_set_budget(struct stream *s, uint64_t bytes);
 
@@ -145,6 +151,8 @@ void stream_error(struct stream *s, enum stream_error e, const char *text);
 void stream_error_app(struct stream *s, enum stream_error e, const char *text, const char *app);
 /* End tag; then waits for the peer's (5 s), then closes. */
 void stream_close(struct stream *s);
+/* What happens to an element without a rule when the role has no on_unexpected. */
+void stream_unexpected(struct stream *s, const struct stanza *stanza);
 /* At once, without a word. on_closed follows. */
 void stream_abort(struct stream *s);
 
