@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * jid_prep - preparation of address parts by libidn: nodeprep, resourceprep (RFC 6122 A, B) and
+ * IDNA (RFC 3490). Called by jid.c only.
+ *
+ * libidn reads beyond the end of text that is not UTF-8 (CVE-2015-2059): everything is validated
+ * first, and nothing is ever cut. Code points that Unicode 3.2 did not know are let through, as the
+ * profiles demand of queries: names and nicknames of today's scripts and pictures are in use.
+ */
+#include "xmpp/jid_prep.h"
+
+#include "base/mem.h"
+
+#include <arpa/inet.h>
+#include <idn-free.h>
+#include <idna.h>
+#include <punycode.h>
+#include <stringprep.h>
+
+/* No mapping grows a character by more; a longer result cannot be a part anyway. */
+#define WORK_MAX (JID_PART_MAX + 1)
+
+/* The length of the UTF-8 sequence at p (RFC 3629), 0 when there is none; U+0000 is none, too. */
+static size_t utf8_sequence(const unsigned char *p, size_t n, uint32_t *code_r)
+{
+    static const uint32_t least[] = {0, 1, 0x80, 0x800, 0x10000};
+    size_t len = p[0] < 0x80   ? 1
+                 : p[0] < 0xC0 ? 0
+                 : p[0] < 0xE0 ? 2
+                 : p[0] < 0xF0 ? 3
+                 : p[0] < 0xF8 ? 4
+                               : 0;
+    if (len == 0 || len > n)
+        return 0;
+    uint32_t code = len == 1 ? p[0] : p[0] & (0x7Fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+        code = code << 6 | (p[i] & 0x3F);
+    }
+    if (code < least[len] || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+        return 0;
+    *code_r = code;
+    return len;
+}
+
+/* Invisible controls of writing direction that are younger than the profiles' tables. */
+static bool is_young_control(uint32_t code)
+{
+    return code == 0x061C || (code >= 0x2066 && code <= 0x2069);
+}
+
+static bool is_sound(struct span text)
+{
+    uint32_t code;
+    for (size_t i = 0, len; i < text.n; i += len) {
+        len = utf8_sequence((const unsigned char *)text.p + i, text.n - i, &code);
+        if (len == 0 || is_young_control(code))
+            return false;
+    }
+    return true;
+}
+
+static bool run_profile(struct span text, const Stringprep_profile *profile, char work[WORK_MAX])
+{
+    memcpy(work, text.p, text.n);
+    work[text.n] = '\0';
+    return stringprep(work, WORK_MAX, 0, profile) == STRINGPREP_OK && work[0] != '\0';
+}
+
+static bool prep(struct span text, const Stringprep_profile *profile, char *out,
+                 struct span *part_r)
+{
+    char work[WORK_MAX], again[WORK_MAX];
+    if (!is_sound(text) || !run_profile(text, profile, work))
+        return false;
+    struct span first = span_of(work);
+    /* What would become another address when prepared once more is nobody's: with it, one user
+     * could register what the next look-up takes for another. */
+    if (!span_eq(first, text) &&
+        (!run_profile(first, profile, again) || !span_eq(first, span_of(again))))
+        return false;
+    memcpy(out, first.p, first.n);
+    *part_r = span_make(out, first.n);
+    return true;
+}
+
+bool jid_prep_local_slow(struct span text, char *out, struct span *part_r)
+{
+    return prep(text, stringprep_xmpp_nodeprep, out, part_r);
+}
+
+bool jid_prep_resource_slow(struct span text, char *out, struct span *part_r)
+{
+    return prep(text, stringprep_xmpp_resourceprep, out, part_r);
+}
+
+/* "[2001:DB8::1]" in the one canonical spelling (RFC 5952). */
+static bool prep_ipv6(struct span text, char *out, struct span *part_r)
+{
+    char z[INET6_ADDRSTRLEN];
+    struct in6_addr a;
+    if (text.n < 4 || text.n > sizeof(z) || text.p[text.n - 1] != ']')
+        return false;
+    memcpy(z, text.p + 1, text.n - 2);
+    z[text.n - 2] = '\0';
+    if (strlen(z) != text.n - 2 || inet_pton(AF_INET6, z, &a) != 1 ||
+        !inet_ntop(AF_INET6, &a, z, sizeof(z)))
+        return false;
+    size_t n = strlen(z);
+    out[0] = '[';
+    memcpy(out + 1, z, n);
+    out[n + 1] = ']';
+    *part_r = span_make(out, n + 2);
+    return true;
+}
+
+/* An A-label that IDNA 2003 did not turn into a U-label may be one of IDNA 2008 and stay; it must
+ * at least hold something that needed encoding. */
+static bool is_a_label(struct span label)
+{
+    punycode_uint code[JID_LABEL_MAX];
+    size_t n = ARRAY_LEN(code);
+    struct span coded = span_from(label, sizeof("xn--") - 1);
+    if (punycode_decode(coded.n, coded.p, &n, code, NULL) != PUNYCODE_SUCCESS)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (code[i] >= 0x80)
+            return true;
+    return false;
+}
+
+/* A label in its final form: in ASCII only lower-case letters, digits and inner hyphens. */
+static bool is_final_label(struct span label)
+{
+    bool ascii = true;
+    if (label.n == 0 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < label.n; i++) {
+        unsigned char c = (unsigned char)label.p[i];
+        if (c >= 0x80)
+            ascii = false;
+        else if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    if (ascii && label.n > JID_LABEL_MAX)
+        return false;
+    return !span_starts(label, SPAN("xn--")) || (ascii && is_a_label(label));
+}
+
+static bool is_final_domain(struct span text)
+{
+    for (;;) {
+        size_t dot = span_index(text, '.');
+        if (!is_final_label(span_make(text.p, dot)))
+            return false;
+        if (dot == text.n)
+            return true;
+        text = span_from(text, dot + 1);
+    }
+}
+
+static void lower_ascii(char *z)
+{
+    for (; *z; z++)
+        if (*z >= 'A' && *z <= 'Z')
+            *z = (char)(*z - 'A' + 'a');
+}
+
+bool jid_prep_domain_slow(struct span text, char *out, struct span *part_r)
+{
+    char z[JID_PART_MAX + 1];
+    char *ascii = NULL, *unicode = NULL;
+    bool good = false;
+
+    if (text.p[0] == '[')
+        return prep_ipv6(text, out, part_r);
+    if (!is_sound(text))
+        return false;
+    memcpy(z, text.p, text.n);
+    z[text.n] = '\0';
+    /* Through the ASCII form, so that every spelling of a name ends as the same U-labels. */
+    if (idna_to_ascii_8z(z, &ascii, IDNA_ALLOW_UNASSIGNED | IDNA_USE_STD3_ASCII_RULES) !=
+        IDNA_SUCCESS)
+        goto out;
+    lower_ascii(ascii);
+    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) != IDNA_SUCCESS)
+        goto out;
+    struct span domain = span_of(unicode);
+    if (domain.n > 0 && domain.p[domain.n - 1] == '.') /* it was one of the other dots */
+        domain.n--;
+    if (domain.n == 0 || domain.n > JID_PART_MAX || !is_final_domain(domain) ||
+        !is_sound(domain))
+        goto out;
+    memcpy(out, domain.p, domain.n);
+    *part_r = span_make(out, domain.n);
+    good = true;
+out:
+    idn_free(ascii);
+    idn_free(unicode);
+    return good;
+}
