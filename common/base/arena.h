@@ -23,11 +23,11 @@ void *arena_grow(struct arena *a, size_t n);
 /* n bytes, 8-aligned, uninitialised. */
 static inline void *arena_alloc(struct arena *a, size_t n)
 {
-    n = (n + 7) & ~(size_t)7;
-    if ((size_t)(a->end - a->next) < n)
+    size_t pad = -(uintptr_t)a->next & 7; /* text may have been put before */
+    if ((size_t)(a->end - a->next) < n + pad)
         return arena_grow(a, n);
-    char *p = a->next;
-    a->next += n;
+    char *p = a->next + pad;
+    a->next = p + n;
     return p;
 }
 
