@@ -5,8 +5,21 @@
 
 BUILD ?= build$(if $(SANITIZE),/asan)
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION := 0.1.0
+# The ports of `make run` are PORT_BASE plus 22, 23, 69, 70 and 147: 5222, 5223, 5269, 5270, 5347.
+PORT_BASE ?= 5200
+PYTHON ?= /usr/bin/python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+
+# Debian packages, by what they are for; README.md says why.
+DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls28-dev \
+              libsqlite3-dev libidn-dev libinih-dev libstrophe-dev
+DEPS_RUN := python3 supervisor gnutls-bin
+DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-slixmpp go-sendxmpp \
+             profanity tmux
+DEPS_LINT := clang clang-tidy cppcheck
 
 # Compiler and linker flags: what each is for is in HACKING.md.
 CSTD := -std=gnu17
@@ -94,8 +107,105 @@ $(UNIT): $(BUILD)/%: $(BUILD)/%.o
 .PHONY: unit
 unit: $(UNIT)
 
+# --- replay tests: one program that holds whole processes, and the plays it is given --------------
+
+REPLAY := $(if $(wildcard test/replay/*.c),$(BUILD)/test/replay/replay)
+$(REPLAY): $(call obj,$(wildcard test/replay/*.c)) $(ROUTER_ROOM) $(C2S_ROOM) $(SEES_xmpp)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
+
+.PHONY: replay
+replay: $(REPLAY)
+
+# --- programs of the end-to-end tests: each .c file is a client of its own, of libstrophe only ----
+
+E2E := $(patsubst %.c,$(BUILD)/%,$(wildcard test/e2e/*.c))
+$(E2E): $(BUILD)/%: $(BUILD)/%.o
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -lstrophe
+
+.PHONY: e2e
+e2e: $(E2E)
+
+# --- what people type ------------------------------------------------------------------------------
+
+# deps comes before anything is read off the installed packages: make starts itself again after it.
+AGAIN = $(MAKE) --no-print-directory BUILD=$(BUILD)
+
+.PHONY: deps
+deps:
+	@missing=; for p in $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST) $(DEPS_LINT); do \
+	    dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || \
+	    missing="$$missing $$p"; \
+	done; [ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
+	if [ -n "$$root" ] && ! command -v sudo >/dev/null; then \
+	    echo "make deps: neither root nor sudo; install:$$missing" >&2; exit 1; fi; \
+	echo "Installing:$$missing"; \
+	$$root apt-get -qq update && $$root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq -y --no-install-recommends install $$missing >/dev/null
+
+.PHONY: run
+run:
+	@$(AGAIN) deps
+	@$(AGAIN) -s -j$(JOBS) all
+	@KONTALK_BUILD=$(BUILD) $(PYTHON) test/try run $(PORT_BASE)
+
+.PHONY: check
+check:
+	@$(AGAIN) deps
+	-@$(AGAIN) -s -k -j$(JOBS) all unit replay e2e
+	@$(PYTHON) test/run --build $(BUILD) unit replay e2e
+
+# For sanitizers and for a quick look: what needs no other program.
+.PHONY: check-quick
+check-quick:
+	@$(AGAIN) deps
+	-@$(AGAIN) -s -k -j$(JOBS) unit replay
+	@$(PYTHON) test/run --build $(BUILD) unit replay
+
+.PHONY: lint
+lint:
+	@$(AGAIN) deps
+	-@$(AGAIN) -s -k -j$(JOBS) all
+	@$(PYTHON) test/run --build $(BUILD) --cppflags '$(CPPFLAGS)' lint
+
+# --- installing -------------------------------------------------------------------------------------
+
+BINDIR := $(PREFIX)/bin
+MANDIR := $(PREFIX)/share/man
+UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr,$(PREFIX))/lib
+MAN := $(wildcard router/*.8 c2s/*.8 router/ctl/*.1)
+# Configuration that is there already stays.
+keep = [ -e $(DESTDIR)$(2) ] || install -m $(3) $(1) $(DESTDIR)$(2)
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/kontalk
+	install -m 0755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
+	@set -e; for f in router c2s kontalkctl; do \
+	    $(call keep,etc/$$f.conf,$(SYSCONFDIR)/kontalk/$$f.conf,0640); done
+	@$(call keep,etc/supervisord.conf,$(SYSCONFDIR)/kontalk/supervisord.conf,0644)
+	@set -e; for f in $(MAN); do \
+	    install -D -m 0644 $$f $(DESTDIR)$(MANDIR)/man$${f##*.}/$${f##*/}; done
+	install -d $(DESTDIR)$(UNITDIR)/systemd/system
+	@set -e; for f in packaging/systemd/*; do \
+	    sed 's|/usr/bin/kontalk|$(BINDIR)/kontalk|' $$f \
+	        >$(DESTDIR)$(UNITDIR)/systemd/system/$${f##*/}; done
+	install -D -m 0644 packaging/tmpfiles/kontalk.conf $(DESTDIR)$(UNITDIR)/tmpfiles.d/kontalk.conf
+	install -D -m 0644 packaging/sysusers/kontalk.conf $(DESTDIR)$(UNITDIR)/sysusers.d/kontalk.conf
+
 .PHONY: clean
 clean:
 	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make            build kontalk-router, kontalk-c2s and kontalkctl in $(BUILD)/'
+	@echo 'make run        build, and run a suite for trying out in run/; PORT_BASE=N moves its ports'
+	@echo 'make check      unit, replay and end-to-end tests'
+	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'
+	@echo 'make deps       install the Debian packages that all of these need'
+	@echo 'make install    DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)'
+	@echo 'make unit       build the unit tests; check-quick also runs them and the plays'
+	@echo 'make SANITIZE=1 TARGET   the same with ASan and UBSan, in build/asan/'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# tidy CPPFLAGS - clang-tidy with the checks of .clang-tidy over the programs; a warning fails.
+cd "$(dirname "$0")/../.." || exit 1
+find common router c2s -name '*.c' | sort |
+    xargs -P "$(nproc)" -n 4 sh -c \
+        'flags=$1; shift; clang-tidy --quiet --warnings-as-errors="*" "$@" -- -std=gnu17 $flags \
+             2>/dev/null' sh "$1"
