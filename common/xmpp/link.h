@@ -13,6 +13,7 @@
 #include "xml/stanza.h"
 #include "xml/writer.h"
 
+struct conn;
 struct link;
 struct loop;
 struct tls_ctx;
@@ -35,6 +36,9 @@ struct link_opts {
     bool watch;             /* on_route is wanted */
     struct tls_ctx *tls;    /* over TCP to another host: TLS; NULL: none. Borrowed. */
     struct span tls_name;   /* what the router's certificate must name */
+    /* For tests: makes the connection instead of conn_connect(router); NULL result: try later. */
+    struct conn *(*connect)(void *connect_ctx);
+    void *connect_ctx;
 };
 
 struct link_events {
@@ -53,11 +57,14 @@ struct link_events {
     void (*on_claim)(void *ctx, struct span jid, struct span owner);
     /* The router has stopped sending for jid: finish what has come, then link_released_ok. */
     void (*on_released)(void *ctx, struct span jid);
+    /* After link_free: the connection has been closed in order, or there was none. Optional. */
+    void (*on_gone)(void *ctx);
 };
 
 struct link *link_new(struct loop *loop, const struct link_opts *opts,
                       const struct link_events *events, void *ctx);
-/* Closes in order: what is queued is sent first if the router is there. No event follows. */
+/* Closes in order: what is queued is sent first if the router is there. Only on_gone follows (never
+ * from inside the call); stanzas that wait for a router that is away are given up (done: false). */
 void link_free(struct link **l);
 bool link_is_up(const struct link *l);
 
