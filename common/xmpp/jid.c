@@ -90,11 +90,21 @@ bool jid_prep_resource(struct span text, char *out, struct span *part_r)
     return true;
 }
 
+/* The root's dot is not part of the name (RFC 7622 3.2). Of two, one stays, and is refused as an
+ * empty label. The other dots are those of IDNA: U+3002, U+FF0E, U+FF61. */
+static struct span without_root(struct span text)
+{
+    static const struct span dots[] = {SPAN_INIT("."), SPAN_INIT("\xE3\x80\x82"),
+                                       SPAN_INIT("\xEF\xBC\x8E"), SPAN_INIT("\xEF\xBD\xA1")};
+    for (size_t i = 0; i < sizeof(dots) / sizeof(dots[0]); i++)
+        if (span_ends(text, dots[i]))
+            return span_make(text.p, text.n - dots[i].n);
+    return text;
+}
+
 bool jid_prep_domain(struct span text, char *out, struct span *part_r)
 {
-    /* The root's dot is not part of the name (RFC 7622 3.2); a second one makes an empty label. */
-    if (text.n > 1 && text.p[text.n - 1] == '.')
-        text.n--;
+    text = without_root(text);
     if (!fits(text))
         return false;
     if (!is_plain_domain(text))

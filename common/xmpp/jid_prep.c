@@ -187,10 +187,7 @@ bool jid_prep_domain_slow(struct span text, char *out, struct span *part_r)
     if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) != IDNA_SUCCESS)
         goto out;
     struct span domain = span_of(unicode);
-    if (domain.n > 0 && domain.p[domain.n - 1] == '.') /* it was one of the other dots */
-        domain.n--;
-    if (domain.n == 0 || domain.n > JID_PART_MAX || !is_final_domain(domain) ||
-        !is_sound(domain))
+    if (domain.n > JID_PART_MAX || !is_final_domain(domain) || !is_sound(domain))
         goto out;
     memcpy(out, domain.p, domain.n);
     *part_r = span_make(out, domain.n);
