@@ -9,8 +9,8 @@
 
 bool iq_is_valid_request(const struct stanza *s)
 {
-    return span_eq(stanza_root(s)->name, SPAN("iq")) && iq_is_request(s) &&
-           !span_is_empty(s->id) && stanza_child_count(s, 0) == 1;
+    return span_eq(stanza_root(s)->name, SPAN("iq")) && iq_is_request(s) && !span_is_empty(s->id) &&
+           stanza_child_count(s, 0) == 1;
 }
 
 static void write_start(struct buf *out, struct span id, struct span from, struct span to)

@@ -9,7 +9,7 @@
 
 #include "xmpp/jid_prep.h"
 
-/* Which plain ASCII bytes stand in a part as they are. The rest needs preparation, or is refused. */
+/* Which ASCII bytes stand in a part as they are. The rest needs preparation, or is refused. */
 #define L 1 /* localpart: not "&'/:<>@, no space, no capitals */
 #define D 2 /* domainpart: letters, digits, hyphen; the dot is handled apart */
 #define R 4 /* resourcepart: all that prints */

@@ -115,19 +115,20 @@ static bool prep_ipv6(struct span text, char *out, struct span *part_r)
     return true;
 }
 
-/* An A-label that IDNA 2003 did not turn into a U-label may be one of IDNA 2008 and stay; it must
- * at least hold something that needed encoding. */
+/* An A-label that IDNA 2003 did not turn into a U-label may be one of IDNA 2008 and stays: when it
+ * holds something that needed encoding, and nothing prohibited. */
 static bool is_a_label(struct span label)
 {
-    punycode_uint code[JID_LABEL_MAX];
-    size_t n = ARRAY_LEN(code);
+    uint32_t code[4 * JID_LABEL_MAX];
+    size_t n = JID_LABEL_MAX;
     struct span coded = span_from(label, sizeof("xn--") - 1);
     if (punycode_decode(coded.n, coded.p, &n, code, NULL) != PUNYCODE_SUCCESS)
         return false;
+    bool encoded = false;
     for (size_t i = 0; i < n; i++)
-        if (code[i] >= 0x80)
-            return true;
-    return false;
+        encoded = encoded || code[i] >= 0x80;
+    return encoded &&
+           stringprep_4i(code, &n, ARRAY_LEN(code), 0, stringprep_nameprep) == STRINGPREP_OK;
 }
 
 /* A label in its final form: in ASCII only lower-case letters, digits and inner hyphens. */

@@ -21,8 +21,7 @@ static void check_row(const struct row *row)
     struct jid_scratch scratch;
     struct jid jid;
     bool good = jid_parse(span_of(row->text), &jid, &scratch);
-    if (good != (row->full != NULL) ||
-        (good && !span_eq(jid.full, span_of(row->full)))) {
+    if (good != (row->full != NULL) || (good && !span_eq(jid.full, span_of(row->full)))) {
         print_error("%s: want %s, got %.*s\n", row->text, row->full ? row->full : "refused",
                     good ? (int)jid.full.n : 7, good ? jid.full.p : "refused");
         fail();
@@ -93,24 +92,42 @@ static void locals_are_prepared(void **state)
     (void)state;
     static const struct row rows[] = {
         {"ALICE@d", "alice@d"},
-        {"\xEF\xBD\x81lice@d", "alice@d"},            /* fullwidth a */
-        {"\xC4\xB0@d", "i\xCC\x87@d"},                /* U+0130 */
-        {"a\xE2\x80\x8D" "b@d", "ab@d"},              /* ZWJ is mapped to nothing */
-        {"a\xC2\xAD" "b@d", "ab@d"},                  /* so is the soft hyphen */
-        {"\xE2\x80\x8D@d", NULL},                     /* and may not be all there is */
-        {"stra\xC3\x9F" "e@d", "strasse@d"},
+        {"\xEF\xBD\x81lice@d", "alice@d"}, /* fullwidth a */
+        {"\xC4\xB0@d", "i\xCC\x87@d"},     /* U+0130 */
+        {"a\xE2\x80\x8D"
+         "b@d",
+         "ab@d"}, /* ZWJ is mapped to nothing */
+        {"a\xC2\xAD"
+         "b@d",
+         "ab@d"},                 /* so is the soft hyphen */
+        {"\xE2\x80\x8D@d", NULL}, /* and may not be all there is */
+        {"stra\xC3\x9F"
+         "e@d",
+         "strasse@d"},
         {"e\xCC\x81@d", "\xC3\xA9@d"},                /* composed */
         {"\xE2\x84\xAA@d", "k@d"},                    /* Kelvin sign */
         {"\xD7\x90\xD7\x91@d", "\xD7\x90\xD7\x91@d"}, /* Hebrew alone */
-        {"\xD7\x90" "a@d", NULL},                     /* mixed directions */
-        {"a\xE2\x80\xAE" "b@d", NULL},                /* U+202E */
-        {"a\xE2\x81\xA6" "b@d", NULL},                /* U+2066, younger than the profile */
-        {"a\xD8\x9C" "b@d", NULL},                    /* U+061C */
+        {"\xD7\x90"
+         "a@d",
+         NULL}, /* mixed directions */
+        {"a\xE2\x80\xAE"
+         "b@d",
+         NULL}, /* U+202E */
+        {"a\xE2\x81\xA6"
+         "b@d",
+         NULL}, /* U+2066, younger than the profile */
+        {"a\xD8\x9C"
+         "b@d",
+         NULL},                                       /* U+061C */
         {"\xD9\xA3@d", "\xD9\xA3@d"},                 /* digits of other scripts stay others */
         {"\xF0\x9F\x98\x80@d", "\xF0\x9F\x98\x80@d"}, /* unassigned in 3.2 */
-        {"a\xEF\xBC\xA0" "b@d", NULL},                /* fullwidth @ */
-        {"a\xEF\xBC\x8F" "b@d", NULL},                /* fullwidth slash */
-        {"\xE2\x84\x80@d", NULL},                     /* a/c in one sign */
+        {"a\xEF\xBC\xA0"
+         "b@d",
+         NULL}, /* fullwidth @ */
+        {"a\xEF\xBC\x8F"
+         "b@d",
+         NULL},                   /* fullwidth slash */
+        {"\xE2\x84\x80@d", NULL}, /* a/c in one sign */
         {"a b@d", NULL},
         {"a\"b@d", NULL},
         {"a&b@d", NULL},
@@ -119,8 +136,12 @@ static void locals_are_prepared(void **state)
         {"a<b@d", NULL},
         {"a>b@d", NULL},
         {"a\tb@d", NULL},
-        {"a\x7F" "b@d", NULL},
-        {"a\xC2\xA0" "b@d", NULL}, /* no-break space */
+        {"a\x7F"
+         "b@d",
+         NULL},
+        {"a\xC2\xA0"
+         "b@d",
+         NULL}, /* no-break space */
         {"a\\20b@d", "a\\20b@d"},
     };
     CHECK_ROWS(rows);
@@ -135,16 +156,32 @@ static void domains_are_prepared(void **state)
         {"example.com.", "example.com"},
         {"a@example.com./r", "a@example.com/r"},
         {"example.com..", NULL},
-        {"b\xC3\xBC" "cher.example", "b\xC3\xBC" "cher.example"},
-        {"B\xC3\x9C" "CHER.Example", "b\xC3\xBC" "cher.example"},
-        {"xn--bcher-kva.example", "b\xC3\xBC" "cher.example"},
-        {"XN--BCHER-KVA.example", "b\xC3\xBC" "cher.example"},
+        {"b\xC3\xBC"
+         "cher.example",
+         "b\xC3\xBC"
+         "cher.example"},
+        {"B\xC3\x9C"
+         "CHER.Example",
+         "b\xC3\xBC"
+         "cher.example"},
+        {"xn--bcher-kva.example", "b\xC3\xBC"
+                                  "cher.example"},
+        {"XN--BCHER-KVA.example", "b\xC3\xBC"
+                                  "cher.example"},
         {"xn--strae-oqa.de", "xn--strae-oqa.de"}, /* IDNA 2008 only: stays */
         {"XN--STRAE-OQA.de", "xn--strae-oqa.de"},
-        {"stra\xC3\x9F" "e.de", "strasse.de"},
-        {"a\xE3\x80\x82" "b", "a.b"}, /* U+3002 */
-        {"a\xEF\xBC\x8E" "b", "a.b"}, /* U+FF0E */
-        {"a\xEF\xBD\xA1" "b", "a.b"}, /* U+FF61 */
+        {"stra\xC3\x9F"
+         "e.de",
+         "strasse.de"},
+        {"a\xE3\x80\x82"
+         "b",
+         "a.b"}, /* U+3002 */
+        {"a\xEF\xBC\x8E"
+         "b",
+         "a.b"}, /* U+FF0E */
+        {"a\xEF\xBD\xA1"
+         "b",
+         "a.b"}, /* U+FF61 */
         {"a.b\xE3\x80\x82", "a.b"},
         {"a.b\xE3\x80\x82.", NULL},
         {"a.b.\xE3\x80\x82", NULL},
@@ -163,10 +200,16 @@ static void domains_are_prepared(void **state)
         {"a b", NULL},
         {"a@b@c", NULL},
         {"ex:1", NULL},
-        {"\xE2\x92\x88" "com", NULL},     /* digit one with full stop */
-        {"a\xE2\x80\xAE" "b.com", NULL},  /* U+202E */
-        {"a\xE2\x84\x80" "b.com", NULL},  /* a/c */
-        {"\xEF\xBD\x85x", "ex"},          /* fullwidth */
+        {"\xE2\x92\x88"
+         "com",
+         NULL}, /* digit one with full stop */
+        {"a\xE2\x80\xAE"
+         "b.com",
+         NULL}, /* U+202E */
+        {"a\xE2\x84\x80"
+         "b.com",
+         NULL},                  /* a/c */
+        {"\xEF\xBD\x85x", "ex"}, /* fullwidth */
         {"[::1]", "[::1]"},
         {"a@[2001:DB8:0:0::1]/x", "a@[2001:db8::1]/x"},
         {"[::1", NULL},
@@ -188,9 +231,15 @@ static void resources_are_prepared(void **state)
         {"d/e\xCC\x81", "d/\xC3\xA9"},
         {"d/\xF0\x9F\x98\x80", "d/\xF0\x9F\x98\x80"},
         {"d/a\nb", NULL},
-        {"d/a\xE2\x80\xA8" "b", NULL}, /* U+2028 */
-        {"d/a\xE2\x80\xAE" "b", NULL},
-        {"d/a\xE2\x81\xA9" "b", NULL},
+        {"d/a\xE2\x80\xA8"
+         "b",
+         NULL}, /* U+2028 */
+        {"d/a\xE2\x80\xAE"
+         "b",
+         NULL},
+        {"d/a\xE2\x81\xA9"
+         "b",
+         NULL},
     };
     CHECK_ROWS(rows);
 }
@@ -199,8 +248,8 @@ static void empty_parts_are_refused(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {"", NULL}, {"@d", NULL}, {"d/", NULL}, {"a@", NULL}, {"a@/r", NULL}, {"/r", NULL},
-        {"@", NULL}, {"/", NULL}, {"@/", NULL},
+        {"", NULL},   {"@d", NULL}, {"d/", NULL}, {"a@", NULL}, {"a@/r", NULL},
+        {"/r", NULL}, {"@", NULL},  {"/", NULL},  {"@/", NULL},
     };
     CHECK_ROWS(rows);
     struct jid_scratch scratch;
@@ -212,9 +261,18 @@ static void bad_utf8_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "\x80",         "\xC3",         "\xC3(",         "\xC0\xAF",     "\xE0\x80\xAF",
-        "\xED\xA0\x80", "\xE2\x82",     "\xF0\x9F\x98",  "\xF4\x90\x80\x80",
-        "\xF8\x88\x80\x80\x80", "\xFF", "\xF0\x80\x80\xAF",
+        "\x80",
+        "\xC3",
+        "\xC3(",
+        "\xC0\xAF",
+        "\xE0\x80\xAF",
+        "\xED\xA0\x80",
+        "\xE2\x82",
+        "\xF0\x9F\x98",
+        "\xF4\x90\x80\x80",
+        "\xF8\x88\x80\x80\x80",
+        "\xFF",
+        "\xF0\x80\x80\xAF",
     };
     char out[JID_PART_MAX];
     struct span part;
@@ -337,10 +395,10 @@ static void preparation_is_stable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_is_borrowed),      cmocka_unit_test(parts_are_split),
-        cmocka_unit_test(locals_are_prepared),    cmocka_unit_test(domains_are_prepared),
-        cmocka_unit_test(resources_are_prepared), cmocka_unit_test(empty_parts_are_refused),
-        cmocka_unit_test(bad_utf8_is_refused),    cmocka_unit_test(parts_have_limits),
+        cmocka_unit_test(plain_is_borrowed),        cmocka_unit_test(parts_are_split),
+        cmocka_unit_test(locals_are_prepared),      cmocka_unit_test(domains_are_prepared),
+        cmocka_unit_test(resources_are_prepared),   cmocka_unit_test(empty_parts_are_refused),
+        cmocka_unit_test(bad_utf8_is_refused),      cmocka_unit_test(parts_have_limits),
         cmocka_unit_test(the_longest_address_fits), cmocka_unit_test(preparation_is_stable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
