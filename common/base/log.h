@@ -9,7 +9,8 @@
  * itself; info = the life of sessions and links; debug = decisions. Values are quoted and escaped
  * (controls, quotes, non-UTF-8, bidirectional overrides), so no peer can forge a line. Never log a
  * body or a secret. Repeats of one event beyond 50 a second are counted, not written: the next
- * second's line carries suppressed=N.
+ * second's line carries suppressed=N. A field whose span is absent is left out; a line that grows
+ * too long loses its last fields and carries cut=1.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -45,7 +46,10 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 /* proc is the process's or instance's name, shown in every line; copied. */
 void log_set_process(const char *proc);
 bool log_level_parse(struct span name, enum log_level *level_r);
-/* Where lines go instead of standard error (tests); NULL: standard error again. */
+/* Where lines go, without their end, instead of standard error (tests); NULL: standard error again.
+ * Counts of repeated events start afresh. The sink must not log. */
 void log_set_sink(void (*sink)(void *ctx, struct span line), void *ctx);
+/* Milliseconds since 1970 from elsewhere than the system (simulation); NULL: the system's again. */
+void log_set_clock(int64_t (*wall)(void *ctx), void *ctx);
 
 #endif
