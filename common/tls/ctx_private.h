@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ctx_private - what ctx.c (credentials and policy) and session.c (transports) share.
+ */
+#ifndef TLS_CTX_PRIVATE_H
+#define TLS_CTX_PRIVATE_H
+
+#include "tls/ctx.h"
+
+#include <gnutls/gnutls.h>
+
+struct tls_ctx {
+    unsigned refs;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_priority_t priority;
+    gnutls_datum_t ticket_key; /* session tickets; another context cannot read them */
+    gnutls_datum_t alpn;       /* .data NULL: none */
+    bool has_certificate;      /* can be a server */
+    bool verifies;             /* as a client: the peer must have a certificate we trust */
+};
+
+#endif
