@@ -32,6 +32,7 @@ bool sasl_prep(struct span password, struct buf *out);
 
 struct sasl_credentials {
     bool exists; /* false: the others are ignored, fake ones are used */
+    /* Each with a salt of its own: fake ones differ, too. iterations 0: no such keys. */
     struct scram_keys sha1, sha256;
 };
 
@@ -85,6 +86,8 @@ struct sasl *sasl_new(const struct sasl_opts *opts, struct span mechanism,
                       enum sasl_failure *failure_r);
 void sasl_free(struct sasl **s); /* wipes */
 
+/* message none: the client sent no initial response, an empty challenge is due; empty: it sent one
+ * without content, which no mechanism here takes. */
 enum sasl_result sasl_step(struct sasl *s, struct span message, struct buf *out);
 enum sasl_result sasl_credentials(struct sasl *s, const struct sasl_credentials *c,
                                   struct buf *out);
