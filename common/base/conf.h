@@ -8,6 +8,9 @@
  *
  * Sections with a name ([component a.localhost]) repeat: the table gives the section's word, and
  * each makes one element of an array of structs.
+ *
+ * Comments start with # or ; at the start of a line, or with a blank and ; after a value. A value
+ * may stand in double quotes. Lines are at most 4 KiB.
  */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
