@@ -91,9 +91,9 @@ void sm_close(struct sm_session *session);
 /* Whether user exists was changed by the administration: ends his sessions (not-authorized). */
 void sm_user_deleted(struct sm *sm, struct span user);
 
-/* For `session list`: calls each(ctx, full_jid, priority or INT_MIN when unavailable). */
-void sm_each_session(struct sm *sm, void (*each)(void *ctx, struct span full_jid, int priority),
-                     void *ctx);
+/* For `session list`: the full JID, and the priority or INT_MIN when unavailable. */
+struct span sm_session_jid(const struct sm_session *session);
+int sm_session_priority(const struct sm_session *session);
 size_t sm_session_count(const struct sm *sm);
 
 /* Stream features of a bound-to-be stream that come from here (<sub/>, <ver/>), as XML. */

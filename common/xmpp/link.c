@@ -203,8 +203,8 @@ void link_became_up(struct link *l)
 
 static void free_link(struct link *l)
 {
-    if (l->events->on_gone)
-        l->events->on_gone(l->ctx);
+    if (l->gone)
+        l->gone(l->gone_ctx);
     free((void *)(uintptr_t)l->opts.name.p);
     mem_wipe((void *)(uintptr_t)l->opts.secret.p, l->opts.secret.n);
     free((void *)(uintptr_t)l->opts.secret.p);
@@ -292,25 +292,25 @@ struct link *link_new(struct loop *loop, const struct link_opts *opts,
     return l;
 }
 
-static void on_gone(void *ctx)
+static void on_free(void *ctx)
 {
     free_link(ctx);
 }
 
-void link_free(struct link **link)
+void link_close(struct link **link, void (*gone)(void *ctx), void *ctx)
 {
     struct link *l = *link;
-    if (!l)
-        return;
     *link = NULL;
+    l->gone = gone;
+    l->gone_ctx = ctx;
     l->is_ending = true;
     timer_stop(&l->retry);
     timer_stop(&l->beat);
     buf_free(&l->pending);
     tell_waiting(l, false);
     if (!l->has_stream) {
-        l->gone = (struct deferred){.call = on_gone, .ctx = l};
-        loop_defer(l->loop, &l->gone);
+        l->free = (struct deferred){.call = on_free, .ctx = l};
+        loop_defer(l->loop, &l->free);
     } else if (l->stream.state == LINK_CONNECTING) {
         stream_abort(&l->stream);
     } else {

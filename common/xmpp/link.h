@@ -57,15 +57,14 @@ struct link_events {
     void (*on_claim)(void *ctx, struct span jid, struct span owner);
     /* The router has stopped sending for jid: finish what has come, then link_released_ok. */
     void (*on_released)(void *ctx, struct span jid);
-    /* After link_free: the connection has been closed in order, or there was none. Optional. */
-    void (*on_gone)(void *ctx);
 };
 
 struct link *link_new(struct loop *loop, const struct link_opts *opts,
                       const struct link_events *events, void *ctx);
-/* Closes in order: what is queued is sent first if the router is there. Only on_gone follows (never
- * from inside the call); stanzas that wait for a router that is away are given up (done: false). */
-void link_free(struct link **l);
+/* Closes in order: what is queued is sent first if the router is there. No event follows; stanzas
+ * that wait for a router that is away are given up (done: false). gone(ctx) is called when nothing
+ * of it is left, never from inside the call; it may be NULL. */
+void link_close(struct link **l, void (*gone)(void *ctx), void *ctx);
 bool link_is_up(const struct link *l);
 
 /*

@@ -17,7 +17,7 @@ struct link {
     void *ctx;
     struct stream stream;
     bool has_stream;  /* from conn_connect to on_closed */
-    bool is_ending;   /* link_free was called */
+    bool is_ending;   /* link_close was called */
     bool is_bulking;  /* between link_claims_begin and _end */
     size_t bulk_bytes;         /* of the <claims/> under way */
     size_t binds_open;         /* answers awaited */
@@ -30,7 +30,9 @@ struct link {
     struct link_done *waiting; /* their completions */
     size_t waiting_count, waiting_cap;
     struct link_done current;  /* of the stanza between begin and end */
-    struct deferred gone;
+    struct deferred free;
+    void (*gone)(void *ctx); /* given to link_close */
+    void *gone_ctx;
 };
 
 #define LINK_ROLE_STATES 4

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * c2s - what the files of the client side share: the process, and one connected client.
+ *
+ *   main.c     start, reload, stop          client.c  a client's stream: rules, headers, features
+ *   auth.c     SASL                         bind.c    resource binding, the door to the SM
+ *   limits.c   per address                  control.c what kontalkctl asks
+ *   accounts.c names and keys               handled.c which stanzas are in safe hands
+ */
+#ifndef C2S_C2S_H
+#define C2S_C2S_H
+
+#include "base/control.h"
+#include "base/daemon.h"
+#include "base/listen.h"
+#include "c2s/accounts.h"
+#include "c2s/conf.h"
+#include "c2s/handled.h"
+#include "c2s/limits.h"
+#include "c2s/sm/sm.h"
+#include "tls/ctx.h"
+#include "xmpp/stream.h"
+
+#define C2S_LISTENERS_MAX 32
+
+struct c2s {
+    struct loop *loop;
+    const struct c2s_conf *conf;
+    const char *instance;       /* "c2s-1" */
+    char *name;                 /* at the router: "c2s-1.prime.kontalk.net" */
+    struct span host, network;  /* ours: a reload does not change them */
+    struct framer_limits stanza_limits;
+    uint8_t auth_secret[32];    /* fake salts of unknown users are derived from it */
+    struct tls_ctx *tls, *link_tls;
+    struct store *store;
+    struct accounts *accounts;
+    struct sm *sm;
+    struct link *link;
+    struct link_bind binds[2];
+    struct control *control;
+    struct limits limits;
+    struct listener *listeners[C2S_LISTENERS_MAX];
+    size_t listener_count;
+    struct list_node clients;
+    size_t client_count;
+    uint64_t started_ms;
+    bool is_stopping;
+    void (*on_stopped)(void *ctx); /* after c2s_stop */
+    void *stopped_ctx;
+};
+
+enum c2s_state {
+    C2S_CONNECTED,      /* in clear text */
+    C2S_SECURED,        /* may log in */
+    C2S_AUTHENTICATING, /* a SASL exchange is under way */
+    C2S_AUTHED,         /* must bind */
+    C2S_BINDING,        /* the session manager has been asked */
+    C2S_BOUND,
+};
+
+struct auth; /* auth.c: exists from the connection to the login */
+
+struct client {
+    struct sm_client sm; /* first: the session manager knows this part only */
+    struct stream stream;
+    struct c2s *c2s;
+    struct list_node node;
+    struct limits_entry *address;
+    struct auth *auth;
+    char *user;          /* localpart, once authenticated */
+    struct span domain;  /* host or network: the one the first header named; none before */
+    char *jid;           /* the full JID, once bound */
+    char *bind_id;       /* of the iq that waits for the session manager */
+    struct sm_session *session;
+    struct handled handled;
+    unsigned holds;      /* answers that are still to come from threads and the store */
+    bool is_gone;        /* the stream has closed: freed when holds and handled are empty */
+};
+
+/* --- client.c --- */
+
+/* A new connection; direct_tls: TLS from the first byte. Takes c. */
+void client_accept(struct c2s *c2s, struct conn *c, bool direct_tls);
+struct client *client_of(struct stream *s);
+/* Somebody else will come back to the client: its memory stays until as many releases. */
+void client_hold(struct client *c);
+/* False when the client went away meanwhile: it may be freed, touch it no more. */
+bool client_release(struct client *c);
+
+/* --- auth.c --- */
+struct auth *auth_new(struct client *c);
+void auth_free(struct auth **a);
+void auth_write_features(struct client *c, struct buf *out);
+void auth_on_auth(struct stream *s, struct stanza *stanza);
+void auth_on_response(struct stream *s, struct stanza *stanza);
+void auth_on_abort(struct stream *s, struct stanza *stanza);
+
+/* --- bind.c --- */
+void bind_init(struct client *c);
+void bind_write_features(struct client *c, struct buf *out);
+void bind_on_iq(struct stream *s, struct stanza *stanza);
+/* A stanza of a bound client. */
+void bind_on_stanza(struct stream *s, struct stanza *stanza);
+/* The stream is gone. */
+void bind_close(struct client *c);
+
+/* --- process.c --- everything but main(): tests hold a whole c2s in one process */
+
+/* Starts serving; what it needs of d: loop, conf, instance. */
+struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX]);
+/* Opens the listening sockets and the control socket; not for simulated loops. */
+bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
+bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
+/* Ends all streams (system-shutdown), the link and the store, then calls done(ctx). */
+void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx);
+void c2s_free(struct c2s **c2s);
+/* A client is gone: perhaps the last that a stop waits for. */
+void c2s_client_gone(struct c2s *c2s);
+/* For tests: the router is reached by this instead of a socket; set before c2s_new. */
+extern struct conn *(*c2s_test_connect)(void *ctx);
+extern void *c2s_test_connect_ctx;
+
+/* --- control.c --- */
+extern const struct control_command c2s_commands[];
+
+#endif

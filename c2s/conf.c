@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "c2s/conf.h"
+
+#include "base/addr.h"
+#include "base/daemon.h"
+#include "xmpp/jid.h"
+
+#include <stdio.h>
+
+#define AT(field) offsetof(struct c2s_conf, field)
+#define GIB (1024LL * 1024 * 1024)
+
+static const char *const tls_choices[] = {"required", "optional", NULL};
+
+static const struct conf_key keys[] = {
+    {.section = "c2s", .name = "host", .type = CONF_STRING, .offset = AT(host),
+     .help = "The domain that this server is: users are user@host."},
+    {.section = "c2s", .name = "network", .type = CONF_STRING, .offset = AT(network),
+     .default_value = "", .help = "The network's domain; empty: the same as host."},
+    {.section = "c2s", .name = "listen", .type = CONF_ADDRS, .offset = AT(listen),
+     .default_value = "0.0.0.0:5222 [::]:5222", .help = "Addresses for clients with STARTTLS."},
+    {.section = "c2s", .name = "listen_tls", .type = CONF_ADDRS, .offset = AT(listen_tls),
+     .default_value = "0.0.0.0:5223 [::]:5223", .help = "Addresses for clients with direct TLS."},
+    {.section = "c2s", .name = "tls", .type = CONF_ENUM, .offset = AT(tls),
+     .default_value = "required", .choices = tls_choices,
+     .help = "required, or optional (login without TLS: for tests on loopback only)."},
+    {.section = "c2s", .name = "cert", .type = CONF_STRING, .offset = AT(cert),
+     .default_value = "/etc/kontalk/cert.pem", .help = "Certificate chain, PEM."},
+    {.section = "c2s", .name = "key", .type = CONF_STRING, .offset = AT(key),
+     .default_value = "/etc/kontalk/key.pem", .help = "Private key, PEM; not readable by others."},
+    {.section = "c2s", .name = "control", .type = CONF_STRING, .offset = AT(control),
+     .default_value = "/run/kontalk/%i.ctl",
+     .help = "Control socket for kontalkctl; %i is the instance."},
+    {.section = "c2s", .name = "log_level", .type = CONF_ENUM, .offset = AT(log_level),
+     .default_value = "info", .choices = log_level_names, .help = "error, warn, info or debug."},
+
+    {.section = "router", .name = "address", .type = CONF_STRING, .offset = AT(router_address),
+     .default_value = "unix:/run/kontalk/router.sock", .help = "Where the router listens."},
+    {.section = "router", .name = "secret", .type = CONF_STRING, .offset = AT(router_secret),
+     .help = "The secret of this component in router.conf."},
+    {.section = "router", .name = "tls", .type = CONF_BOOL, .offset = AT(router_tls),
+     .default_value = "false", .help = "TLS to a router on another host."},
+    {.section = "router", .name = "tls_ca", .type = CONF_STRING, .offset = AT(router_tls_ca),
+     .default_value = "", .help = "Certificates that the router's must descend from, PEM."},
+    {.section = "router", .name = "tls_name", .type = CONF_STRING, .offset = AT(router_tls_name),
+     .default_value = "", .help = "The name in the router's certificate."},
+
+    {.section = "store", .name = "path", .type = CONF_STRING, .offset = AT(store_path),
+     .default_value = "/var/lib/kontalk/c2s.db",
+     .help = "The users' database; shared by all instances of one host."},
+
+    {.section = "auth", .name = "iterations", .type = CONF_INT, .offset = AT(auth_iterations),
+     .default_value = "10000", .min = 4096, .max = 1000000,
+     .help = "PBKDF2 rounds of passwords that are set from now on."},
+
+    {.section = "limits", .name = "prelogin_bytes", .type = CONF_SIZE, .offset = AT(prelogin_bytes),
+     .default_value = "8K", .min = 4096, .max = GIB,
+     .help = "What a client may send before it has logged in."},
+    {.section = "limits", .name = "login_time", .type = CONF_TIME, .offset = AT(login_time),
+     .default_value = "30s", .min = 1000, .max = 600000,
+     .help = "From connecting to a bound resource."},
+    {.section = "limits", .name = "prelogin_per_address", .type = CONF_INT,
+     .offset = AT(prelogin_per_address), .default_value = "20", .min = 1, .max = 1000000,
+     .help = "Connections of one address (IPv6: /64) that have not logged in."},
+    {.section = "limits", .name = "connections_per_address", .type = CONF_INT,
+     .offset = AT(connections_per_address), .default_value = "1000", .min = 1, .max = 10000000,
+     .help = "Connections of one address (IPv6: /64) in all."},
+    {.section = "limits", .name = "failure_delay", .type = CONF_TIME, .offset = AT(failure_delay),
+     .default_value = "15s", .max = 60000,
+     .help = "Longest delay of the answer to a failed login: 1, 2, 4, ... s by address."},
+    {.section = "limits", .name = "sessions_per_user", .type = CONF_INT,
+     .offset = AT(sessions_per_user), .default_value = "10", .min = 1, .max = 1000,
+     .help = "Sessions of one user at a time."},
+    {.section = "limits", .name = "stanza", .type = CONF_SIZE, .offset = AT(stanza),
+     .default_value = "256K", .min = 10000, .max = 900 * 1024, .help = "Bytes of one stanza."},
+    {.section = "limits", .name = "roster", .type = CONF_INT, .offset = AT(roster),
+     .default_value = "1000", .min = 1, .max = 100000, .help = "Items of a roster."},
+    {.section = "limits", .name = "offline", .type = CONF_INT, .offset = AT(offline),
+     .default_value = "1000", .max = 1000000, .help = "Messages kept for an absent user."},
+    {.section = "limits", .name = "offline_bytes", .type = CONF_SIZE, .offset = AT(offline_bytes),
+     .default_value = "10M", .max = GIB, .help = "Their bytes in all."},
+    {.section = "limits", .name = "backlog", .type = CONF_SIZE, .offset = AT(backlog),
+     .default_value = "1M", .min = 65536, .max = GIB,
+     .help = "Bytes queued for a client that does not read; beyond, it is cut off."},
+    {0},
+};
+
+/* Domains are used as written from here on: they must be in their prepared form. */
+static bool is_prepared_domain(const char *name)
+{
+    char out[JID_PART_MAX + 1];
+    struct span part;
+    return jid_prep_domain(span_of(name), out, &part) && span_eq(part, span_of(name));
+}
+
+static const char *check(const void *conf, char scratch[256])
+{
+    const struct c2s_conf *c = conf;
+    struct addr router;
+    if (!is_prepared_domain(c->host))
+        return "[c2s] host is not a domain name in lower case";
+    if (*c->network && !is_prepared_domain(c->network))
+        return "[c2s] network is not a domain name in lower case";
+    if (addr_parse(span_of(c->router_address), &router) < 0)
+        return "[router] address is neither ADDRESS:PORT nor unix:PATH";
+    if (c->listen.count + c->listen_tls.count == 0)
+        return "[c2s] neither listen nor listen_tls has an address";
+    if (!c->router_tls && !addr_is_unix(&router) && !addr_is_loopback(&router))
+        return "[router] address is on another host: set tls = true";
+    if (strlen(c->router_secret) < 32) {
+        snprintf(scratch, 256, "[router] secret has %zu characters; at least 32 are needed",
+                 strlen(c->router_secret));
+        return scratch;
+    }
+    return NULL;
+}
+
+const struct conf_spec c2s_conf_spec = {
+    .keys = keys,
+    .size = sizeof(struct c2s_conf),
+    .check = check,
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * conf - the settings of kontalk-c2s: etc/c2s.conf.
+ */
+#ifndef C2S_CONF_H
+#define C2S_CONF_H
+
+#include "base/conf.h"
+
+enum c2s_tls { C2S_TLS_REQUIRED, C2S_TLS_OPTIONAL };
+
+struct c2s_conf {
+    char *host, *network;
+    struct conf_list listen, listen_tls;
+    int tls; /* enum c2s_tls */
+    char *cert, *key;
+    char *control;
+    int log_level;
+
+    char *router_address, *router_secret;
+    bool router_tls;
+    char *router_tls_ca, *router_tls_name;
+
+    char *store_path;
+
+    int64_t auth_iterations;
+
+    int64_t prelogin_bytes, login_time, prelogin_per_address, connections_per_address;
+    int64_t failure_delay;
+    int64_t sessions_per_user, stanza, roster, offline, offline_bytes, backlog;
+};
+
+extern const struct conf_spec c2s_conf_spec;
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control - what kontalkctl may ask of a c2s instance.
+ */
+#include "base/control.h"
+
+#include "base/log.h"
+#include "c2s/c2s.h"
+#include "xmpp/jid.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Account changes that one request may hold: pairs of JID and password. */
+#define PAIRS_MAX 500
+
+static void row(struct control_call *call, struct span a, struct span b)
+{
+    const struct span words[] = {a, b};
+    control_row(call, words, 2);
+}
+
+static void row_number(struct control_call *call, struct span name, uint64_t n)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    row(call, name, span_of(text));
+}
+
+/* --- info -------------------------------------------------------------------------------------- */
+
+static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            buf_append_char(&text, ' ');
+        buf_append_z(&text, list->items[i]);
+    }
+    row(call, name, buf_span(&text));
+    buf_free(&text);
+}
+
+static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct c2s *c2s = ctx;
+    (void)args;
+    (void)count;
+    row(call, SPAN("key"), SPAN("value"));
+    row(call, SPAN("instance"), span_of(c2s->instance));
+    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    row(call, SPAN("host"), c2s->host);
+    row(call, SPAN("network"), c2s->network);
+    row_list(call, SPAN("listen"), &c2s->conf->listen);
+    row_list(call, SPAN("listen_tls"), &c2s->conf->listen_tls);
+    row(call, SPAN("cert"), span_of(c2s->conf->cert));
+    row(call, SPAN("link"), c2s->link && link_is_up(c2s->link) ? SPAN("up") : SPAN("down"));
+    row_number(call, SPAN("sessions"), sm_session_count(c2s->sm));
+    row_number(call, SPAN("connections"), c2s->client_count);
+    row_number(call, SPAN("uptime"), (loop_now(c2s->loop) - c2s->started_ms) / 1000);
+    control_ok(call);
+}
+
+/* --- users ------------------------------------------------------------------------------------- */
+
+/* One request about accounts: it is answered when all of its parts have been. */
+struct user_call {
+    struct c2s *c2s;
+    struct control_call *call;
+    char *user; /* of `user del` */
+    size_t open;
+    enum accounts_result worst;
+    size_t failed_count;
+};
+
+static struct user_call *user_call_new(struct c2s *c2s, struct control_call *call)
+{
+    struct user_call *u = mem_zalloc(sizeof *u);
+    u->c2s = c2s;
+    u->call = call;
+    u->open = 1; /* until all parts are under way */
+    return u;
+}
+
+static void user_part_done(struct user_call *u, enum accounts_result r)
+{
+    if (r != ACCOUNTS_OK) {
+        u->worst = r;
+        u->failed_count++;
+    }
+    if (--u->open > 0)
+        return;
+    char text[128];
+    if (u->failed_count == 0) {
+        control_ok(u->call);
+    } else {
+        snprintf(text, sizeof text, u->failed_count == 1 ? "%s" : "%s (%zu of them failed)",
+                 accounts_result_text(u->worst), u->failed_count);
+        control_error(u->call, text);
+    }
+    free(u->user);
+    free(u);
+}
+
+static void on_user_done(void *ctx, enum accounts_result r)
+{
+    user_part_done(ctx, r);
+}
+
+/* The localpart of a JID of ours; false, with the refusal said, when it is none. */
+static bool parse_user(struct c2s *c2s, struct span text, struct jid *jid,
+                       struct jid_scratch *scratch)
+{
+    return jid_parse(text, jid, scratch) && jid_is_bare(jid) && !span_is_none(jid->local) &&
+           (span_eq(jid->domain, c2s->host) || span_eq(jid->domain, c2s->network));
+}
+
+static void refuse_jid(struct c2s *c2s, struct control_call *call, struct span text)
+{
+    char reason[256];
+    snprintf(reason, sizeof reason, "%.*s is not a user's address at %.*s",
+             text.n < 100 ? (int)text.n : 100, text.p, SPAN_ARG(c2s->host));
+    control_error(call, reason);
+}
+
+static void on_user_add(void *ctx, struct control_call *call, const struct span *args,
+                        size_t count)
+{
+    struct c2s *c2s = ctx;
+    struct jid jid;
+    struct jid_scratch scratch;
+    if (count % 2 != 0) {
+        control_error(call, "usage: user add JID PASSWORD [JID PASSWORD ...]");
+        return;
+    }
+    for (size_t i = 0; i < count; i += 2)
+        if (!parse_user(c2s, args[i], &jid, &scratch)) {
+            refuse_jid(c2s, call, args[i]);
+            return;
+        }
+    struct user_call *u = user_call_new(c2s, call);
+    for (size_t i = 0; i < count; i += 2) {
+        parse_user(c2s, args[i], &jid, &scratch);
+        u->open++;
+        LOG(LOG_INFO, "user.add", F_SPAN("user", jid.local));
+        accounts_add(c2s->accounts, jid.local, args[i + 1], on_user_done, u);
+    }
+    user_part_done(u, ACCOUNTS_OK);
+}
+
+static void on_user_passwd(void *ctx, struct control_call *call, const struct span *args,
+                           size_t count)
+{
+    struct c2s *c2s = ctx;
+    struct jid jid;
+    struct jid_scratch scratch;
+    (void)count;
+    if (!parse_user(c2s, args[0], &jid, &scratch)) {
+        refuse_jid(c2s, call, args[0]);
+        return;
+    }
+    LOG(LOG_INFO, "user.passwd", F_SPAN("user", jid.local));
+    accounts_set_password(c2s->accounts, jid.local, args[1], on_user_done,
+                          user_call_new(c2s, call));
+}
+
+/* Sessions end whether or not the account was found: another instance may have removed it. */
+static void on_user_deleted(void *ctx, enum accounts_result r)
+{
+    struct user_call *u = ctx;
+    sm_user_deleted(u->c2s->sm, span_of(u->user));
+    user_part_done(u, r);
+}
+
+static void on_user_del(void *ctx, struct control_call *call, const struct span *args,
+                        size_t count)
+{
+    struct c2s *c2s = ctx;
+    struct jid jid;
+    struct jid_scratch scratch;
+    (void)count;
+    if (!parse_user(c2s, args[0], &jid, &scratch)) {
+        refuse_jid(c2s, call, args[0]);
+        return;
+    }
+    struct user_call *u = user_call_new(c2s, call);
+    u->user = mem_strdup_span(jid.local);
+    LOG(LOG_INFO, "user.del", F_SPAN("user", jid.local));
+    accounts_delete(c2s->accounts, jid.local, on_user_deleted, u);
+}
+
+static void on_each_user(void *ctx, struct span user, int64_t created)
+{
+    struct user_call *u = ctx;
+    struct buf jid = {0};
+    char when[24];
+    buf_append(&jid, user);
+    buf_append_char(&jid, '@');
+    buf_append(&jid, u->c2s->host);
+    snprintf(when, sizeof when, "%lld", (long long)created / 1000);
+    row(u->call, buf_span(&jid), span_of(when));
+    buf_free(&jid);
+}
+
+static void on_user_list(void *ctx, struct control_call *call, const struct span *args,
+                         size_t count)
+{
+    struct c2s *c2s = ctx;
+    (void)args;
+    (void)count;
+    row(call, SPAN("jid"), SPAN("created"));
+    accounts_list(c2s->accounts, on_each_user, on_user_done, user_call_new(c2s, call));
+}
+
+/* --- sessions ---------------------------------------------------------------------------------- */
+
+static void session_row(struct control_call *call, const struct client *c)
+{
+    char priority[16], peer[ADDR_TEXT_MAX];
+    int p = sm_session_priority(c->session);
+    snprintf(priority, sizeof priority, "%d", p);
+    const struct span words[] = {
+        sm_session_jid(c->session),
+        p == INT_MIN ? SPAN("unavailable") : span_of(priority),
+        span_of(c->c2s->instance),
+        span_of(addr_format(conn_peer(c->stream.conn), peer)),
+        conn_is_secure(c->stream.conn) ? SPAN("yes") : SPAN("no"),
+    };
+    control_row(call, words, ARRAY_LEN(words));
+}
+
+static void on_session_list(void *ctx, struct control_call *call, const struct span *args,
+                            size_t count)
+{
+    struct c2s *c2s = ctx;
+    (void)args;
+    (void)count;
+    const struct span columns[] = {SPAN_INIT("jid"), SPAN_INIT("priority"), SPAN_INIT("instance"),
+                                   SPAN_INIT("peer"), SPAN_INIT("secure")};
+    control_row(call, columns, ARRAY_LEN(columns));
+    LIST_FOR_EACH(node, &c2s->clients) {
+        const struct client *c = CONTAINER_OF(node, struct client, node);
+        if (!c->is_gone && c->session)
+            session_row(call, c);
+    }
+    control_ok(call);
+}
+
+const struct control_command c2s_commands[] = {
+    {"info", 0, 0, "info", on_info},
+    {"user add", 2, 2 * PAIRS_MAX, "user add JID PASSWORD [JID PASSWORD ...]", on_user_add},
+    {"user del", 1, 1, "user del JID", on_user_del},
+    {"user passwd", 2, 2, "user passwd JID PASSWORD", on_user_passwd},
+    {"user list", 0, 0, "user list", on_user_list},
+    {"session list", 0, 0, "session list", on_session_list},
+    {NULL, 0, 0, NULL, NULL},
+};

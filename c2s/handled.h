@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * handled - which of a client's stanzas are in safe hands, counted in the order of their arrival.
+ *
+ * Completions may come in any order and much later; h, the number that XEP-0198 acknowledges,
+ * passes a stanza only when it and all before it are done. Nothing is allocated for a stanza in
+ * the steady state (tokens are recycled).
+ */
+#ifndef C2S_HANDLED_H
+#define C2S_HANDLED_H
+
+#include "xmpp/link.h"
+
+struct handled_token;
+
+struct handled {
+    uint32_t h;       /* modulo 2^32, as in XEP-0198 */
+    uint32_t waiting; /* tokens given out and not yet done */
+    struct handled_token *first, *last;
+    /* Called after h has risen, or the last token came back; may free the owner. */
+    void (*on_change)(void *ctx);
+    void *ctx;
+};
+
+void handled_init(struct handled *h, void (*on_change)(void *ctx), void *ctx);
+/* The completion of the next stanza: to be called exactly once. */
+struct link_done handled_next(struct handled *h);
+/* True while completions are owed: the owner's memory must stay. */
+static inline bool handled_is_waiting(const struct handled *h)
+{
+    return h->waiting > 0;
+}
+/* Releases the recycled tokens: at the end of a process. */
+void handled_free_tokens(void);
+
+#endif

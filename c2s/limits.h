@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * limits - what one address may do: connections, connections that have not logged in, and how long
+ * the answer to its failed logins is delayed.
+ *
+ * An address is an IPv4 address or an IPv6 /64 (addr_group). Entries live while they hold a
+ * connection or a penalty; a bound keeps a flood of addresses from growing the table.
+ */
+#ifndef C2S_LIMITS_H
+#define C2S_LIMITS_H
+
+#include "base/addr.h"
+#include "base/map.h"
+
+struct limits_entry;
+
+struct limits {
+    struct map entries;
+    uint64_t max_prelogin, max_connections;
+    uint64_t max_delay_ms;
+};
+
+enum limits_verdict { LIMITS_OK, LIMITS_TOO_MANY_PRELOGIN, LIMITS_TOO_MANY_CONNECTIONS };
+
+void limits_init(struct limits *l, uint64_t max_prelogin, uint64_t max_connections,
+                 uint64_t max_delay_ms);
+void limits_deinit(struct limits *l);
+
+/* A new connection from addr; *entry_r is what the other calls take, whatever the verdict. */
+enum limits_verdict limits_connect(struct limits *l, const struct addr *addr,
+                                   struct limits_entry **entry_r);
+/* It has logged in: no longer counts as pre-login; its address's penalty is forgotten. */
+void limits_login(struct limits *l, struct limits_entry *e);
+/* It is gone. logged_in: limits_login has been called for it. now_ms: loop_now. */
+void limits_disconnect(struct limits *l, struct limits_entry *e, bool logged_in, uint64_t now_ms);
+/* A login failed: how many milliseconds to hold back the answer: 0, 1,000, 2,000, 4,000, … */
+uint64_t limits_failure(struct limits *l, struct limits_entry *e, uint64_t now_ms);
+
+#endif

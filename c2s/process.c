@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * process - a whole c2s but its main(): what it is made of, in the order of making and unmaking.
+ */
+#include "c2s/c2s.h"
+
+#include "base/log.h"
+#include "c2s/schema.h"
+#include "tls/crypto.h"
+#include "xmpp/ns.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct conn *(*c2s_test_connect)(void *ctx);
+void *c2s_test_connect_ctx;
+
+/* --- TLS --------------------------------------------------------------------------------------- */
+
+static struct tls_ctx *server_tls(const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    struct tls_ctx_opts opts = {
+        .cert_file = conf->cert, .key_file = conf->key, .alpn = SPAN("xmpp-client")};
+    return tls_ctx_new(&opts, error_r);
+}
+
+static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
+{
+    const struct c2s_conf *conf = c2s->conf;
+    c2s->tls = server_tls(conf, error_r);
+    if (!c2s->tls)
+        return false;
+    if (!conf->router_tls)
+        return true;
+    struct tls_ctx_opts opts = {.ca_file = *conf->router_tls_ca ? conf->router_tls_ca : NULL};
+    c2s->link_tls = tls_ctx_new(&opts, error_r);
+    return c2s->link_tls != NULL;
+}
+
+/* --- link -------------------------------------------------------------------------------------- */
+
+static void make_link(struct c2s *c2s)
+{
+    const struct c2s_conf *conf = c2s->conf;
+    size_t n = 0;
+    c2s->binds[n++] = (struct link_bind){.name = c2s->host, .shared = true};
+    if (!span_eq(c2s->host, c2s->network))
+        c2s->binds[n++] = (struct link_bind){.name = c2s->network, .shared = true};
+    struct link_opts opts = {
+        .name = span_of(c2s->name),
+        .secret = span_of(conf->router_secret),
+        .binds = c2s->binds,
+        .bind_count = n,
+        .watch = true,
+        .tls = c2s->link_tls,
+        .tls_name = span_of(conf->router_tls_name),
+        .connect = c2s_test_connect,
+        .connect_ctx = c2s_test_connect_ctx,
+    };
+    addr_parse(span_of(conf->router_address), &opts.router); /* checked by the configuration */
+    c2s->link = link_new(c2s->loop, &opts, &sm_link_events, c2s->sm);
+    sm_set_link(c2s->sm, c2s->link);
+}
+
+/* --- making ------------------------------------------------------------------------------------ */
+
+static void make_sm(struct c2s *c2s)
+{
+    const struct c2s_conf *conf = c2s->conf;
+    struct sm_opts opts = {
+        .host = c2s->host,
+        .network = c2s->network,
+        .instance = span_of(c2s->name),
+        .max_sessions = (size_t)conf->sessions_per_user,
+        .max_roster = (size_t)conf->roster,
+        .max_offline = (size_t)conf->offline,
+        .max_offline_bytes = (size_t)conf->offline_bytes,
+        .max_backlog = (size_t)conf->backlog,
+        .max_stanza = (size_t)conf->stanza,
+        .version = KONTALK_VERSION,
+    };
+    c2s->sm = sm_new(c2s->loop, c2s->store, &opts);
+}
+
+struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
+{
+    const struct c2s_conf *conf = d->conf;
+    struct c2s *c2s = mem_zalloc(sizeof *c2s);
+    c2s->loop = d->loop;
+    c2s->conf = conf;
+    c2s->instance = d->instance;
+    c2s->host = span_of(mem_strdup_span(span_of(conf->host)));
+    c2s->network =
+        *conf->network ? span_of(mem_strdup_span(span_of(conf->network))) : c2s->host;
+    c2s->started_ms = loop_now(d->loop);
+    list_init(&c2s->clients);
+    if (asprintf(&c2s->name, "%s.%s", d->instance, conf->host) < 0)
+        abort();
+    crypto_init();
+    crypto_random(c2s->auth_secret, sizeof c2s->auth_secret);
+    c2s->stanza_limits = framer_limits_client;
+    c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
+    limits_init(&c2s->limits, (uint64_t)conf->prelogin_per_address,
+                (uint64_t)conf->connections_per_address, (uint64_t)conf->failure_delay);
+    struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
+    if ((!loop_is_sim(d->loop) && !make_tls(c2s, error_r)) ||
+        !(c2s->store = store_open(d->loop, &store, error_r))) {
+        c2s_free(&c2s);
+        return NULL;
+    }
+    c2s->accounts = accounts_new(d->loop, c2s->store, (uint32_t)conf->auth_iterations);
+    make_sm(c2s);
+    make_link(c2s);
+    return c2s;
+}
+
+/* --- listening --------------------------------------------------------------------------------- */
+
+static void on_accept(void *ctx, struct conn *c)
+{
+    client_accept(ctx, c, false);
+}
+
+static void on_accept_tls(void *ctx, struct conn *c)
+{
+    client_accept(ctx, c, true);
+}
+
+static bool listen_at(struct c2s *c2s, const struct conf_list *list,
+                      void (*accept)(void *, struct conn *), char error_r[CONF_ERROR_MAX])
+{
+    const struct listen_opts opts = {.reuseport = true};
+    for (size_t i = 0; i < list->count; i++) {
+        struct addr at;
+        int error = -ENOBUFS;
+        struct listener *l = NULL;
+        addr_parse(span_of(list->items[i]), &at);
+        if (c2s->listener_count < C2S_LISTENERS_MAX)
+            l = listener_new(c2s->loop, &at, &opts, accept, c2s, &error);
+        if (!l && error == -EAFNOSUPPORT) {
+            LOG(LOG_WARN, "listen.no_family", F_STR("addr", list->items[i]));
+            continue;
+        }
+        if (!l) {
+            snprintf(error_r, CONF_ERROR_MAX, "cannot listen at %s: %s", list->items[i],
+                     strerror(-error));
+            return false;
+        }
+        c2s->listeners[c2s->listener_count++] = l;
+    }
+    return true;
+}
+
+/* The control socket's path with %i replaced by the instance. */
+static void control_path(const struct c2s *c2s, char path_r[256])
+{
+    const char *mark = strstr(c2s->conf->control, "%i");
+    if (!mark)
+        snprintf(path_r, 256, "%s", c2s->conf->control);
+    else
+        snprintf(path_r, 256, "%.*s%s%s", (int)(mark - c2s->conf->control), c2s->conf->control,
+                 c2s->instance, mark + 2);
+}
+
+bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
+{
+    char path[256];
+    int error;
+    if (!listen_at(c2s, &c2s->conf->listen, on_accept, error_r) ||
+        !listen_at(c2s, &c2s->conf->listen_tls, on_accept_tls, error_r))
+        return false;
+    control_path(c2s, path);
+    c2s->control = control_new(c2s->loop, path, c2s_commands, c2s, &error);
+    if (!c2s->control) {
+        snprintf(error_r, CONF_ERROR_MAX, "control socket %s: %s", path, strerror(-error));
+        return false;
+    }
+    LOG(LOG_INFO, "c2s.ready", F_STR("name", c2s->name), F_STR("host", c2s->conf->host));
+    return true;
+}
+
+/* --- reload ------------------------------------------------------------------------------------ */
+
+/* What a running process cannot change: it must be started again for these. */
+static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_conf *b)
+{
+    if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
+        return "host and network";
+    if (strcmp(a->store_path, b->store_path) != 0)
+        return "[store] path";
+    if (strcmp(a->router_address, b->router_address) != 0 ||
+        strcmp(a->router_secret, b->router_secret) != 0)
+        return "[router]";
+    return NULL;
+}
+
+bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    const char *fixed = fixed_difference(c2s->conf, conf);
+    if (fixed) {
+        snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
+        return false;
+    }
+    struct tls_ctx *tls = server_tls(conf, error_r);
+    if (!tls)
+        return false;
+    tls_ctx_unref(&c2s->tls);
+    c2s->tls = tls;
+    c2s->conf = conf;
+    c2s->limits.max_prelogin = (uint64_t)conf->prelogin_per_address;
+    c2s->limits.max_connections = (uint64_t)conf->connections_per_address;
+    c2s->limits.max_delay_ms = (uint64_t)conf->failure_delay;
+    c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
+    return true;
+}
+
+/* --- unmaking ---------------------------------------------------------------------------------- */
+
+/* What is stored last is stored: only then is the process done. */
+static void finish(void *ctx)
+{
+    struct c2s *c2s = ctx;
+    sm_free(&c2s->sm);
+    accounts_free(&c2s->accounts);
+    store_close(&c2s->store);
+    LOG(LOG_INFO, "c2s.stopped", F_STR("name", c2s->name));
+    c2s->on_stopped(c2s->stopped_ctx);
+}
+
+static void close_link(struct c2s *c2s)
+{
+    sm_set_link(c2s->sm, NULL);
+    link_close(&c2s->link, finish, c2s);
+}
+
+void c2s_client_gone(struct c2s *c2s)
+{
+    if (c2s->is_stopping && c2s->client_count == 0 && c2s->link)
+        close_link(c2s);
+}
+
+static void stop_listening(struct c2s *c2s)
+{
+    for (size_t i = 0; i < c2s->listener_count; i++)
+        listener_free(&c2s->listeners[i]);
+    c2s->listener_count = 0;
+    if (c2s->control)
+        control_free(&c2s->control);
+}
+
+void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx)
+{
+    c2s->is_stopping = true;
+    c2s->on_stopped = done;
+    c2s->stopped_ctx = ctx;
+    stop_listening(c2s);
+    LIST_FOR_EACH(node, &c2s->clients) {
+        struct client *c = CONTAINER_OF(node, struct client, node);
+        if (!c->is_gone)
+            stream_error(&c->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+    }
+    c2s_client_gone(c2s);
+}
+
+void c2s_free(struct c2s **c2s_ptr)
+{
+    struct c2s *c2s = *c2s_ptr;
+    if (!c2s)
+        return;
+    *c2s_ptr = NULL;
+    stop_listening(c2s);
+    if (c2s->sm)
+        sm_free(&c2s->sm);
+    if (c2s->accounts)
+        accounts_free(&c2s->accounts);
+    if (c2s->store)
+        store_close(&c2s->store);
+    tls_ctx_unref(&c2s->tls);
+    tls_ctx_unref(&c2s->link_tls);
+    limits_deinit(&c2s->limits);
+    handled_free_tokens();
+    if (c2s->network.p != c2s->host.p)
+        free((void *)(uintptr_t)c2s->network.p);
+    free((void *)(uintptr_t)c2s->host.p);
+    free(c2s->name);
+    mem_wipe(c2s->auth_secret, sizeof c2s->auth_secret);
+    free(c2s);
+}
