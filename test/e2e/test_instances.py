@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two instances of c2s that share their ports: nobody notices."""
+import contextlib
+
+import pytest
+from helpers import Client, online, run
+from test_restart import in_thread
+
+
+@pytest.fixture
+def pair(new_suite):
+    return new_suite("--c2s", "2", "--users", "40")
+
+
+def instance_of(suite, jid):
+    for row in suite.ctl_json("session", "list"):
+        if row["jid"] == jid:
+            return row["instance"]
+    raise AssertionError(f"{jid} has no session")
+
+
+@contextlib.asynccontextmanager
+async def on_both(suite, jid=None):
+    """Two clients on different instances, of users of their own or two of one user: the system
+    chooses the instance of a connection, so it is tried until it has chosen both."""
+    clients = {}
+    others = []
+    try:
+        while len(clients) < 2:
+            client = Client(suite, f"{jid}/{len(others)}" if jid else suite.user())
+            others.append(client)
+            assert await client.login()
+            where = await in_thread(instance_of, suite, client.boundjid.full)
+            clients.setdefault(where, client)
+            assert len(others) < 20, f"all connections on {list(clients)}"
+        yield tuple(clients.values())
+    finally:
+        for client in others:
+            await client.logout()
+
+
+def test_users_on_different_instances_chat(pair):
+    async def play():
+        async with on_both(pair) as (a, b):
+            for one, other in ((a, b), (b, a)):
+                one.send_message(other.boundjid.bare, "over there", mtype="chat")
+                assert (await other.message("over there"))["from"] == one.boundjid
+                answer = await one.request(other.boundjid.full, "<query xmlns='jabber:iq:version'/>")
+                assert answer["from"] == other.boundjid
+            for i in range(200):
+                a.send_message(b.boundjid.full, str(i), mtype="chat")
+            await b.message("199")
+            assert [s["body"] for s in b.arrived if s.name == "message"] == [
+                str(i) for i in range(199)]
+    run(play())
+
+
+def test_offline_user_is_reached_from_each(pair):
+    async def play():
+        to = pair.user()
+        async with on_both(pair) as (a, b):
+            for client, body in ((a, "from one"), (b, "from the other")):
+                client.send_message(to, body, mtype="chat")
+                await client.request(pair.host, "<ping xmlns='urn:xmpp:ping'/>")
+            async with online(pair, to) as (c,):
+                await c.message("from one")
+                await c.message("from the other")
+    run(play())
+
+
+def test_one_users_sessions_on_both(pair):
+    async def play():
+        jid = pair.user()
+        async with on_both(pair, jid) as (one, two), online(pair, pair.user()) as (a,):
+            a.send_message(jid, "to every resource", mtype="chat")
+            await one.message("to every resource")
+            await two.message("to every resource")
+            two.send_message(a.boundjid.full, "from the second", mtype="chat")
+            assert (await a.message("from the second"))["from"] == two.boundjid
+            two.send_presence(pshow="dnd")
+            await one.presence(two.boundjid.full, "dnd")
+    run(play())
+
+
+def test_the_other_instance_goes_on(pair):
+    async def play():
+        async with on_both(pair) as (a, b):
+            lost = await in_thread(instance_of, pair, a.boundjid.full)
+            await in_thread(pair.kill, lost, "KILL")
+            b.send_message(a.boundjid.bare, "where are you", mtype="chat")
+            answer = await b.request(pair.host, "<ping xmlns='urn:xmpp:ping'/>")
+            assert answer["type"] == "result"
+            await in_thread(pair.restart, lost)
+            async with online(pair, a.boundjid.bare) as (again,):
+                await again.message("where are you")
+    run(play())
