@@ -60,14 +60,16 @@ struct span stanza_text(struct stanza *s, uint32_t node);
 
 /* --- building --- strings are copied into the arena */
 
-/* A new last child of parent; on an empty stanza, node 0 (parent is ignored). */
+/* A new last child of parent; on an empty stanza, node 0 (parent is ignored). ns none: the
+ * parent's. */
 uint32_t stanza_add(struct stanza *s, uint32_t parent, struct span ns, struct span name);
 void stanza_add_text(struct stanza *s, uint32_t parent, struct span text);
 /* Sets or replaces a plain attribute; value none removes it. */
 void stanza_set_attr(struct stanza *s, uint32_t node, struct span name, struct span value);
 void stanza_set_attr_ns(struct stanza *s, uint32_t node, struct span ns, struct span name,
                         struct span value);
-/* Takes a child (with what it holds) out of the tree; its memory stays until reset. */
+/* Takes a child (with what it holds) out of the tree; its memory stays until reset. stanza_next
+ * still goes on from it, so a loop may remove what it finds. */
 void stanza_remove(struct stanza *s, uint32_t node);
 /* Removes namespaced attributes of node 0 but xml:lang (e:from and the like must not travel). */
 void stanza_strip_foreign_attrs(struct stanza *s);

@@ -5,7 +5,8 @@
  * Escapes & < > " ' in text and attributes, and TAB LF CR in attributes (CR in text) as character
  * references, so that a round trip is exact; writes a namespace declaration where an element's
  * namespace differs from the one in force; namespaced attributes get generated prefixes declared
- * on their element, xml: ones keep it.
+ * on their element, xml: ones keep it. Each call appends all or, when the buffer has a cap that the
+ * whole would exceed, nothing. Escaping can make the output six times its input.
  */
 #ifndef XML_WRITER_H
 #define XML_WRITER_H
