@@ -47,7 +47,8 @@ struct store_opts {
  */
 struct store *store_open(struct loop *loop, const struct store_opts *opts,
                          char error_r[STORE_ERROR_MAX]);
-/* Commits what is queued, blocking, then closes. done() of every job still comes, before return. */
+/* Commits what is queued, blocking, then closes. done() of every job still comes, before return.
+ * Not from inside a done(). */
 void store_close(struct store **s);
 
 enum store_kind { STORE_READ, STORE_WRITE };
@@ -71,6 +72,8 @@ struct store_job {
 void store_submit(struct store *s, enum store_kind kind, struct store_job *job);
 /* Jobs submitted and not yet done: for bounding. */
 size_t store_pending(const struct store *s);
+/* Groups committed so far: for figures. */
+uint64_t store_commits(const struct store *s);
 
 /* --- in run(), on the storage thread --- */
 
