@@ -29,14 +29,14 @@ WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wformat
 IS_GCC := $(shell $(CC) --version 2>/dev/null | grep -q 'Free Software Foundation' && echo 1)
 ifeq ($(IS_GCC),1)
 WARN += -Wbidi-chars=any -Wtrampolines
-HARDEN_GCC := -fzero-call-used-regs=used-gpr
+HARDEN_GCC := -fzero-call-used-regs=used-gpr -ftrivial-auto-var-init=zero
 endif
 ifdef SANITIZE
 HARDEN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDHARDEN := -fsanitize=address,undefined
 else
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
-          -fcf-protection=full -ftrivial-auto-var-init=zero $(HARDEN_GCC) \
+          -fcf-protection=full $(HARDEN_GCC) \
           -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
 LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 endif
