@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control - what kontalkctl may ask the router: info, route list, claim list.
+ */
+#include "base/control.h"
+
+#include "router/router.h"
+
+#include <stdio.h>
+
+/* --- info -------------------------------------------------------------------------------------- */
+
+static void info_text(struct control_call *call, const char *key, const char *value)
+{
+    control_row(call, (const struct span[]){span_of(key), span_of(value)}, 2);
+}
+
+static void info_number(struct control_call *call, const char *key, uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    info_text(call, key, text);
+}
+
+static void run_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    const struct router *r = ctx;
+    (void)args;
+    (void)count;
+    info_text(call, "key", "value");
+    info_text(call, "version", KONTALK_VERSION);
+    info_number(call, "uptime_s", (loop_now(r->loop) - r->started) / 1000);
+    info_number(call, "peers", r->peer_count);
+    info_number(call, "routes", r->routes.by_name.count);
+    info_number(call, "claims", claims_count(&r->claims));
+    info_text(call, "settled", r->settle.done ? "yes" : "no");
+    info_number(call, "stanzas", r->counters.stanzas);
+    info_number(call, "envelopes", r->counters.envelopes);
+    info_number(call, "bounced", r->counters.bounced);
+    info_number(call, "dropped", r->counters.dropped);
+    info_number(call, "lost", r->counters.lost);
+    control_ok(call);
+}
+
+/* --- lists ------------------------------------------------------------------------------------- */
+
+static void route_row(struct control_call *call, struct span name, const char *kind,
+                      const struct peer *p)
+{
+    control_row(call,
+                (const struct span[]){name, span_of(p->component->section), span_of(kind), p->name,
+                                      span_of(p->is_internal ? "yes" : "no")},
+                5);
+}
+
+static void run_routes(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    static const char *const kinds[] = {"exclusive", "shared", "instance"};
+    const struct router *r = ctx;
+    size_t cursor = 0;
+    const struct route *route;
+    (void)args;
+    (void)count;
+    control_row(call,
+                (const struct span[]){SPAN("name"), SPAN("component"), SPAN("kind"), SPAN("peer"),
+                                      SPAN("internal")},
+                5);
+    while ((route = routes_next(&r->routes, &cursor)))
+        for (size_t i = 0; i < route->count; i++)
+            route_row(call, route->name, kinds[route->kind], route->members[i].peer);
+    if (r->routes.fallback)
+        route_row(call, SPAN("*"), "default", r->routes.fallback);
+    control_ok(call);
+}
+
+static void run_claims(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    const struct router *r = ctx;
+    size_t cursor = 0;
+    const struct claim *claim;
+    (void)args;
+    (void)count;
+    control_row(call, (const struct span[]){SPAN("jid"), SPAN("owner")}, 2);
+    while ((claim = claims_next(&r->claims, &cursor)))
+        control_row(call, (const struct span[]){claim_jid(claim), claim->owner->name}, 2);
+    control_ok(call);
+}
+
+static const struct control_command commands[] = {
+    {.name = "info", .usage = "info", .run = run_info},
+    {.name = "route list", .usage = "route list", .run = run_routes},
+    {.name = "claim list", .usage = "claim list", .run = run_claims},
+    {0},
+};
+
+bool router_control_start(struct router *r, char error_r[CONF_ERROR_MAX])
+{
+    int error = 0;
+    if (r->conf->control[0] == '\0')
+        return true;
+    r->control = control_new(r->loop, r->conf->control, commands, r, &error);
+    if (!r->control)
+        snprintf(error_r, CONF_ERROR_MAX, "control %.200s: %s", r->conf->control,
+                 strerror(-error));
+    return r->control != NULL;
+}
