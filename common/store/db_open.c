@@ -85,7 +85,7 @@ static int open_locked(struct db *db, const struct store_opts *opts, bool memory
     }
     char why[STORE_ERROR_MAX];
     if (db_migrate(db->sql, memory ? NULL : path, opts->migrations, why) < 0) {
-        snprintf(error_r, STORE_ERROR_MAX, "%s: %.*s", path, (int)sizeof(why) - 1, why);
+        snprintf(error_r, STORE_ERROR_MAX, "%s: %.200s", path, why);
         return -1;
     }
     if (!set(db->sql, "PRAGMA foreign_keys=ON")) {

@@ -176,10 +176,10 @@ void store_close(struct store **s_p)
         pthread_join(s->thread, NULL);
         s->threaded = false;
     }
-    loop_defer_cancel(&s->run_deferred);
     /* The answers may have submitted more: on this thread, now that the other has ended. */
     while (s->pending > 0)
         run_here(s);
+    loop_defer_cancel(&s->run_deferred);
     *s_p = NULL;
     store_free(s);
 }
