@@ -197,10 +197,11 @@ static void on_text(void *ctx, const xmlChar *text, int n)
     struct span piece = keep(p, text, (size_t)n);
     uint32_t last = s->nodes[p->node].last;
     /* A text comes in pieces; they stand side by side in the store. */
-    if (last && !s->nodes[last].name.p)
-        s->nodes[last].text.n += piece.n;
-    else
-        s->nodes[tree_append(s, p->node)].text = piece;
+    if (!last || s->nodes[last].name.p) {
+        last = tree_append(s, p->node);
+        s->nodes[last].text.p = piece.p;
+    }
+    s->nodes[last].text.n += piece.n;
 }
 
 static void on_error(void *ctx, xmlErrorPtr error)

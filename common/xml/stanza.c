@@ -82,7 +82,8 @@ void stanza_copy(struct stanza *to, const struct stanza *from)
     tree_reserve_attrs(to, from->attr_count);
     struct ns_copy last = {SPAN_NONE, SPAN_NONE};
     for (uint32_t i = 0; i < from->node_count; i++) {
-        struct stanza_node *n = &to->nodes[tree_new_node(to)];
+        uint32_t node = tree_new_node(to);
+        struct stanza_node *n = &to->nodes[node];
         *n = from->nodes[i];
         n->ns = copy_ns(&to->arena, &last, n->ns);
         n->name = arena_span(&to->arena, n->name);
