@@ -35,6 +35,6 @@ const struct store_migration c2s_migrations[] = {
         " bytes INTEGER NOT NULL,"
         " stanza TEXT NOT NULL"     /* as for a client, without the delay */
         ") STRICT;"
-        "CREATE INDEX offline_account ON offline (account, id);"},
+        "CREATE INDEX offline_account ON offline (account, id, bytes);"},
     {0, NULL},
 };

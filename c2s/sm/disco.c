@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * disco - XEP-0030: features from iq.c's table; items of the server are the services that the
+ * router has in its domain, items of an account its available resources.
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <stdlib.h>
+
+static bool is_to_host(const struct sm_in *in)
+{
+    return span_is_none(in->to.local);
+}
+
+/* No nodes are kept here: a question about one is answered item-not-found (XEP-0030 7). */
+static bool refuse_node(struct sm_in *in, uint32_t payload)
+{
+    if (span_is_empty(stanza_attr(in->stanza, payload, SPAN("node"))))
+        return false;
+    sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
+    return true;
+}
+
+static void write_feature(void *ctx, const char *feature)
+{
+    struct buf *out = ctx;
+
+    xml_raw(out, SPAN("<feature"));
+    xml_attr(out, "var", span_of(feature));
+    xml_raw(out, SPAN("/>"));
+}
+
+void sm_disco_info(struct sm_in *in, uint32_t payload)
+{
+    struct sm_out out;
+
+    if (refuse_node(in, payload))
+        return;
+    struct buf *buf = sm_iq_open(in, &out);
+    xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"));
+    if (is_to_host(in)) {
+        xml_raw(buf, SPAN("<identity category='server' type='im' name='Kontalk'/>"));
+        sm_iq_each_feature(SM_TO_HOST, write_feature, buf);
+        write_feature(buf, "msgoffline"); /* XEP-0160 */
+    } else {
+        xml_raw(buf, SPAN("<identity category='account' type='registered'/>"));
+        sm_iq_each_feature(SM_TO_ACCOUNT, write_feature, buf);
+    }
+    xml_raw(buf, SPAN("</query>"));
+    sm_iq_close(&out);
+}
+
+static void write_item(struct buf *out, struct span jid)
+{
+    xml_raw(out, SPAN("<item"));
+    xml_attr(out, "jid", jid);
+    xml_raw(out, SPAN("/>"));
+}
+
+static void write_services(const struct sm *sm, struct buf *out)
+{
+    const struct sm_service *service;
+    size_t cursor = 0;
+
+    while ((service = map_next(&sm->routes, &cursor)) != NULL)
+        write_item(out, span_make(service->name, service->n));
+}
+
+static void write_resources(const struct sm_user *user, struct buf *out)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_available && !s->is_gone)
+            write_item(out, s->full);
+    }
+}
+
+void sm_disco_items(struct sm_in *in, uint32_t payload)
+{
+    struct sm_out out;
+
+    if (refuse_node(in, payload))
+        return;
+    struct buf *buf = sm_iq_open(in, &out);
+    xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_ITEMS "'>"));
+    if (is_to_host(in))
+        write_services(in->sm, buf);
+    else
+        write_resources(in->session->user, buf);
+    xml_raw(buf, SPAN("</query>"));
+    sm_iq_close(&out);
+}
+
+static bool is_below(struct span name, struct span domain)
+{
+    return name.n > domain.n + 1 && span_ends(name, domain) &&
+           name.p[name.n - domain.n - 1] == '.';
+}
+
+void sm_disco_route(struct sm *sm, struct span name, bool is_up)
+{
+    if (!is_up) {
+        free(map_remove(&sm->routes, name));
+        return;
+    }
+    if (!is_below(name, sm->opts.host) || span_eq(name, sm->opts.instance) ||
+        sm->routes.count >= SM_MAX_ROUTES || map_get(&sm->routes, name))
+        return;
+    struct sm_service *service = mem_alloc(sizeof(*service) + name.n);
+    service->n = name.n;
+    memcpy(service->name, name.p, name.n);
+    map_put(&sm->routes, span_make(service->name, service->n), service);
+}
+
+void sm_disco_free(struct sm *sm)
+{
+    struct sm_service *service;
+    size_t cursor = 0;
+
+    while ((service = map_next(&sm->routes, &cursor)) != NULL)
+        free(service);
+    map_free(&sm->routes);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * iq - what this server answers, in one table: payload, who may ask what where, the handler, and
+ * the feature that disco shows for it; so that the two cannot disagree.
+ *
+ * RFC 6120 8.2.3 and 10.5, RFC 6121 8.5. A new feature is a file with its handlers and its rows
+ * here. Called by route.c with a request that has an id and one payload, or with an answer.
+ */
+#include "c2s/sm/sm_private.h"
+
+#include "xmpp/iq.h"
+
+enum { GET = 1, SET = 2 };
+
+struct iq_row {
+    const char *ns, *name;
+    unsigned types;   /* GET, SET */
+    unsigned targets; /* SM_TO_HOST, SM_TO_ACCOUNT */
+    /* Of an account, for anyone but the user. The same for unknown users. */
+    enum stanza_error to_others;
+    void (*handle)(struct sm_in *in, uint32_t payload);
+    const char *feature; /* NULL: not shown, or shown by another row */
+};
+
+#define BOTH (SM_TO_HOST | SM_TO_ACCOUNT)
+
+static const struct iq_row rows[] = {
+    {NS_DISCO_INFO, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_disco_info, NS_DISCO_INFO},
+    {NS_DISCO_ITEMS, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_disco_items,
+     NS_DISCO_ITEMS},
+    {NS_PING, "ping", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_ping, NS_PING},
+    {NS_VERSION, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_version, NS_VERSION},
+    {NS_TIME, "time", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
+    {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
+    {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, STANZA_FORBIDDEN, sm_roster_set, NULL},
+};
+
+void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].feature && (rows[i].targets & target))
+            each(ctx, rows[i].feature);
+    }
+}
+
+static uint32_t payload_of(const struct stanza *s)
+{
+    return stanza_child(s, 0, SPAN_NONE, SPAN_NONE);
+}
+
+/* is_known_r: a row has the payload, if not for this type. */
+static const struct iq_row *find_row(const struct stanza *s, unsigned target, bool *is_known_r)
+{
+    const unsigned type = span_eq(s->type, SPAN("get")) ? GET : SET;
+    const uint32_t payload = payload_of(s);
+
+    *is_known_r = false;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!(rows[i].targets & target) ||
+            !stanza_is(s, payload, span_of(rows[i].ns), span_of(rows[i].name)))
+            continue;
+        *is_known_r = true;
+        if (rows[i].types & type)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* A request that the server answers, for itself or for an account. */
+static void serve(struct sm_in *in, unsigned target, bool is_owner)
+{
+    const struct iq_row *row;
+    bool is_known;
+
+    if (!iq_is_request(in->stanza))
+        return; /* an answer that nobody here has asked for */
+    row = find_row(in->stanza, target, &is_known);
+    if (target == SM_TO_ACCOUNT && !is_owner)
+        sm_refuse(in, row ? row->to_others : STANZA_SERVICE_UNAVAILABLE, NULL);
+    else if (row)
+        row->handle(in, payload_of(in->stanza));
+    else
+        sm_refuse(in, is_known ? STANZA_NOT_ALLOWED : STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+void sm_iq_account(struct sm_in *in)
+{
+    serve(in, SM_TO_ACCOUNT, true);
+}
+
+/* A roster push that is none of ours (SECURITY: clients believe it) reaches no client. */
+static bool may_reach_client(const struct stanza *s)
+{
+    uint32_t payload = payload_of(s);
+
+    return !iq_is_request(s) || !payload || !span_eq(s->nodes[payload].ns, SPAN(NS_ROSTER));
+}
+
+static void to_client(struct sm_in *in, const struct sm_user *user)
+{
+    struct sm_session *s = sm_user_session(user, in->to.resource);
+
+    if (!s || !may_reach_client(in->stanza) || !sm_deliver(in, s))
+        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+void sm_iq(struct sm_in *in)
+{
+    struct sm_user *user;
+
+    switch (sm_in_place(in, &user)) {
+    case SM_PLACE_HOST:
+        serve(in, SM_TO_HOST, false);
+        break;
+    case SM_PLACE_USER:
+        if (jid_is_bare(&in->to))
+            serve(in, SM_TO_ACCOUNT, in->session && in->session->user == user);
+        else
+            to_client(in, user);
+        break;
+    case SM_PLACE_ABSENT:
+        if (jid_is_bare(&in->to))
+            serve(in, SM_TO_ACCOUNT, false);
+        else
+            sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+        break;
+    case SM_PLACE_ROUTER:
+        sm_send_to_router(in);
+        break;
+    case SM_PLACE_NOWHERE:
+        sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
+        break;
+    }
+}
+
+/* --- answers --- */
+
+struct buf *sm_iq_open(struct sm_in *in, struct sm_out *out_r)
+{
+    const struct stanza *s = in->stanza;
+    struct buf *buf = sm_out_begin(in->sm, in->session, out_r);
+
+    iq_write_result_open(buf, s->id, s->to, s->from);
+    return buf;
+}
+
+void sm_iq_close(struct sm_out *out)
+{
+    iq_write_end(out->buf);
+    sm_out_end(out);
+}
+
+void sm_iq_empty_result(struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+    struct sm_out out;
+
+    iq_write_result(sm_out_begin(in->sm, in->session, &out), s->id, s->to, s->from);
+    sm_out_end(&out);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * job - a storage job of the session manager: holds its user and session while it is under way,
+ * counts against what may be queued, and calls its completion exactly once.
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <stdlib.h>
+
+static void on_done(struct store_job *store_job, int result)
+{
+    struct sm_job *job = (struct sm_job *)(void *)store_job;
+    struct sm *sm = job->sm;
+    struct sm_user *user = job->user;
+    struct link_done done = job->done;
+    bool is_safe = job->finish(job, result);
+
+    sm->job_bytes -= job->bytes;
+    if (job->session)
+        sm_session_unref(job->session);
+    if (job->destroy)
+        job->destroy(job);
+    free(job);
+    sm_done(done, is_safe);
+    if (user) {
+        user->jobs--;
+        sm_user_settle(user);
+    }
+    sm_unhold(sm);
+}
+
+bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
+                   struct sm_session *session, int (*run)(struct db *db, struct store_job *job))
+{
+    if (sm->job_bytes + job->bytes > SM_MAX_JOB_BYTES || store_pending(sm->store) >= SM_MAX_JOBS)
+        return false;
+    job->sm = sm;
+    job->user = user;
+    if (user)
+        user->jobs++;
+    job->session = session ? sm_session_ref(session) : NULL;
+    sm->job_bytes += job->bytes;
+    sm_hold(sm);
+    job->job.run = run;
+    job->job.done = on_done;
+    store_submit(sm->store, kind, &job->job);
+    return true;
+}
+
+int64_t sm_account_id(struct db *db, struct span name)
+{
+    struct db_stmt *st = db_sql(db, "SELECT id FROM account WHERE name = ?1");
+    int64_t id = 0;
+
+    db_bind_text(st, 1, name);
+    if (db_step(st) > 0)
+        id = db_int(st, 0);
+    db_reset(st);
+    return id;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * session - a client's session from sm_open to sm_close: resource, conflict, limits.
+ *
+ * Called by the transport; user.c says when a session may be opened. An opening is answered from a
+ * deferred call, never from inside sm_open. A session is referenced by its list and by its jobs.
+ * RFC 6120 7 (resource binding), 7.7.2.2 (conflict).
+ */
+#include "c2s/sm/sm_private.h"
+
+#include "tls/crypto.h"
+
+#include <stdlib.h>
+
+static struct span client_key(struct sm_client *const *client)
+{
+    return span_make((const char *)client, sizeof(*client));
+}
+
+struct sm_session *sm_session_ref(struct sm_session *s)
+{
+    s->refs++;
+    return s;
+}
+
+void sm_session_unref(struct sm_session *s)
+{
+    if (--s->refs > 0)
+        return;
+    buf_free(&s->presence);
+    free(s);
+}
+
+static struct sm_session *session_new(struct sm *sm, struct sm_client *c, struct span user,
+                                      struct span domain, struct span resource)
+{
+    size_t n = user.n + 1 + domain.n + 1 + resource.n;
+    struct sm_session *s = mem_zalloc(sizeof(*s) + n);
+    char *p = s->text;
+
+    memcpy(p, user.p, user.n);
+    p += user.n;
+    *p++ = '@';
+    s->domain = span_make(p, domain.n);
+    memcpy(p, domain.p, domain.n);
+    p += domain.n;
+    s->bare = span_make(s->text, (size_t)(p - s->text));
+    *p++ = '/';
+    s->resource = span_make(p, resource.n);
+    if (resource.n)
+        memcpy(p, resource.p, resource.n);
+    s->full = span_make(s->text, n);
+    s->sm = sm;
+    s->client = c;
+    s->refs = 1;
+    list_init(&s->node);
+    return s;
+}
+
+/* The client's wish, prepared, or a name of ours in made. */
+static bool choose_resource(struct span wish, char *prepared, char made[17], struct span *r)
+{
+    if (!span_is_empty(wish))
+        return jid_prep_resource(wish, prepared, r);
+    crypto_random_hex(made, 8);
+    *r = span_make(made, 16);
+    return true;
+}
+
+/* An opening is no user's any more; afterwards he may be settled. */
+static struct sm_user *leave_opening(struct sm_session *s)
+{
+    struct sm_user *user = s->user;
+
+    list_remove(&s->node);
+    map_remove(&s->sm->openings, client_key(&s->client));
+    if (user)
+        user->opening_count--;
+    return user;
+}
+
+static void refuse_opening(struct sm_session *s, enum stanza_error e)
+{
+    struct sm_user *user = leave_opening(s);
+    struct sm_client *c = s->client;
+
+    s->client = NULL;
+    s->user = NULL;
+    s->state = SM_SESSION_CLOSED;
+    sm_session_unref(s);
+    if (user)
+        sm_user_settle(user);
+    c->ops->opened(c, NULL, SPAN_NONE, e, NULL);
+}
+
+static void open_session(struct sm_session *s)
+{
+    struct sm_user *user = s->user;
+    struct sm_session *old = sm_user_session(user, s->resource);
+    bool is_refused = old ? rate_take(&user->conflicts, 1, loop_now(s->sm->loop)) > 0
+                          : user->session_count >= s->sm->opts.max_sessions;
+
+    if (is_refused) {
+        refuse_opening(s, STANZA_RESOURCE_CONSTRAINT);
+        return;
+    }
+    if (old)
+        sm_session_kick(old, STREAM_CONFLICT, "replaced by a new session");
+    leave_opening(s);
+    s->state = SM_SESSION_OPEN;
+    list_append(&user->sessions, &s->node);
+    user->session_count++;
+    s->sm->session_count++;
+    s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+}
+
+static void answer_ready(void *ctx)
+{
+    struct sm *sm = ctx;
+
+    while (!list_is_empty(&sm->ready)) {
+        struct sm_session *s = CONTAINER_OF(sm->ready.next, struct sm_session, node);
+        if (s->refusal != STANZA_ERROR_NONE)
+            refuse_opening(s, s->refusal);
+        else if (s->front)
+            sm_front_opened(s);
+        else
+            open_session(s);
+    }
+}
+
+void sm_session_ready(struct sm_session *s, enum stanza_error refusal)
+{
+    s->refusal = refusal;
+    list_remove(&s->node);
+    list_append(&s->sm->ready, &s->node);
+    s->sm->answer.call = answer_ready;
+    s->sm->answer.ctx = s->sm;
+    loop_defer(s->sm->loop, &s->sm->answer);
+}
+
+void sm_open(struct sm *sm, struct sm_client *c, struct span name, struct span domain,
+             struct span wish)
+{
+    char prepared[JID_PART_MAX], made[17];
+    struct span resource = SPAN_NONE;
+    bool is_sound = choose_resource(wish, prepared, made, &resource);
+    struct sm_session *s = session_new(sm, c, name, domain, resource);
+
+    map_put(&sm->openings, client_key(&s->client), s);
+    if (!is_sound) {
+        sm_session_ready(s, STANZA_JID_MALFORMED);
+        return;
+    }
+    s->user = sm_user_get(sm, name);
+    s->user->opening_count++;
+    list_append(&s->user->waiting, &s->node);
+    sm_user_want(s->user);
+}
+
+void sm_open_cancel(struct sm *sm, struct sm_client *c)
+{
+    struct sm_session *s = map_get(&sm->openings, client_key(&c));
+
+    if (!s)
+        return;
+    struct sm_user *user = leave_opening(s);
+    if (s->front)
+        sm_front_close(s);
+    s->client = NULL;
+    s->user = NULL;
+    s->state = SM_SESSION_CLOSED;
+    sm_session_unref(s);
+    if (user)
+        sm_user_settle(user);
+}
+
+void sm_session_kick(struct sm_session *s, enum stream_error e, const char *text)
+{
+    if (s->is_gone)
+        return;
+    s->is_gone = true;
+    sm_offline_end(s);
+    if (s->client)
+        s->client->ops->kick(s->client, e, text);
+}
+
+static void detach(struct sm_session *s)
+{
+    list_remove(&s->node);
+    s->user->session_count--;
+    s->sm->session_count--;
+    s->state = SM_SESSION_CLOSED;
+    s->client = NULL;
+    s->is_gone = true;
+}
+
+void sm_close(struct sm_session *s)
+{
+    struct sm_user *user = s->user;
+
+    if (s->front) {
+        sm_front_close(s);
+        sm_session_unref(s);
+        return;
+    }
+    detach(s);
+    sm_offline_end(s);
+    sm_presence_close(s);
+    s->user = NULL;
+    sm_session_unref(s);
+    sm_user_settle(user);
+}
+
+void sm_session_drop_all(struct sm *sm)
+{
+    struct sm_session *s;
+    struct sm_user *user;
+    size_t cursor = 0;
+
+    while ((s = map_next(&sm->openings, &cursor)) != NULL) {
+        list_remove(&s->node);
+        if (s->user)
+            s->user->opening_count--;
+        s->user = NULL;
+        sm_session_unref(s);
+    }
+    cursor = 0;
+    while ((user = map_next(&sm->users, &cursor)) != NULL) {
+        timer_stop(&user->flush_wait);
+        user->flush_session = NULL;
+        LIST_FOR_EACH (node, &user->sessions) {
+            s = CONTAINER_OF(node, struct sm_session, node);
+            detach(s);
+            sm_presence_forget(s);
+            s->user = NULL;
+            sm_session_unref(s);
+        }
+        user->state = SM_USER_IDLE;
+        sm_user_settle(user);
+    }
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sm - the session manager as a whole: its life, the link's events, and what others ask about it.
+ *
+ * Owned by the process; the transport and the link call in. The struct outlives sm_free by the
+ * store jobs and completions that are still under way (sm_hold).
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts)
+{
+    struct sm *sm = mem_zalloc(sizeof(*sm));
+
+    sm->loop = loop;
+    sm->store = store;
+    sm->opts = *opts;
+    sm->holds = 1;
+    list_init(&sm->ready);
+    return sm;
+}
+
+void sm_hold(struct sm *sm)
+{
+    sm->holds++;
+}
+
+void sm_unhold(struct sm *sm)
+{
+    if (--sm->holds > 0)
+        return;
+    sm_waits_free(sm);
+    map_free(&sm->users);
+    buf_free(&sm->scratch);
+    buf_free(&sm->nowhere);
+    stanza_free(&sm->notice);
+    free(sm);
+}
+
+void sm_free(struct sm **sm_p)
+{
+    struct sm *sm = *sm_p;
+
+    if (!sm)
+        return;
+    *sm_p = NULL;
+    sm->is_closed = true;
+    sm->link = NULL;
+    loop_defer_cancel(&sm->answer);
+    sm_front_peer_down(sm, SPAN_NONE);
+    sm_guest_peer_down(sm, SPAN_NONE);
+    sm_session_drop_all(sm);
+    sm_disco_free(sm);
+    map_free(&sm->openings);
+    map_free(&sm->fronts);
+    map_free(&sm->guests);
+    sm_unhold(sm);
+}
+
+static void on_up(void *ctx)
+{
+    sm_user_on_link_up(ctx);
+}
+
+static void on_down(void *ctx)
+{
+    struct sm *sm = ctx;
+
+    sm_front_peer_down(sm, SPAN_NONE);
+    sm_guest_peer_down(sm, SPAN_NONE);
+    sm_user_on_link_down(sm);
+}
+
+static void on_route(void *ctx, struct span name, bool is_up)
+{
+    struct sm *sm = ctx;
+
+    sm_disco_route(sm, name, is_up);
+    if (!is_up) {
+        sm_front_peer_down(sm, name);
+        sm_guest_peer_down(sm, name);
+    }
+}
+
+static void on_claim(void *ctx, struct span jid, struct span owner)
+{
+    sm_user_on_claim(ctx, jid, owner);
+}
+
+static void on_released(void *ctx, struct span jid)
+{
+    sm_user_on_released(ctx, jid);
+}
+
+static void on_envelope(void *ctx, struct stanza *envelope)
+{
+    struct sm *sm = ctx;
+
+    if (!sm_front_envelope(sm, envelope) && !sm_guest_envelope(sm, envelope))
+        LOG(LOG_DEBUG, "sm.envelope_unknown",
+            F_SPAN("from", stanza_attr(envelope, 0, SPAN("from"))));
+}
+
+const struct link_events sm_link_events = {
+    .on_up = on_up,
+    .on_down = on_down,
+    .on_stanza = sm_on_link_stanza,
+    .on_envelope = on_envelope,
+    .on_route = on_route,
+    .on_claim = on_claim,
+    .on_released = on_released,
+};
+
+void sm_set_link(struct sm *sm, struct link *link)
+{
+    bool was_linked = sm->link != NULL;
+
+    sm->link = link;
+    if (was_linked && !link)
+        on_down(sm);
+}
+
+bool sm_is_local_domain(const struct sm *sm, struct span domain)
+{
+    return span_eq(domain, sm->opts.host) || span_eq(domain, sm->opts.network);
+}
+
+void sm_user_deleted(struct sm *sm, struct span name)
+{
+    struct sm_user *user = sm_user_find(sm, name);
+
+    if (!user)
+        return;
+    LIST_FOR_EACH (node, &user->sessions)
+        sm_session_kick(CONTAINER_OF(node, struct sm_session, node), STREAM_NOT_AUTHORIZED,
+                        "account deleted");
+}
+
+struct span sm_session_jid(const struct sm_session *session)
+{
+    return session->full;
+}
+
+int sm_session_priority(const struct sm_session *session)
+{
+    return session->is_available ? session->priority : INT_MIN;
+}
+
+size_t sm_session_count(const struct sm *sm)
+{
+    return sm->session_count;
+}
+
+void sm_features(const struct sm *sm, struct buf *out)
+{
+    (void)sm;
+    xml_raw(out, SPAN("<ver xmlns='" NS_ROSTER_VER "'/>"));
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sm_private - what the files of the session manager share, and nobody else sees.
+ *
+ * The course of a stanza: sm_input (a client) or the link's on_stanza makes a struct sm_in of it;
+ * message.c, presence.c or iq.c decide by the tables of RFC 6121 section 8; deliver.c writes it to
+ * a client of ours or to the router. Nothing is allocated on that way unless it must be stored.
+ *
+ * Who owns what: struct sm owns its users, a user owns its sessions. A store job holds the user and
+ * the session that it works for until it is done, so that both outlive it.
+ */
+#ifndef C2S_SM_SM_PRIVATE_H
+#define C2S_SM_SM_PRIVATE_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/rate.h"
+#include "c2s/sm/sm.h"
+#include "store/db.h"
+#include "xmpp/jid.h"
+#include "xmpp/ns.h"
+
+#define SM_MAX_DIRECTED 1000              /* addresses with directed presence, per session */
+#define SM_MAX_ROUTES 1000                /* services in our domain that disco remembers */
+#define SM_MAX_JOB_BYTES (64u << 20)      /* stanzas on their way into the store */
+#define SM_MAX_JOBS 20000
+
+struct sm_front;
+struct sm_wait;
+
+struct sm {
+    struct loop *loop;
+    struct store *store;
+    struct link *link; /* NULL: none */
+    struct sm_opts opts;
+    struct map users;       /* localpart -> struct sm_user */
+    struct map openings;    /* address of a struct sm_client -> its session, not yet answered */
+    struct list_node ready; /* openings that can be answered */
+    struct deferred answer;
+    struct map routes;      /* public routes of the router: name -> struct sm_service */
+    struct map fronts;      /* sessions of our clients that another instance owns, by id */
+    struct map guests;      /* other instances' clients whose users we own */
+    struct sm_wait *spare_waits;
+    struct buf scratch;     /* presence being fanned out */
+    struct buf nowhere;     /* what is written when there is nobody to write to */
+    struct stanza notice;   /* a presence stanza of our own making */
+    size_t session_count;
+    size_t holds;           /* jobs and completions under way; the struct outlives them */
+    size_t job_bytes;
+    uint64_t serial;        /* of pushes and fronts */
+    bool is_closed;         /* sm_free has been called */
+};
+
+enum sm_user_state {
+    SM_USER_IDLE,      /* no claim, no session: exists for its jobs only */
+    SM_USER_CLAIMING,  /* the router has been asked */
+    SM_USER_OWNED,     /* ours: granted, or there is no router to ask */
+    SM_USER_LOST,      /* was ours, another has the claim now: sessions are being ended */
+    SM_USER_RELEASING, /* last session gone, the router has been told */
+    SM_USER_RELEASED,  /* the router holds what comes until our jobs are done */
+};
+
+struct sm_user {
+    struct sm *sm;
+    enum sm_user_state state;
+    struct span name; /* localpart; key in sm->users */
+    struct span bare; /* name@host: what is claimed */
+    struct list_node sessions;
+    struct list_node waiting; /* openings that wait for the claim */
+    size_t session_count, opening_count, jobs;
+    /* Stored messages on their way to a session; see offline.c. */
+    struct sm_session *flush_session;
+    bool flush_loading, flush_again;
+    struct timer flush_wait;
+    struct rate conflicts; /* sessions that replace one of the same resource */
+    char text[];
+};
+
+enum sm_session_state { SM_SESSION_OPENING, SM_SESSION_OPEN, SM_SESSION_CLOSED };
+
+struct sm_session {
+    struct list_node node; /* of user->waiting, sm->ready, or user->sessions */
+    struct sm *sm;
+    struct sm_user *user;     /* NULL: refused while opening, or fronted */
+    struct sm_client *client; /* NULL once closed */
+    struct sm_front *front;   /* not NULL: another instance owns the user (front.c) */
+    enum sm_session_state state;
+    enum stanza_error refusal; /* of an opening */
+    unsigned refs;             /* its list and its jobs */
+    bool is_available;
+    bool is_interested; /* asked for the roster: gets pushes */
+    bool is_gone;       /* kicked, or the client takes nothing more */
+    int priority;
+    struct span full, bare, domain, resource;
+    struct buf presence; /* last available presence, from after "<presence" to its end */
+    struct map directed; /* addresses that were sent directed presence */
+    char text[];
+};
+
+/* A stanza on its way. */
+struct sm_in {
+    struct sm *sm;
+    struct sm_session *session; /* the sender, when it is a client here; else NULL */
+    struct stanza *stanza;      /* stanza->from is the true sender, whatever the attribute says */
+    struct jid to;
+    struct link_done done; /* cleared when passed on */
+    bool is_from_link;
+};
+
+/* Where a stanza belongs. */
+enum sm_place {
+    SM_PLACE_HOST,    /* this server */
+    SM_PLACE_USER,    /* a user owned here */
+    SM_PLACE_ABSENT,  /* a user of ours whom nobody owns: handled from storage */
+    SM_PLACE_ROUTER,  /* elsewhere */
+    SM_PLACE_NOWHERE, /* came from the router and is not for us */
+};
+
+/* A place to write one stanza to. */
+struct sm_out {
+    struct sm *sm;
+    struct sm_client *client;
+    bool is_link;
+    struct buf *buf; /* never NULL */
+    struct span ns;  /* the namespace in force there */
+};
+
+struct sm_job {
+    struct store_job job; /* first */
+    struct sm *sm;
+    struct sm_user *user;       /* or NULL */
+    struct sm_session *session; /* or NULL */
+    struct link_done done;
+    size_t bytes;
+    /* On the loop; its answer is what done is called with. The job is freed afterwards. */
+    bool (*finish)(struct sm_job *job, int result);
+    void (*destroy)(struct sm_job *job); /* frees what the job holds but not the job; may be NULL */
+};
+
+struct sm_service {
+    size_t n;
+    char name[];
+};
+
+static inline void sm_done(struct link_done done, bool is_safe)
+{
+    if (done.call)
+        done.call(done.ctx, is_safe);
+}
+
+/* --- sm.c --- */
+bool sm_is_local_domain(const struct sm *sm, struct span domain);
+static inline bool sm_is_linked(const struct sm *sm)
+{
+    return sm->link && link_is_up(sm->link);
+}
+void sm_hold(struct sm *sm);
+void sm_unhold(struct sm *sm); /* frees sm when it is closed and this was the last */
+
+/* --- route.c --- */
+void sm_on_link_stanza(void *ctx, struct stanza *stanza);
+enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r);
+/* The completion moves to the caller, who calls it; without this it is called with true. */
+struct link_done sm_in_take_done(struct sm_in *in);
+/* A stanza that the session manager sends by itself; to must be prepared. */
+void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to);
+
+/* --- user.c --- */
+struct sm_user *sm_user_find(const struct sm *sm, struct span name);
+struct sm_user *sm_user_owned(const struct sm *sm, struct span name);
+struct sm_user *sm_user_get(struct sm *sm, struct span name); /* makes him */
+struct sm_session *sm_user_session(const struct sm_user *user, struct span resource);
+bool sm_user_is_reachable(const struct sm_user *user); /* has a session that takes messages */
+void sm_user_want(struct sm_user *user);   /* an opening has come: claim */
+void sm_user_settle(struct sm_user *user); /* something ended: release or free; may free user */
+void sm_user_on_claim(struct sm *sm, struct span jid, struct span owner);
+void sm_user_on_released(struct sm *sm, struct span jid);
+void sm_user_on_link_down(struct sm *sm);
+void sm_user_on_link_up(struct sm *sm);
+
+/* --- session.c --- */
+struct sm_session *sm_session_ref(struct sm_session *s);
+void sm_session_unref(struct sm_session *s);
+/* Can be answered now, by the end of the tick. refusal NONE: open it. */
+void sm_session_ready(struct sm_session *s, enum stanza_error refusal);
+void sm_session_kick(struct sm_session *s, enum stream_error e, const char *text);
+void sm_session_drop_all(struct sm *sm); /* for sm_free: without a word */
+/* Available with a priority that is not negative: messages to the bare JID come here. */
+static inline bool sm_session_is_eligible(const struct sm_session *s)
+{
+    return s->is_available && s->priority >= 0 && !s->is_gone;
+}
+
+/* --- deliver.c --- */
+/* Writes the stanza to the session's client; false: it is gone (or now is, its queue being full). */
+bool sm_deliver(struct sm_in *in, struct sm_session *s);
+/* To the router; a refusal is answered to the sender. Takes the completion. */
+void sm_send_to_router(struct sm_in *in);
+/* The answer type='error' to the sender, where one may be given. */
+void sm_refuse(struct sm_in *in, enum stanza_error e, const char *text);
+void sm_refuse_always(struct sm_in *in, enum stanza_error e, const char *text);
+/* To the session's client, or to the sender over the link when session is NULL. */
+struct buf *sm_out_begin(struct sm *sm, struct sm_session *session, struct sm_out *out_r);
+/* To whoever has that full JID now. */
+struct buf *sm_out_begin_to(struct sm *sm, struct span full, struct sm_out *out_r);
+void sm_out_end(struct sm_out *out);
+void sm_waits_free(struct sm *sm);
+
+/* --- job.c --- */
+/* user and session are held; job->done is called when it ends. False: too much is queued already,
+ * the job is untouched. */
+bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
+                   struct sm_session *session, int (*run)(struct db *db, struct store_job *job));
+/* The number of the account, 0: there is none. In run(). */
+int64_t sm_account_id(struct db *db, struct span name);
+
+/* --- message.c, presence.c, iq.c --- a stanza with in->to set */
+void sm_message(struct sm_in *in);
+void sm_presence(struct sm_in *in);
+void sm_presence_broadcast(struct sm_in *in); /* without a 'to' */
+void sm_presence_close(struct sm_session *s);  /* unavailable to all who think otherwise */
+void sm_presence_forget(struct sm_session *s); /* without a word */
+void sm_iq(struct sm_in *in);
+/* An iq of a client whose 'to' was missing: to his account. */
+void sm_iq_account(struct sm_in *in);
+
+/* --- handlers of iq.c's table --- payload is the request's child */
+void sm_disco_info(struct sm_in *in, uint32_t payload);
+void sm_disco_items(struct sm_in *in, uint32_t payload);
+void sm_disco_route(struct sm *sm, struct span name, bool is_up);
+void sm_disco_free(struct sm *sm);
+void sm_ping(struct sm_in *in, uint32_t payload);
+void sm_version(struct sm_in *in, uint32_t payload);
+void sm_time(struct sm_in *in, uint32_t payload);
+void sm_roster_get(struct sm_in *in, uint32_t payload);
+void sm_roster_set(struct sm_in *in, uint32_t payload);
+
+/* Each feature that disco shows for the server or for an account. */
+enum { SM_TO_HOST = 1, SM_TO_ACCOUNT = 2 };
+void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx);
+/* <iq type='result'> to the sender, open, then closed. */
+struct buf *sm_iq_open(struct sm_in *in, struct sm_out *out_r);
+void sm_iq_close(struct sm_out *out);
+void sm_iq_empty_result(struct sm_in *in);
+
+/* --- time.c --- */
+void sm_time_write(struct buf *out, int64_t wall_ms); /* XEP-0082, UTC */
+
+/* --- offline.c, offline_store.c --- */
+/* What XEP-0160 and XEP-0334 want done with a message that finds nobody. */
+enum sm_offline_rule { SM_OFFLINE_STORE, SM_OFFLINE_DROP, SM_OFFLINE_REFUSE };
+enum sm_offline_rule sm_offline_rule(const struct stanza *s);
+/* Nobody there: stores, drops or refuses it. user NULL: not owned here. */
+void sm_offline_message(struct sm_in *in, struct span name, struct sm_user *user);
+/* Stores it. */
+void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user);
+void sm_offline_begin(struct sm_session *s); /* it has become eligible: bring what is stored */
+void sm_offline_end(struct sm_session *s);   /* it is eligible no more */
+
+struct sm_offline_row {
+    int64_t id, stamp;
+    size_t offset, n; /* in text */
+};
+#define SM_OFFLINE_BATCH 64
+#define SM_OFFLINE_BATCH_BYTES (256u << 10)
+struct sm_offline_batch {
+    struct sm_offline_row rows[SM_OFFLINE_BATCH];
+    size_t count;
+    bool has_more;
+    struct buf text;
+};
+/* The results of the store job of sm_offline_insert that are not STORE_... */
+enum { SM_OFFLINE_NO_ACCOUNT = 1, SM_OFFLINE_LIMIT = 2 };
+struct sm_offline_limits {
+    size_t messages, bytes;
+};
+int sm_offline_insert(struct db *db, struct span name, int64_t stamp, struct span stanza,
+                      const struct sm_offline_limits *limits);
+int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *batch);
+int sm_offline_delete(struct db *db, struct span name, int64_t last_id);
+
+/* --- roster_store.c --- in run() */
+struct sm_roster_item {
+    struct span jid, name, groups; /* groups: names, separated by LF */
+    bool is_removed;
+};
+enum { SM_ROSTER_NO_ACCOUNT = 1, SM_ROSTER_SAME = 2, SM_ROSTER_FULL = 3, SM_ROSTER_NO_ITEM = 4 };
+/* ver_r: "account-version", of the roster after the change; needs 44 bytes. */
+int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf *items,
+                   char ver_r[44]);
+int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
+                     size_t max_items, struct buf *items, char ver_r[44]);
+
+/* --- front.c --- clients here whose user another instance owns; guest.c: the owner's side */
+#define NS_FRONT "http://kontalk.org/extensions/front"
+void sm_front_open(struct sm_session *s, struct span owner);
+void sm_front_opened(struct sm_session *s); /* from the deferred answer */
+void sm_front_input(struct sm_session *s, struct stanza *stanza, struct link_done done);
+void sm_front_close(struct sm_session *s);
+bool sm_front_envelope(struct sm *sm, struct stanza *envelope);
+/* The other instance is gone, or (none) our link is. */
+void sm_front_peer_down(struct sm *sm, struct span instance);
+bool sm_guest_envelope(struct sm *sm, struct stanza *envelope);
+void sm_guest_peer_down(struct sm *sm, struct span instance);
+/* An envelope to another instance holding <f:name xmlns:f=NS_FRONT id=…; close it with
+ * sm_envelope_end. NULL: the link takes no more (done has been called). */
+struct buf *sm_envelope_begin(struct sm *sm, struct span to, const char *name, struct span id,
+                              struct link_done done);
+void sm_envelope_end(struct sm *sm, const char *name);
+
+#endif
