@@ -46,6 +46,14 @@ enum stanza_error stanza_error_parse(struct span name)
     return STANZA_ERROR_NONE;
 }
 
+enum stream_error stream_error_parse(struct span name)
+{
+    for (size_t i = STREAM_ERROR_NONE + 1; i < ARRAY_LEN(stream_names); i++)
+        if (span_eq(span_of(stream_names[i]), name))
+            return (enum stream_error)i;
+    return STREAM_UNDEFINED_CONDITION;
+}
+
 enum stream_error stream_error_of_fault(enum xml_fault fault)
 {
     switch (fault) {
