@@ -27,7 +27,7 @@ call='(^|[^A-Za-z0-9_.>])'
 door "$call(time|gettimeofday|clock_gettime|uv_now|uv_hrtime) *\(" \
     common/base/ common/store/ router/ctl/
 door "${call}uv_[a-z_]+ *\(" common/base/
-door "$call(timerfd_create|sleep|usleep|nanosleep) *\(" common/base/
+door "$call(timerfd_create|sleep|usleep|nanosleep) *\(" common/base/ common/store/
 door "$call(socket|socketpair|accept4?|connect) *\(" common/base/
 door "$call(getaddrinfo|gethostbyname|res_query) *\(" s2s/resolve
 door "$call(gnutls_rnd|getrandom|getentropy) *\(" common/tls/ common/base/map
