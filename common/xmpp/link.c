@@ -192,6 +192,7 @@ void link_became_up(struct link *l)
     stream_set_deadline(&l->stream, 0);
     l->retry_ms = RETRY_MIN_MS;
     l->silent_beats = 0;
+    l->beat_bytes_in = l->stream.bytes_in;
     timer_start(&l->beat, l->loop, BEAT_MS, beat, l);
     LOG(LOG_INFO, "link.up", F_SPAN("name", l->opts.name), F_INT("queued", buf_len(&l->pending)));
     if (l->events->on_up)
@@ -257,6 +258,7 @@ static void attach(struct link *l, struct conn *c)
 {
     l->has_stream = true;
     l->binds_open = 0;
+    l->next_id = 0;
     stream_init(&l->stream, link_role(), l->loop, c, l);
     stream_set_deadline(&l->stream, HANDSHAKE_MS);
 }
@@ -266,10 +268,13 @@ static void start_connecting(void *ctx)
     struct link *l = ctx;
     struct conn *c = l->opts.connect ? l->opts.connect(l->opts.connect_ctx)
                                      : conn_connect(l->loop, &l->opts.router);
-    if (c)
-        attach(l, c);
-    else
+    if (!c) {
         schedule_retry(l);
+        return;
+    }
+    attach(l, c);
+    if (l->opts.connect)
+        on_connect(&l->stream); /* such a connection is made already */
 }
 
 /* --- life -------------------------------------------------------------------------------------- */

@@ -212,7 +212,7 @@ static const struct fault_case after_login[] = {
     {"<?php x?>", STREAM_ERROR("restricted-xml")},                                  /* X06 */
     {"<message><gajim:die/></message>", STREAM_ERROR("not-well-formed")},           /* X16 */
     {"<message a='1' a='2'/>", STREAM_ERROR("not-well-formed")},                    /* X17 */
-    {"<message><body></message>", STREAM_ERROR("not-well-formed")},
+    {"<message><body></message></body>", STREAM_ERROR("not-well-formed")},
     {"<message><body>&#xD800;</body></message>", STREAM_ERROR("not-well-formed")},  /* X08 */
     {"<message><body>\xC0\xBC</body></message>", STREAM_ERROR("not-well-formed")},  /* X10 */
     {"<message><body><![CDATA[\xC0\xBC]]></body></message>", STREAM_ERROR("not-well-formed")},
