@@ -129,6 +129,7 @@ e2e: $(E2E)
 
 # deps comes before anything is read off the installed packages: make starts itself again after it.
 AGAIN = $(MAKE) --no-print-directory BUILD=$(BUILD)
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 .PHONY: deps
 deps:
@@ -145,28 +146,28 @@ deps:
 
 .PHONY: run
 run:
-	@$(AGAIN) deps
-	@$(AGAIN) -s -j$(JOBS) all
+	+@$(AGAIN) deps
+	+@$(AGAIN) -s $(PARALLEL) all
 	@KONTALK_BUILD=$(BUILD) $(PYTHON) test/try run $(PORT_BASE)
 
 .PHONY: check
 check:
-	@$(AGAIN) deps
-	-@$(AGAIN) -s -k -j$(JOBS) all unit replay e2e
+	+@$(AGAIN) deps
+	-+@$(AGAIN) -s -k $(PARALLEL) all unit replay e2e
 	@$(PYTHON) test/run --build $(BUILD) unit replay e2e
 
 # For sanitizers and for a quick look: what needs no other program.
 .PHONY: check-quick
 check-quick:
-	@$(AGAIN) deps
-	-@$(AGAIN) -s -k -j$(JOBS) unit replay
+	+@$(AGAIN) deps
+	-+@$(AGAIN) -s -k $(PARALLEL) unit replay
 	@$(PYTHON) test/run --build $(BUILD) unit replay
 
 .PHONY: lint
 lint:
-	@$(AGAIN) deps
-	-@$(AGAIN) -s -k -j$(JOBS) all
-	@$(PYTHON) test/run --build $(BUILD) --cppflags '$(CPPFLAGS)' lint
+	+@$(AGAIN) deps
+	-+@$(AGAIN) -s -k $(PARALLEL) all
+	@$(PYTHON) test/run --build $(BUILD) --packages '$(PKGS)' lint
 
 # --- installing -------------------------------------------------------------------------------------
 
