@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * accounts - making, changing and removing users. Called by the administration and, once it is
+ * offered, by in-band registration.
+ *
+ * A call is a struct change: queued, derived on a pool thread (PBKDF2 for both hashes), stored,
+ * answered, freed. Many at once run in parallel on the pool and share commits in the store. The
+ * copy of the password is wiped as soon as its keys are there.
+ */
+#include "c2s/accounts_private.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* More on the pool would only keep log-ins waiting behind them. */
+#define WORKING_MAX 64
+#define WAITING_MAX 4096
+#define PASSWORD_MAX 1023
+
+struct change {
+    struct store_job job;
+    struct list_node node; /* in waiting or refused */
+    struct accounts *accounts;
+    void (*done)(void *ctx, enum accounts_result r);
+    void *ctx;
+    char *user, *password;
+    size_t password_len;
+    int64_t created;
+    enum accounts_result result;
+    struct sasl_credentials keys;
+};
+
+const char *accounts_result_text(enum accounts_result r)
+{
+    switch (r) {
+    case ACCOUNTS_OK:
+        return "ok";
+    case ACCOUNTS_EXISTS:
+        return "the account exists already";
+    case ACCOUNTS_UNKNOWN:
+        return "there is no such account";
+    case ACCOUNTS_BAD_PASSWORD:
+        return "not a usable password";
+    case ACCOUNTS_FAILED:
+        break;
+    }
+    return "the storage failed";
+}
+
+/* --- the life of a change --- */
+
+static void password_wipe(struct change *c)
+{
+    if (c->password)
+        mem_wipe(c->password, c->password_len);
+    free(c->password);
+    c->password = NULL;
+}
+
+/* Ends it: the one place where a change is answered. */
+static void change_answer(struct change *c, enum accounts_result r)
+{
+    struct accounts *a = c->accounts;
+    c->done(c->ctx, r);
+    password_wipe(c);
+    mem_wipe(&c->keys, sizeof(c->keys));
+    free(c->user);
+    free(c);
+    accounts_unref(a);
+}
+
+static void on_stored(struct store_job *job, int result)
+{
+    change_answer(CONTAINER_OF(job, struct change, job), accounts_result_of(result));
+}
+
+static struct change *change_new(struct accounts *a, struct span user,
+                                 int (*run)(struct db *db, struct store_job *job),
+                                 void (*done)(void *ctx, enum accounts_result r), void *ctx)
+{
+    struct change *c = mem_zalloc(sizeof(*c));
+    c->job.run = run;
+    c->job.done = on_stored;
+    c->accounts = accounts_ref(a);
+    c->done = done;
+    c->ctx = ctx;
+    c->user = mem_strdup_span(user);
+    list_init(&c->node);
+    return c;
+}
+
+/* Answers at the end of the tick: never from inside the call. */
+static void change_refuse(struct change *c, enum accounts_result r)
+{
+    struct accounts *a = c->accounts;
+    c->result = r;
+    list_append(&a->refused, &c->node);
+    loop_defer(a->loop, &a->answer);
+}
+
+static void answer_refused(void *ctx)
+{
+    struct accounts *a = accounts_ref(ctx);
+    while (!list_is_empty(&a->refused)) {
+        struct change *c = CONTAINER_OF(a->refused.next, struct change, node);
+        list_remove(&c->node);
+        change_answer(c, c->result);
+    }
+    accounts_unref(a);
+}
+
+/* --- deriving --- */
+
+static void work(void *arg)
+{
+    struct change *c = arg;
+    struct span password = span_make(c->password, c->password_len);
+    uint32_t iterations = c->accounts->iterations; /* never changes */
+    bool good =
+        scram_keys_derive(CRYPTO_SHA1, password, iterations, c->keys.sha1.salt, &c->keys.sha1) &&
+        scram_keys_derive(CRYPTO_SHA256, password, iterations, c->keys.sha256.salt,
+                          &c->keys.sha256);
+    c->result = good ? ACCOUNTS_OK : ACCOUNTS_BAD_PASSWORD;
+    password_wipe(c);
+}
+
+static void on_worked(void *arg);
+
+static void work_next(struct accounts *a)
+{
+    while (a->working < WORKING_MAX && !list_is_empty(&a->waiting)) {
+        struct change *c = CONTAINER_OF(a->waiting.next, struct change, node);
+        list_remove(&c->node);
+        a->waiting_count--;
+        a->working++;
+        loop_work(a->loop, work, on_worked, c);
+    }
+}
+
+static void on_worked(void *arg)
+{
+    struct change *c = arg;
+    struct accounts *a = c->accounts;
+    a->working--;
+    work_next(a);
+    if (c->result == ACCOUNTS_OK && a->store)
+        store_submit(a->store, STORE_WRITE, &c->job);
+    else
+        change_answer(c, c->result == ACCOUNTS_OK ? ACCOUNTS_FAILED : c->result);
+}
+
+static void change_derive(struct change *c, struct span password)
+{
+    struct accounts *a = c->accounts;
+    if (span_is_empty(password) || password.n > PASSWORD_MAX) {
+        change_refuse(c, ACCOUNTS_BAD_PASSWORD);
+        return;
+    }
+    if (a->waiting_count >= WAITING_MAX) {
+        LOG(LOG_WARN, "accounts.busy", F_INT("waiting", a->waiting_count));
+        change_refuse(c, ACCOUNTS_FAILED);
+        return;
+    }
+    c->password = mem_strdup_span(password);
+    c->password_len = password.n;
+    crypto_random(c->keys.sha1.salt, sizeof(c->keys.sha1.salt));
+    crypto_random(c->keys.sha256.salt, sizeof(c->keys.sha256.salt));
+    list_append(&a->waiting, &c->node);
+    a->waiting_count++;
+    work_next(a);
+}
+
+/* --- storing: on the storage thread --- */
+
+static struct span bytes(const void *p, size_t n)
+{
+    return span_make(p, n);
+}
+
+/* iterations and the six keys, from index on; both statements name them in this order. */
+static void bind_keys(struct db_stmt *st, int index, const struct sasl_credentials *keys)
+{
+    size_t n1 = crypto_hash_len(CRYPTO_SHA1), n256 = crypto_hash_len(CRYPTO_SHA256);
+    db_bind_int(st, index, keys->sha1.iterations);
+    db_bind_blob(st, index + 1, bytes(keys->sha1.salt, sizeof(keys->sha1.salt)));
+    db_bind_blob(st, index + 2, bytes(keys->sha1.stored_key, n1));
+    db_bind_blob(st, index + 3, bytes(keys->sha1.server_key, n1));
+    db_bind_blob(st, index + 4, bytes(keys->sha256.salt, sizeof(keys->sha256.salt)));
+    db_bind_blob(st, index + 5, bytes(keys->sha256.stored_key, n256));
+    db_bind_blob(st, index + 6, bytes(keys->sha256.server_key, n256));
+}
+
+static int run_add(struct db *db, struct store_job *job)
+{
+    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct db_stmt *st = db_sql(db, "INSERT INTO account (name, created, iterations,"
+                                    " salt_sha1, stored_sha1, server_sha1,"
+                                    " salt_sha256, stored_sha256, server_sha256)"
+                                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    db_bind_text(st, 1, span_of(c->user));
+    db_bind_int(st, 2, c->created);
+    bind_keys(st, 3, &c->keys);
+    int result = db_run(st);
+    return result == DB_CONSTRAINT ? ACCOUNTS_EXISTS : result;
+}
+
+static int run_set_password(struct db *db, struct store_job *job)
+{
+    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct db_stmt *st = db_sql(db, "UPDATE account SET iterations = ?2, salt_sha1 = ?3,"
+                                    " stored_sha1 = ?4, server_sha1 = ?5, salt_sha256 = ?6,"
+                                    " stored_sha256 = ?7, server_sha256 = ?8 WHERE name = ?1");
+    db_bind_text(st, 1, span_of(c->user));
+    bind_keys(st, 2, &c->keys);
+    int result = db_run(st);
+    return result < 0 || db_changes(db) > 0 ? result : ACCOUNTS_UNKNOWN;
+}
+
+static int run_delete(struct db *db, struct store_job *job)
+{
+    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct db_stmt *st = db_sql(db, "DELETE FROM account WHERE name = ?");
+    db_bind_text(st, 1, span_of(c->user));
+    int result = db_run(st);
+    return result < 0 || db_changes(db) > 0 ? result : ACCOUNTS_UNKNOWN;
+}
+
+/* --- the door --- */
+
+struct accounts *accounts_new(struct loop *loop, struct store *store, uint32_t iterations)
+{
+    struct accounts *a = mem_zalloc(sizeof(*a));
+    a->loop = loop;
+    a->store = store;
+    a->iterations = iterations;
+    a->refs = 1;
+    list_init(&a->waiting);
+    list_init(&a->refused);
+    a->answer = (struct deferred){.call = answer_refused, .ctx = a};
+    return a;
+}
+
+struct accounts *accounts_ref(struct accounts *a)
+{
+    a->refs++;
+    return a;
+}
+
+void accounts_unref(struct accounts *a)
+{
+    if (--a->refs > 0)
+        return;
+    loop_defer_cancel(&a->answer);
+    free(a);
+}
+
+void accounts_free(struct accounts **a_p)
+{
+    struct accounts *a = *a_p;
+    if (!a)
+        return;
+    *a_p = NULL;
+    a->store = NULL; /* what comes back from the pool does not reach it any more */
+    while (!list_is_empty(&a->waiting)) {
+        struct change *c = CONTAINER_OF(a->waiting.next, struct change, node);
+        list_remove(&c->node);
+        a->waiting_count--;
+        change_refuse(c, ACCOUNTS_FAILED);
+    }
+    answer_refused(a);
+    accounts_unref(a);
+}
+
+void accounts_add(struct accounts *a, struct span user, struct span password,
+                  void (*done)(void *ctx, enum accounts_result r), void *ctx)
+{
+    struct change *c = change_new(a, user, run_add, done, ctx);
+    c->created = loop_wall(a->loop);
+    change_derive(c, password);
+}
+
+void accounts_set_password(struct accounts *a, struct span user, struct span password,
+                           void (*done)(void *ctx, enum accounts_result r), void *ctx)
+{
+    change_derive(change_new(a, user, run_set_password, done, ctx), password);
+}
+
+void accounts_delete(struct accounts *a, struct span user,
+                     void (*done)(void *ctx, enum accounts_result r), void *ctx)
+{
+    store_submit(a->store, STORE_WRITE, &change_new(a, user, run_delete, done, ctx)->job);
+}

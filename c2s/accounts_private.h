@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * accounts_private - what accounts.c (changes) and accounts_read.c (look-ups) share.
+ */
+#ifndef C2S_ACCOUNTS_PRIVATE_H
+#define C2S_ACCOUNTS_PRIVATE_H
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "c2s/accounts.h"
+#include "store/db.h"
+
+struct accounts {
+    struct loop *loop;
+    struct store *store; /* NULL once accounts_free was called */
+    uint32_t iterations;
+    size_t refs; /* the owner's, and one for each call that is under way */
+
+    /* Keys to derive: some on the pool, the others in order behind them. */
+    size_t working, waiting_count;
+    struct list_node waiting;
+    /* Calls that are answered without the database, at the end of the tick. */
+    struct list_node refused;
+    struct deferred answer;
+};
+
+struct accounts *accounts_ref(struct accounts *a);
+void accounts_unref(struct accounts *a);
+
+/* Of a store_job's result: run() returns an enum accounts_result, or < 0 from the database. */
+static inline enum accounts_result accounts_result_of(int result)
+{
+    return result < 0 ? ACCOUNTS_FAILED : (enum accounts_result)result;
+}
+
+#endif
