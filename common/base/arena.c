@@ -80,9 +80,16 @@ static void free_chain(struct arena_block *block, bool wipe)
     }
 }
 
+size_t arena_held(const struct arena *a)
+{
+    size_t held = 0;
+    for (const struct arena_block *b = a->first; b; b = b->next)
+        held += b->size;
+    return held;
+}
+
 void arena_reset(struct arena *a)
 {
-    size_t others = 0;
 
     if (!a->first)
         return;
@@ -90,9 +97,7 @@ void arena_reset(struct arena *a)
         arena_free(a); /* one huge stanza must not stay for the life of a stream */
         return;
     }
-    for (struct arena_block *b = a->first->next; b; b = b->next)
-        others += b->size;
-    if (others > ARENA_KEEP) {
+    if (arena_held(a) - a->first->size > ARENA_KEEP) {
         free_chain(a->first->next, false);
         a->first->next = NULL;
     }

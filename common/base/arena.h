@@ -54,6 +54,7 @@ static inline struct span arena_span(struct arena *a, struct span s)
 char *arena_strdup(struct arena *a, struct span s); /* NUL-terminated copy */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
+size_t arena_held(const struct arena *a); /* bytes of all its blocks, used or not */
 void arena_wipe(struct arena *a); /* overwrites everything, then frees: for secrets */
 
 #endif

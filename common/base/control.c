@@ -193,8 +193,9 @@ static void dispatch(struct control_peer *peer)
             LOG(LOG_WARN, "control.refused", F_SPAN("reason", SPAN("line too long")),
                 F_INT("uid", conn_peer_uid(peer->conn)));
             conn_abort(peer->conn, -EMSGSIZE);
+            break;
         }
-        if (n > CONTROL_LINE_MAX || !whole)
+        if (!whole)
             break;
         char *line = peer->in.p + peer->in.head;
         run_line(peer, line, n);

@@ -312,6 +312,7 @@ static void test_second_signal(void **state)
     assert_notified("STOPPING=1");
     kill(f->pid, SIGTERM);
     assert_int_equal(finish(), 1);
+    assert_not_said("ev=daemon.stop.late");
     assert_said("ev=demo.free");
     assert_said("ev=daemon.end forced=1");
 }
