@@ -52,7 +52,7 @@ void auth_free(struct auth **auth)
 static struct sasl_opts options(struct auth *a)
 {
     struct client *c = a->client;
-    void *tls = conn_fd(c->stream.conn) >= 0 ? conn_transport(c->stream.conn) : NULL;
+    void *tls = conn_transport(c->stream.conn);
     if (tls && !a->bindings_known) {
         a->bindings_known = true;
         if (tls_is_13(tls))
@@ -156,9 +156,7 @@ static void succeeded(struct auth *a, struct buf *payload)
     c->user = mem_strdup_span(sasl_username(a->sasl));
     LOG(LOG_INFO, "auth.ok", F_STR("sid", s->id), F_STR("user", c->user),
         F_STR("mech", sasl_mechanism(a->sasl)),
-        F_STR("tls", conn_transport(s->conn) && conn_fd(s->conn) >= 0
-                         ? tls_describe(conn_transport(s->conn))
-                         : ""),
+        F_STR("tls", conn_transport(s->conn) ? tls_describe(conn_transport(s->conn)) : ""),
         F_STR("peer", addr_format(conn_peer(s->conn), peer)));
     limits_login(&c->c2s->limits, c->address);
     send_payload(s, SPAN("<success xmlns='" NS_SASL "'>"), payload, false, SPAN("</success>"));

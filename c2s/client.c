@@ -59,7 +59,7 @@ static void write_features(struct client *c)
 {
     struct buf *out = stream_out(&c->stream);
     xml_raw(out, SPAN("<stream:features>"));
-    if (c->stream.state == C2S_CONNECTED && c->c2s->tls) {
+    if (c->stream.state == C2S_CONNECTED) {
         xml_raw(out, SPAN("<starttls xmlns='" NS_TLS "'>"));
         if (tls_is_required(c))
             xml_raw(out, SPAN("<required/>"));
@@ -96,14 +96,8 @@ static void on_starttls(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
     (void)stanza;
-    void *session = c->c2s->tls ? tls_server_new(c->c2s->tls, conn_fd(s->conn), false) : NULL;
-    if (!session) {
-        stream_send(s, SPAN("<failure xmlns='" NS_TLS "'/>"));
-        stream_close(s);
-        return;
-    }
     stream_send(s, SPAN("<proceed xmlns='" NS_TLS "'/>"));
-    stream_start_tls(s, &tls_transport, session);
+    stream_start_tls(s, &tls_transport, tls_server_new(c->c2s->tls, conn_fd(s->conn), false));
 }
 
 static void on_secure(struct stream *s)
@@ -242,11 +236,7 @@ void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)
     c->auth = auth_new(c);
     stream_set_budget(&c->stream, (uint64_t)c2s->conf->prelogin_bytes);
     stream_set_deadline(&c->stream, (uint64_t)c2s->conf->login_time);
-    if (direct_tls) {
-        void *session = tls_server_new(c2s->tls, conn_fd(conn), true);
-        if (session)
-            stream_start_tls(&c->stream, &tls_transport, session);
-        else
-            stream_abort(&c->stream);
-    }
+    if (direct_tls)
+        stream_start_tls(&c->stream, &tls_transport,
+                         tls_server_new(c2s->tls, conn_fd(conn), true));
 }

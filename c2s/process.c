@@ -28,7 +28,7 @@ static struct tls_ctx *server_tls(const struct c2s_conf *conf, char error_r[CONF
 static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
 {
     const struct c2s_conf *conf = c2s->conf;
-    c2s->tls = server_tls(conf, error_r);
+    c2s->tls = loop_is_sim(c2s->loop) ? tls_ctx_twin() : server_tls(conf, error_r);
     if (!c2s->tls)
         return false;
     if (!conf->router_tls)
@@ -104,7 +104,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     limits_init(&c2s->limits, (uint64_t)conf->prelogin_per_address,
                 (uint64_t)conf->connections_per_address, (uint64_t)conf->failure_delay);
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
-    if ((!loop_is_sim(d->loop) && !make_tls(c2s, error_r)) ||
+    if (!make_tls(c2s, error_r) ||
         !(c2s->store = store_open(d->loop, &store, error_r))) {
         c2s_free(&c2s);
         return NULL;

@@ -130,8 +130,8 @@ static bool load_trust(struct tls_ctx *ctx, const char *file, char *error_r)
     if (ok) {
         struct span s = buf_span(&ca);
         gnutls_datum_t pem = {(unsigned char *)s.p, (unsigned)s.n};
-        int count = gnutls_certificate_set_x509_trust_mem(ctx->credentials, &pem,
-                                                          GNUTLS_X509_FMT_PEM);
+        int count =
+            gnutls_certificate_set_x509_trust_mem(ctx->credentials, &pem, GNUTLS_X509_FMT_PEM);
         if (count <= 0)
             ok = fail(error_r, file, "holds no certificate");
     }
@@ -172,6 +172,14 @@ struct tls_ctx *tls_ctx_new(const struct tls_ctx_opts *opts, char error_r[TLS_ER
     return ctx;
 }
 
+struct tls_ctx *tls_ctx_twin(void)
+{
+    struct tls_ctx *ctx = mem_zalloc(sizeof(*ctx));
+    ctx->refs = 1;
+    ctx->is_twin = true;
+    return ctx;
+}
+
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
 {
     ctx->refs++;
@@ -184,7 +192,8 @@ void tls_ctx_unref(struct tls_ctx **ctx)
     *ctx = NULL;
     if (!c || --c->refs > 0)
         return;
-    gnutls_certificate_free_credentials(c->credentials);
+    if (c->credentials)
+        gnutls_certificate_free_credentials(c->credentials);
     if (c->priority)
         gnutls_priority_deinit(c->priority);
     if (c->ticket_key.data)

@@ -28,6 +28,10 @@ struct tls_ctx *tls_ctx_new(const struct tls_ctx_opts *opts, char error_r[TLS_ER
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **ctx);
 
+/* The simulated twin: sessions of it do nothing and have no bindings; for connections without
+ * descriptors (fakes), whose handshake always succeeds. */
+struct tls_ctx *tls_ctx_twin(void);
+
 /* A transport for conn_start_transport: session and its ops. The session takes a ref on ctx. */
 extern const struct transport_ops tls_transport;
 /* alpn: require that the client's ALPN, when it sends one, names ours (direct TLS). */

@@ -15,6 +15,7 @@ struct tls_ctx {
     gnutls_priority_t priority;
     gnutls_datum_t ticket_key; /* session tickets; another context cannot read them */
     gnutls_datum_t alpn;       /* .data NULL: none */
+    bool is_twin;              /* of simulated connections: nothing else is set */
     bool has_certificate;      /* can be a server */
     bool verifies;             /* as a client: the peer must have a certificate we trust */
 };

@@ -168,7 +168,8 @@ static const char *session_reason(void *transport)
 static void session_free(void *transport)
 {
     struct tls_session *t = transport;
-    gnutls_deinit(t->gnutls);
+    if (t->gnutls)
+        gnutls_deinit(t->gnutls);
     tls_ctx_unref(&t->ctx);
     free(t->server_name);
     free(t->description);
@@ -191,11 +192,13 @@ const struct transport_ops tls_transport = {
 static struct tls_session *session_new(struct tls_ctx *ctx, int fd, unsigned flags)
 {
     struct tls_session *t = mem_zalloc(sizeof(*t));
+    t->ctx = tls_ctx_ref(ctx);
+    if (ctx->is_twin)
+        return t;
     if (gnutls_init(&t->gnutls, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
         gnutls_priority_set(t->gnutls, ctx->priority) < 0 ||
         gnutls_credentials_set(t->gnutls, GNUTLS_CRD_CERTIFICATE, ctx->credentials) < 0)
         abort();
-    t->ctx = tls_ctx_ref(ctx);
     gnutls_session_set_ptr(t->gnutls, t);
     gnutls_transport_set_int(t->gnutls, fd);
     gnutls_handshake_set_max_packet_length(t->gnutls, HANDSHAKE_MAX);
@@ -205,6 +208,8 @@ static struct tls_session *session_new(struct tls_ctx *ctx, int fd, unsigned fla
 void *tls_server_new(struct tls_ctx *ctx, int fd, bool alpn)
 {
     struct tls_session *t = session_new(ctx, fd, GNUTLS_SERVER);
+    if (ctx->is_twin)
+        return t;
     /* The name that a client asks for (SNI) is read and ignored: there is one certificate. */
     gnutls_certificate_server_set_request(t->gnutls, GNUTLS_CERT_IGNORE);
     gnutls_session_ticket_enable_server(t->gnutls, &ctx->ticket_key);
@@ -264,6 +269,8 @@ static int verify_peer(gnutls_session_t session)
 void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name)
 {
     struct tls_session *t = session_new(ctx, fd, GNUTLS_CLIENT);
+    if (ctx->is_twin)
+        return t;
     if (server_name.n > 0) {
         t->server_name = mem_strdup_span(server_name);
         gnutls_server_name_set(t->gnutls, GNUTLS_NAME_DNS, server_name.p, server_name.n);
@@ -287,11 +294,10 @@ size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char o
         !gnutls_session_ext_master_secret_status(t->gnutls))
         return 0;
     gnutls_datum_t data = {NULL, 0};
-    int ret = gnutls_session_channel_binding(t->gnutls,
-                                             kind == TLS_BINDING_EXPORTER
-                                                 ? GNUTLS_CB_TLS_EXPORTER
-                                                 : GNUTLS_CB_TLS_SERVER_END_POINT,
-                                             &data);
+    int ret = gnutls_session_channel_binding(
+        t->gnutls,
+        kind == TLS_BINDING_EXPORTER ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_SERVER_END_POINT,
+        &data);
     size_t n = ret == 0 && data.size <= 64 ? data.size : 0;
     if (n > 0)
         memcpy(out_r, data.data, n);
@@ -301,7 +307,8 @@ size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char o
 
 bool tls_is_13(void *session)
 {
-    return gnutls_protocol_get_version(((struct tls_session *)session)->gnutls) == GNUTLS_TLS1_3;
+    struct tls_session *t = session;
+    return t->gnutls && gnutls_protocol_get_version(t->gnutls) == GNUTLS_TLS1_3;
 }
 
 const char *tls_describe(void *session)

@@ -133,11 +133,8 @@ static void on_connect(struct stream *s)
         send_header(l);
         return;
     }
-    void *session = tls_client_new(l->opts.tls, conn_fd(s->conn), l->opts.tls_name);
-    if (session)
-        stream_start_tls(s, &tls_transport, session);
-    else
-        stream_abort(s);
+    stream_start_tls(s, &tls_transport,
+                     tls_client_new(l->opts.tls, conn_fd(s->conn), l->opts.tls_name));
 }
 
 static void on_secure(struct stream *s)
