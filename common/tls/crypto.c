@@ -50,7 +50,8 @@ size_t crypto_hash_len(enum crypto_hash h)
 
 void crypto_init(void)
 {
-    /* Manual: GnuTLS would load p11-kit's modules else, which need writable and executable memory. */
+    /* Manual: GnuTLS would load p11-kit's modules else, which need writable and executable memory.
+     */
     must(gnutls_pkcs11_init(GNUTLS_PKCS11_FLAG_MANUAL, NULL));
 }
 
@@ -112,8 +113,8 @@ void crypto_hmac(enum crypto_hash h, struct span key, struct span data, unsigned
     must(gnutls_hmac_fast(mac_of(h), key.p ? key.p : "", key.n, data.p, data.n, out_r));
 }
 
-void crypto_pbkdf2(enum crypto_hash h, struct span password, struct span salt,
-                   uint32_t iterations, unsigned char *out_r)
+void crypto_pbkdf2(enum crypto_hash h, struct span password, struct span salt, uint32_t iterations,
+                   unsigned char *out_r)
 {
     gnutls_datum_t key = {(unsigned char *)password.p, (unsigned)password.n};
     gnutls_datum_t with = {(unsigned char *)salt.p, (unsigned)salt.n};

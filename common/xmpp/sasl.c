@@ -109,12 +109,11 @@ enum sasl_result sasl_step(struct sasl *s, struct span message, struct buf *out)
         return moved(s, sasl_fail(s, SASL_NOT_AUTHORIZED));
     if (span_is_empty(message) || message.n > SASL_MESSAGE_MAX)
         return moved(s, sasl_fail(s, SASL_MALFORMED_REQUEST));
-    return moved(s, is_first ? s->mechanism->first(s, message)
-                             : s->mechanism->final(s, message, out));
+    return moved(s,
+                 is_first ? s->mechanism->first(s, message) : s->mechanism->final(s, message, out));
 }
 
-enum sasl_result sasl_credentials(struct sasl *s, const struct sasl_credentials *c,
-                                  struct buf *out)
+enum sasl_result sasl_credentials(struct sasl *s, const struct sasl_credentials *c, struct buf *out)
 {
     if (s->at != SASL_AT_CREDENTIALS)
         return moved(s, sasl_fail(s, SASL_NOT_AUTHORIZED));
@@ -159,10 +158,9 @@ const char *sasl_mechanism(const struct sasl *s)
 
 const char *sasl_failure_name(enum sasl_failure f)
 {
-    static const char *const names[] = {
-        [SASL_FAILURE_NONE] = "",
+    static const char *const names[] = {[SASL_FAILURE_NONE] = "",
 #define X(name, element) [SASL_##name] = element,
-        SASL_FAILURES(X)
+                                        SASL_FAILURES(X)
 #undef X
     };
     return names[f];
@@ -192,6 +190,6 @@ bool sasl_may_act_as(const struct sasl *s, struct span authzid)
         return true;
     struct jid_scratch scratch;
     struct jid jid;
-    return jid_parse(authzid, &jid, &scratch) && jid_is_bare(&jid) &&
-           span_eq(jid.local, s->user) && span_eq(jid.domain, s->opts.domain);
+    return jid_parse(authzid, &jid, &scratch) && jid_is_bare(&jid) && span_eq(jid.local, s->user) &&
+           span_eq(jid.domain, s->opts.domain);
 }

@@ -86,7 +86,8 @@ void scram_keys_from_salted(enum crypto_hash h, const unsigned char *salted,
 /* The keys of a user who is not there: the same at each try, different for each hash. */
 void scram_keys_fake(enum crypto_hash h, const uint8_t *server_secret, struct span user,
                      uint32_t iterations, struct scram_keys *keys_r);
-/* Whether proof (of the hash's length) shows knowledge of the key that stored_key is the hash of. */
+/* Whether proof (of the hash's length) shows knowledge of the key that stored_key is the hash of.
+ */
 bool scram_proof_ok(enum crypto_hash h, const uint8_t *stored_key, struct span auth_message,
                     struct span proof);
 

@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 struct cert_opts {
-    const char *name;     /* files NAME.crt and NAME.key */
-    const char *dns;      /* subjectAltName; NULL: none */
-    const char *cn;       /* common name; NULL: none */
-    long begins, ends;    /* seconds from now */
+    const char *name;  /* files NAME.crt and NAME.key */
+    const char *dns;   /* subjectAltName; NULL: none */
+    const char *cn;    /* common name; NULL: none */
+    long begins, ends; /* seconds from now */
 };
 
 static char certs_dir[64];

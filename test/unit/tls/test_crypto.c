@@ -103,10 +103,22 @@ static void base64_has_one_spelling_only(void **state)
 {
     (void)state;
     static const struct span wrong[] = {
-        SPAN_INIT("Zg"),       SPAN_INIT("Zg="),      SPAN_INIT("="),        SPAN_INIT("===="),
-        SPAN_INIT("Z==="),     SPAN_INIT("Zg==Zg=="), SPAN_INIT("Zm9v "),    SPAN_INIT(" Zm9"),
-        SPAN_INIT("Zm9v\n"),   SPAN_INIT("Zm\n9"),    SPAN_INIT("Zm-_"),     SPAN_INIT("Zh=="),
-        SPAN_INIT("Zm9="),     SPAN_INIT("Z=g="),     SPAN_INIT("Zg==\0\0"), SPAN_INIT("Zm\09"),
+        SPAN_INIT("Zg"),
+        SPAN_INIT("Zg="),
+        SPAN_INIT("="),
+        SPAN_INIT("===="),
+        SPAN_INIT("Z==="),
+        SPAN_INIT("Zg==Zg=="),
+        SPAN_INIT("Zm9v "),
+        SPAN_INIT(" Zm9"),
+        SPAN_INIT("Zm9v\n"),
+        SPAN_INIT("Zm\n9"),
+        SPAN_INIT("Zm-_"),
+        SPAN_INIT("Zh=="),
+        SPAN_INIT("Zm9="),
+        SPAN_INIT("Z=g="),
+        SPAN_INIT("Zg==\0\0"),
+        SPAN_INIT("Zm\09"),
         SPAN_INIT("\xff\xff\xff\xff"),
     };
     struct buf out = {0};

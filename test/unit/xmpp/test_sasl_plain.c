@@ -43,9 +43,13 @@ static void offers_follow_the_connection(void **state)
     } cases[] = {
         {false, false, false, {"SCRAM-SHA-256", "SCRAM-SHA-1"}},
         {true, false, false, {"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}},
-        {true, true, true,
+        {true,
+         true,
+         true,
          {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}},
-        {true, false, true,
+        {true,
+         false,
+         true,
          {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"}},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -66,7 +70,7 @@ static void offers_follow_the_connection(void **state)
 static void what_is_not_offered_is_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"",      "ANONYMOUS", "EXTERNAL", "DIGEST-MD5",
+    static const char *const wrong[] = {"",      "ANONYMOUS", "EXTERNAL",           "DIGEST-MD5",
                                         "plain", "PLAIN ",    "SCRAM-SHA-256-PLUS", "PLAIN"};
     struct sasl_opts opts = options();
     opts.secure = false;
@@ -184,8 +188,8 @@ static void the_longest_password_works(void **state)
     memset(message, 'x', sizeof(message));
     memcpy(message, "\0romeo\0", 7);
     struct sasl_credentials c = {.exists = true};
-    assert_true(scram_keys_derive(CRYPTO_SHA256, span_make(message + 7, SASL_PASSWORD_MAX), 3,
-                                  salt, &c.sha256));
+    assert_true(scram_keys_derive(CRYPTO_SHA256, span_make(message + 7, SASL_PASSWORD_MAX), 3, salt,
+                                  &c.sha256));
     assert_int_equal(login(span_make(message, sizeof(message)), &c), SASL_FAILURE_NONE);
 }
 
@@ -266,24 +270,24 @@ static const struct {
     {SPAN_INIT("\xc2\xaa"), SPAN_INIT("a")},
     {SPAN_INIT("\xe2\x85\xa8"), SPAN_INIT("IX")},
     {SPAN_INIT("a b\\\"~"), SPAN_INIT("a b\\\"~")},
-    {SPAN_INIT("\xc2\xa0x"), SPAN_INIT(" x")},                     /* a space that maps to one */
+    {SPAN_INIT("\xc2\xa0x"), SPAN_INIT(" x")}, /* a space that maps to one */
     {SPAN_INIT("p\xc3\xa4ss"), SPAN_INIT("p\xc3\xa4ss")},
-    {SPAN_INIT("pa\xcc\x88ss"), SPAN_INIT("p\xc3\xa4ss")},         /* NFKC */
-    {SPAN_INIT("\x07"), {NULL, 0}},                                /* control */
+    {SPAN_INIT("pa\xcc\x88ss"), SPAN_INIT("p\xc3\xa4ss")}, /* NFKC */
+    {SPAN_INIT("\x07"), {NULL, 0}},                        /* control */
     {SPAN_INIT("a\x7f"), {NULL, 0}},
     {SPAN_INIT("a\0b"), {NULL, 0}},
     {SPAN_INIT("\xc3\xa4\0b"), {NULL, 0}},
-    {SPAN_INIT("\xd8\xa7\x31"), {NULL, 0}},                        /* bidirectional check */
-    {SPAN_INIT("\xc2\xad"), {NULL, 0}},                            /* nothing is left */
+    {SPAN_INIT("\xd8\xa7\x31"), {NULL, 0}}, /* bidirectional check */
+    {SPAN_INIT("\xc2\xad"), {NULL, 0}},     /* nothing is left */
     {SPAN_INIT(""), {NULL, 0}},
-    {SPAN_INIT("\xc3"), {NULL, 0}},                                /* cut UTF-8 */
+    {SPAN_INIT("\xc3"), {NULL, 0}}, /* cut UTF-8 */
     {SPAN_INIT("pass\xe2\x85"), {NULL, 0}},
-    {SPAN_INIT("\xc0\xbcx"), {NULL, 0}},                           /* overlong */
-    {SPAN_INIT("\xed\xa0\x80"), {NULL, 0}},                        /* surrogate */
+    {SPAN_INIT("\xc0\xbcx"), {NULL, 0}},    /* overlong */
+    {SPAN_INIT("\xed\xa0\x80"), {NULL, 0}}, /* surrogate */
     {SPAN_INIT("\xf8\x88\x80\x80\x80"), {NULL, 0}},
     {SPAN_INIT("\xff\xfe"), {NULL, 0}},
-    {SPAN_INIT("\xee\x80\x80"), {NULL, 0}},                        /* private use */
-    {SPAN_INIT("\xc8\xa1"), {NULL, 0}},                            /* unassigned in Unicode 3.2 */
+    {SPAN_INIT("\xee\x80\x80"), {NULL, 0}}, /* private use */
+    {SPAN_INIT("\xc8\xa1"), {NULL, 0}},     /* unassigned in Unicode 3.2 */
 };
 
 static void passwords_are_prepared(void **state)

@@ -36,8 +36,7 @@ static int setup(void **state)
     static const uint8_t salt1[16] = "salt of sha-1..", salt2[16] = "salt of sha-256";
     romeo.exists = true;
     assert_true(scram_keys_derive(CRYPTO_SHA1, SPAN("juliet"), ITERATIONS, salt1, &romeo.sha1));
-    assert_true(
-        scram_keys_derive(CRYPTO_SHA256, SPAN("juliet"), ITERATIONS, salt2, &romeo.sha256));
+    assert_true(scram_keys_derive(CRYPTO_SHA256, SPAN("juliet"), ITERATIONS, salt2, &romeo.sha256));
     return 0;
 }
 
@@ -173,12 +172,11 @@ static void rfc_7677_is_met_word_for_word(void **state)
     assert_string_equal(buf_z(&out), "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
                                      "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
     buf_clear(&out);
-    assert_int_equal(
-        sasl_step(s,
-                  SPAN("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-                       "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
-                  &out),
-        SASL_SUCCESS);
+    assert_int_equal(sasl_step(s,
+                               SPAN("c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+                                    "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="),
+                               &out),
+                     SASL_SUCCESS);
     assert_string_equal(buf_z(&out), "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
     sasl_free(&s);
     buf_free(&salt);
@@ -387,8 +385,8 @@ static void sizes_are_capped(void **state)
         size_t name, nonce;
         bool taken;
     } cases[] = {
-        {1023, 1, true}, {1024, 1, false},  {5, 256, true},
-        {5, 257, false}, {5, 9000, false},  {65536, 5, false},
+        {1023, 1, true}, {1024, 1, false}, {5, 256, true},
+        {5, 257, false}, {5, 9000, false}, {65536, 5, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct buf message = {0}, out = {0};
@@ -420,14 +418,14 @@ static const struct {
     {NULL, AS_IT_IS, 0, NULL, SASL_FAILURE_NONE},
     {"clientnonce", AS_IT_IS, 0, NULL, SASL_NOT_AUTHORIZED},
     {"x", AS_IT_IS, 0, NULL, SASL_NOT_AUTHORIZED},
-    {NULL, CUT, 1, NULL, SASL_MALFORMED_REQUEST},           /* base64 */
-    {NULL, CUT, 4, NULL, SASL_NOT_AUTHORIZED},              /* too short a proof */
-    {NULL, CUT, 44, NULL, SASL_MALFORMED_REQUEST},          /* "p=" alone */
-    {NULL, CUT, 46, NULL, SASL_MALFORMED_REQUEST},          /* nothing after the comma */
-    {NULL, CUT, 47, NULL, SASL_MALFORMED_REQUEST},          /* no proof */
-    {NULL, APPEND, 0, ",x=y", SASL_MALFORMED_REQUEST},      /* the proof is last */
-    {NULL, APPEND, 0, "AAAA", SASL_MALFORMED_REQUEST},      /* padding inside */
-    {NULL, REPLACE_START, 7, "c=eSws,", SASL_NOT_AUTHORIZED},  /* "y,," */
+    {NULL, CUT, 1, NULL, SASL_MALFORMED_REQUEST},             /* base64 */
+    {NULL, CUT, 4, NULL, SASL_NOT_AUTHORIZED},                /* too short a proof */
+    {NULL, CUT, 44, NULL, SASL_MALFORMED_REQUEST},            /* "p=" alone */
+    {NULL, CUT, 46, NULL, SASL_MALFORMED_REQUEST},            /* nothing after the comma */
+    {NULL, CUT, 47, NULL, SASL_MALFORMED_REQUEST},            /* no proof */
+    {NULL, APPEND, 0, ",x=y", SASL_MALFORMED_REQUEST},        /* the proof is last */
+    {NULL, APPEND, 0, "AAAA", SASL_MALFORMED_REQUEST},        /* padding inside */
+    {NULL, REPLACE_START, 7, "c=eSws,", SASL_NOT_AUTHORIZED}, /* "y,," */
     {NULL, REPLACE_START, 7, "c=!!!!,", SASL_MALFORMED_REQUEST},
     {NULL, REPLACE_START, 7, "c=,", SASL_MALFORMED_REQUEST},
     {NULL, REPLACE_START, 7, "c=biws,e=x,", SASL_MALFORMED_REQUEST}, /* order */
