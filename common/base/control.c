@@ -174,8 +174,7 @@ static void run_line(struct control_peer *peer, char *line, size_t n)
     conn_pause(peer->conn);
     if (count - used < (size_t)cmd->min_args || count - used > (size_t)cmd->max_args) {
         char reason[256];
-        snprintf(reason, sizeof(reason), "usage: %.100s %.100s", cmd->name,
-                 cmd->usage ? cmd->usage : "");
+        snprintf(reason, sizeof(reason), "usage: %.200s", cmd->usage);
         control_error(peer->call, reason);
         return;
     }

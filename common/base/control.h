@@ -21,7 +21,7 @@ struct loop;
 struct control_command {
     const char *name; /* the first words, separated by a blank: "user add" */
     int min_args, max_args;
-    const char *usage;
+    const char *usage; /* the whole line: "user add JID PASSWORD [JID PASSWORD ...]" */
     void (*run)(void *ctx, struct control_call *call, const struct span *args, size_t count);
 };
 

@@ -109,13 +109,13 @@ static void run_many(void *ctx, struct control_call *call, const struct span *ar
 }
 
 static const struct control_command commands[] = {
-    {"echo", 0, 100, "[WORD ...]", run_echo},
-    {"user add", 2, 1000, "JID PASSWORD ...", run_count},
-    {"user", 0, 9, "", run_fail},
-    {"fail", 0, 0, "", run_fail},
-    {"slow", 0, 0, "", run_slow},
-    {"hang", 0, 0, "", run_hang},
-    {"many", 1, 1, "WORD", run_many},
+    {"echo", 0, 100, "echo [WORD ...]", run_echo},
+    {"user add", 2, 1000, "user add JID PASSWORD ...", run_count},
+    {"user", 0, 9, "user", run_fail},
+    {"fail", 0, 0, "fail", run_fail},
+    {"slow", 0, 0, "slow", run_slow},
+    {"hang", 0, 0, "hang", run_hang},
+    {"many", 1, 1, "many WORD", run_many},
     {.name = NULL},
 };
 
