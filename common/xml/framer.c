@@ -632,7 +632,7 @@ size_t framer_scan(struct framer *f, const char *p, size_t n, enum frame *frame_
     if (frame == FRAME_FAULT) {
         f->state = AFTER_FAULT;
         c.p++;
-    } else if (frame == FRAME_MORE) {
+    } else if (frame == FRAME_MORE && f->state != AFTER_CLOSE) {
         f->frame_bytes = before + (uint32_t)(c.p - p);
     }
     *frame_r = frame;
