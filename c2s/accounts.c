@@ -28,6 +28,7 @@ struct change {
     size_t password_len;
     int64_t created;
     enum accounts_result result;
+    uint8_t salt_sha1[16], salt_sha256[16];
     struct sasl_credentials keys;
 };
 
@@ -118,9 +119,8 @@ static void work(void *arg)
     struct span password = span_make(c->password, c->password_len);
     uint32_t iterations = c->accounts->iterations; /* never changes */
     bool good =
-        scram_keys_derive(CRYPTO_SHA1, password, iterations, c->keys.sha1.salt, &c->keys.sha1) &&
-        scram_keys_derive(CRYPTO_SHA256, password, iterations, c->keys.sha256.salt,
-                          &c->keys.sha256);
+        scram_keys_derive(CRYPTO_SHA1, password, iterations, c->salt_sha1, &c->keys.sha1) &&
+        scram_keys_derive(CRYPTO_SHA256, password, iterations, c->salt_sha256, &c->keys.sha256);
     c->result = good ? ACCOUNTS_OK : ACCOUNTS_BAD_PASSWORD;
     password_wipe(c);
 }
@@ -164,8 +164,8 @@ static void change_derive(struct change *c, struct span password)
     }
     c->password = mem_strdup_span(password);
     c->password_len = password.n;
-    crypto_random(c->keys.sha1.salt, sizeof(c->keys.sha1.salt));
-    crypto_random(c->keys.sha256.salt, sizeof(c->keys.sha256.salt));
+    crypto_random(c->salt_sha1, sizeof(c->salt_sha1));
+    crypto_random(c->salt_sha256, sizeof(c->salt_sha256));
     list_append(&a->waiting, &c->node);
     a->waiting_count++;
     work_next(a);
