@@ -99,7 +99,9 @@ bool stanza_may_answer_error(struct span name, struct span type);
  */
 void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns, struct span from,
                         struct span to, enum stanza_error e, const char *text);
-/* The same from parts: for a relay that has only the start tag. name: message, iq, presence. */
+/* The same from parts: for a relay that has only the start tag. name: message, iq, presence.
+ * from and to are those of the answer. id, from and to are written as they are: they come escaped,
+ * as a start tag holds them. */
 void stanza_error_write_parts(struct buf *out, struct span name, struct span id, struct span from,
                               struct span to, enum stanza_error e, const char *text);
 
