@@ -289,10 +289,8 @@ size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char o
     struct tls_session *t = session;
     if (!t->done)
         return 0;
-    /* Under 1.2 an exporter is unique only with the extended master secret (RFC 9266 4.2). */
-    if (kind == TLS_BINDING_EXPORTER && !tls_is_13(t) &&
-        !gnutls_session_ext_master_secret_status(t->gnutls))
-        return 0;
+    /* Under 1.2 an exporter is unique only with the extended master secret (RFC 9266 4.2); GnuTLS
+     * refuses it without. */
     gnutls_datum_t data = {NULL, 0};
     int ret = gnutls_session_channel_binding(
         t->gnutls,

@@ -85,6 +85,21 @@ static void a_slow_reader_loses_nothing(void **state)
     }
 }
 
+/* One connection may not keep the loop busy with encrypting, however much the system takes. */
+static void a_call_encrypts_a_bounded_amount(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000 * 1000 };
+    struct tls_ctx *client = client_with(NULL, NULL, SPAN_NONE);
+    struct pair p;
+    connect_pair(&p, server_ctx, client);
+    char *data = mem_zalloc(SIZE);
+    assert_int_equal(ops->send(p.server, data, SIZE), 64 * 1024);
+    free(data);
+    close_pair(&p);
+    tls_ctx_unref(&client);
+}
+
 static void an_end_is_an_end(void **state)
 {
     (void)state;
@@ -290,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_versions_carry_bytes),
         cmocka_unit_test(a_slow_reader_loses_nothing),
+        cmocka_unit_test(a_call_encrypts_a_bounded_amount),
         cmocka_unit_test(an_end_is_an_end),
         cmocka_unit_test(channel_bindings_agree),
         cmocka_unit_test(the_end_point_is_the_certificate),
