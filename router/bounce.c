@@ -22,14 +22,20 @@ static void write_answer(struct buf *out, const struct packet *k, enum stanza_er
         stanza_error_write_parts(out, tag.name, tag.id, tag.to, tag.from, e, text);
 }
 
-/* The sender does not read while it sends what must be answered: beyond the cap the answer is
- * lost, and counted. */
+/* Beyond a queue's cap, what cannot be answered, and answers themselves, are lost: never without
+ * a word. */
+static void lose(struct router *r, struct span name, struct span to)
+{
+    r->counters.lost++;
+    LOG(LOG_WARN, "relay.lost", F_SPAN("name", name), F_SPAN("to", to));
+}
+
+/* False: the sender does not read, while it sends what must be answered. */
 static bool has_room(struct peer *p)
 {
     if (!flow_is_full(p, ANSWER_MAX))
         return true;
-    p->router->counters.lost++;
-    LOG(LOG_WARN, "relay.answer_lost", F_SPAN("name", p->name));
+    lose(p->router, SPAN("answer"), p->name);
     return false;
 }
 
@@ -45,7 +51,10 @@ void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e
     LOG(LOG_DEBUG, "relay.bounce", F_SPAN("name", k->name), F_SPAN("type", k->type),
         F_SPAN("to", k->to.domain), F_STR("cond", stanza_error_name(e)));
     if (!stanza_may_answer_error(k->name, k->type)) {
-        r->counters.dropped++;
+        if (e == STANZA_RESOURCE_CONSTRAINT)
+            lose(r, k->name, k->to.domain);
+        else
+            r->counters.dropped++;
         return;
     }
     r->counters.bounced++;

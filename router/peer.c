@@ -3,8 +3,8 @@
  * peer - one connected component: XEP-0114, the accepting side.
  *
  * Made by router_accept for each connection; owns its stream; freed when that has closed. Its name
- * is bound after the handshake and unbound as soon as the stream ends, so that nothing is written
- * to a stream that nobody reads.
+ * is bound after the handshake. A stream that ends by itself is noticed at the latest when somebody
+ * sends to it or wants its name, so that nothing is written to a stream that nobody reads.
  */
 #include "base/log.h"
 #include "base/mem.h"
