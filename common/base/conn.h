@@ -56,14 +56,16 @@ struct transport_ops {
 
 /* Takes over a connected, non-blocking descriptor. peer may be NULL (then it is asked for). */
 struct conn *conn_new_fd(struct loop *loop, int fd, const struct addr *peer);
-/* Starts to connect; on_connect or on_close follows, never before the return. */
+/* Starts to connect; on_connect or on_close follows (after 10 s at most), never before the return.
+ * conn_close before on_connect drops what is queued. */
 struct conn *conn_connect(struct loop *loop, const struct addr *to);
 /* Two fakes joined to each other, on any loop. Bytes pass at the end of the tick, delayed by
  * delay_ms, in pieces of at most chunk bytes (0: as they come). */
 void conn_pair_fake(struct loop *loop, size_t chunk, uint64_t delay_ms, struct conn **a_r,
                     struct conn **b_r);
 
-/* Who is told from now on; must be set in the tick in which the connection was made. */
+/* Who is told from now on; must be set in the tick in which the connection was made. NULL: nobody,
+ * for an owner that ends before its connection (conn_close or conn_abort it, too). */
 void conn_set_handler(struct conn *c, const struct conn_handler *handler, void *ctx);
 
 /*
@@ -76,7 +78,9 @@ void conn_start_transport(struct conn *c, const struct transport_ops *ops, void 
 void *conn_transport(const struct conn *c); /* t, or NULL */
 bool conn_is_secure(const struct conn *c);  /* a handshake has succeeded */
 
-/* The output buffer, to write into directly: call conn_flush_soon after appending. */
+/* The output buffer, to write into directly: call conn_flush_soon after appending. Ask for it
+ * anew in each tick. What is written to a closing connection goes nowhere. If the peer takes
+ * nothing for 60 s while output is queued, the connection ends with -ETIMEDOUT. */
 struct buf *conn_out(struct conn *c);
 void conn_flush_soon(struct conn *c);
 /* conn_out + append + conn_flush_soon. Does nothing on a closing connection. */

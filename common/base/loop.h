@@ -19,9 +19,15 @@ typedef struct uv_loop_s uv_loop_t;
 
 struct loop *loop_new(void);
 struct loop *loop_new_sim(void);
+/*
+ * loop_free - the end: deferred calls that are queued still run (so does the on_close of a
+ * connection that has been closed), loop_work is waited for and done() called. Connections and
+ * listeners that nobody has closed go without a word to their handlers; timers are stopped.
+ */
 void loop_free(struct loop **loop);
 
-/* Runs until loop_stop (libuv) or, on a simulated loop, until nothing is left to do. */
+/* Runs until loop_stop (libuv) or, on a simulated loop, until nothing is left to do. The tick in
+ * which loop_stop is called is finished; called before, it makes loop_run return at once. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
