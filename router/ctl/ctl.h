@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ctl - what the files of kontalkctl share.
+ *
+ * Commands return the exit status: 0 done, 1 failed (the reason has been printed), 2 wrong usage.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include "base/conf.h"
+#include "base/span.h"
+
+#define CTL_ERROR_MAX 512
+
+struct ctl {
+    const char *runtime; /* the directory of control sockets */
+    bool json;
+};
+
+struct ctl_command {
+    const char *name; /* the words, separated by a blank */
+    int min_args, max_args;
+    const char *usage; /* the arguments */
+    const char *help;
+    int (*run)(const struct ctl *ctl, char **args, int count);
+};
+
+extern const struct ctl_command user_commands[]; /* each table ends with name == NULL */
+extern const struct ctl_command list_commands[];
+extern const struct ctl_command selftest_commands[];
+
+/* Prints "kontalkctl: ..." on standard error; returns 1. */
+int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* --- ask.c: processes and their sockets --- */
+
+typedef void ctl_row(void *ctx, const struct span *words, size_t count);
+
+/* Paths of the control sockets whose names start with prefix, in order; free with
+ * ctl_sockets_free. Returns 0 or the negative errno of reading the directory. */
+int ctl_sockets(const struct ctl *ctl, const char *prefix, struct conf_list *paths_r);
+void ctl_sockets_free(struct conf_list *paths);
+
+/* As control_ask; the words that a socket's failure is told in are in error_r, too. */
+int ctl_ask(const char *path, const struct span *words, size_t count, ctl_row *row, void *ctx,
+            char error_r[CTL_ERROR_MAX]);
+/* Asks the first c2s that answers. Returns as control_ask, with the reason in error_r. */
+int ctl_ask_c2s(const struct ctl *ctl, const struct span *words, size_t count, ctl_row *row,
+                void *ctx, char error_r[CTL_ERROR_MAX]);
+/* Asks the router. */
+int ctl_ask_router(const struct ctl *ctl, const struct span *words, size_t count, ctl_row *row,
+                   void *ctx, char error_r[CTL_ERROR_MAX]);
+/* Removes an account at every c2s; returns as control_ask. */
+int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_MAX]);
+
+/* --- table.c: rows --- */
+
+struct table {
+    char **cells; /* row by row; the first row is the columns' names */
+    size_t cell_count, columns;
+    bool skip_header; /* the next row is the header again: another process answers */
+};
+
+/* A ctl_row that adds to the table that ctx points to. */
+void table_row(void *ctx, const struct span *words, size_t count);
+void table_print(const struct table *table, bool json);
+void table_free(struct table *table);
+
+#endif

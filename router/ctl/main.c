@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * kontalkctl - administration of a running suite over its control sockets. The manual page beside
+ * this file describes the commands; each group of them is one file here.
+ */
+#include "ctl.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DEFAULT_DIRECTORY "/etc/kontalk"
+#define DEFAULT_RUNTIME "/run/kontalk"
+
+struct settings {
+    char *runtime;
+};
+
+static const struct conf_key keys[] = {
+    {"kontalkctl", "runtime", CONF_STRING, offsetof(struct settings, runtime), DEFAULT_RUNTIME, 0,
+     0, NULL, "Directory of the control sockets"},
+    {.name = NULL},
+};
+static const struct conf_spec settings_spec = {keys, NULL, sizeof(struct settings), NULL};
+
+static const struct ctl_command *const groups[] = {user_commands, list_commands,
+                                                   selftest_commands};
+
+int ctl_fail(const char *format, ...)
+{
+    va_list args;
+
+    fflush(stdout);
+    fputs("kontalkctl: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return 1;
+}
+
+static void print_usage(FILE *to)
+{
+    fprintf(to, "usage: kontalkctl [-c DIR] [--json] COMMAND\n\ncommands:\n");
+    for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
+        for (const struct ctl_command *c = groups[g]; c->name; c++) {
+            int n = fprintf(to, "  %s%s%s", c->name, c->usage[0] ? " " : "", c->usage);
+            fprintf(to, "%*s%s\n", n < 30 ? 30 - n : 2, "", c->help);
+        }
+    }
+    fprintf(to, "\noptions:\n"
+                "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY
+                ")\n"
+                "  --json                      lists as JSON\n"
+                "  --help, --version\n");
+}
+
+/* How many of the arguments are the command's name; 0: it is another one. */
+static int match(const struct ctl_command *c, char **args, int count)
+{
+    int used = 0;
+
+    for (const char *p = c->name; *p;) {
+        size_t n = strcspn(p, " ");
+        if (used == count || !span_eq(span_of(args[used]), span_make(p, n)))
+            return 0;
+        used++;
+        p += n + (p[n] == ' ');
+    }
+    return used;
+}
+
+static int run_command(const struct ctl *ctl, char **args, int count)
+{
+    for (size_t g = 0; g < ARRAY_LEN(groups); g++) {
+        for (const struct ctl_command *c = groups[g]; c->name; c++) {
+            int used = match(c, args, count);
+            if (!used)
+                continue;
+            if (count - used >= c->min_args && count - used <= c->max_args)
+                return c->run(ctl, args + used, count - used);
+            fprintf(stderr, "usage: kontalkctl %s %s\n", c->name, c->usage);
+            return 2;
+        }
+    }
+    if (count)
+        ctl_fail("there is no command \"%s%s%s\"", args[0], count > 1 ? " " : "",
+                 count > 1 ? args[1] : "");
+    print_usage(stderr);
+    return 2;
+}
+
+/* A directory that was named must have the file; the default one need not. */
+static struct settings *load_settings(const char *directory)
+{
+    char error[CONF_ERROR_MAX];
+    struct buf path = {0};
+    struct settings *settings;
+
+    buf_printf(&path, "%s/kontalkctl.conf", directory ? directory : DEFAULT_DIRECTORY);
+    if (!directory && access(buf_z(&path), F_OK) != 0 && errno == ENOENT) {
+        settings = mem_zalloc(sizeof(*settings));
+        settings->runtime = mem_strdup_span(SPAN(DEFAULT_RUNTIME));
+    } else {
+        settings = conf_load(&settings_spec, buf_z(&path), false, error);
+        if (!settings)
+            ctl_fail("%s", error);
+    }
+    buf_free(&path);
+    return settings;
+}
+
+int main(int argc, char **argv)
+{
+    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, OPT_JSON},
+        {"help", no_argument, NULL, OPT_HELP},    {"version", no_argument, NULL, OPT_VERSION},
+        {NULL, 0, NULL, 0},
+    };
+    const char *directory = NULL;
+    struct ctl ctl = {0};
+
+    for (int option; (option = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
+        if (option == 'c') {
+            directory = optarg;
+        } else if (option == OPT_JSON) {
+            ctl.json = true;
+        } else if (option == OPT_HELP) {
+            print_usage(stdout);
+            return 0;
+        } else if (option == OPT_VERSION) {
+            puts("kontalkctl " KONTALK_VERSION);
+            return 0;
+        } else {
+            print_usage(stderr);
+            return 2;
+        }
+    }
+    signal(SIGPIPE, SIG_IGN); /* writing fails instead, and what must be undone is undone */
+    struct settings *settings = load_settings(directory);
+    if (!settings)
+        return 1;
+    ctl.runtime = settings->runtime;
+    int status = run_command(&ctl, argv + optind, argc - optind);
+    if (fflush(stdout) != 0 && status == 0)
+        status = ctl_fail("cannot write: %s", strerror(errno));
+    conf_free(&settings_spec, (void **)&settings);
+    return status;
+}
