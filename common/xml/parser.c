@@ -19,7 +19,13 @@
 #include <libxml/xmlerror.h>
 #include <stdlib.h>
 
-#define OPTIONS (XML_PARSE_NONET | XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT)
+/*
+ * NOENT: else "&amp;" in a value arrives as "&#38;"; harmless, as no DOCTYPE is let in. OLD10: names
+ * as before the fifth edition of XML 1.0, since a peer that parses with expat drops its whole link
+ * over a name that only the fifth knows.
+ */
+#define OPTIONS                                                                                    \
+    (XML_PARSE_NONET | XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT | XML_PARSE_OLD10)
 #define DICT_RECYCLE (256u * 1024)      /* names that a context may gather */
 #define DICT_LIMIT (8u * 1024 * 1024)   /* within one frame: never reached by a framed one */
 #define MAX_ATTRS 256                   /* on one element */
@@ -151,8 +157,8 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
         add_attrs(p, 0, attr_count, attrs);
         p->out->nodes[0].attr_count += (uint32_t)ns_count;
         tree_cache_attrs(p->out);
-    } else if (p->depth > 2 && uri == p->stream_ns) {
-        set_fault(p, XML_INVALID);
+    } else if ((p->depth > 2 && uri == p->stream_ns) || (uri && uri == p->ctxt->str_xml_ns)) {
+        set_fault(p, XML_INVALID); /* xml: is for attributes: no default namespace could be that */
     } else if (p->depth == 2 && p->out->node_count) {
         set_fault(p, XML_NOT_WELL_FORMED); /* a second stanza in one frame */
     } else {
@@ -202,6 +208,24 @@ static void on_text(void *ctx, const xmlChar *text, int n)
         s->nodes[last].text.p = piece.p;
     }
     s->nodes[last].text.n += piece.n;
+}
+
+/*
+ * The library leaves line ends in CDATA as they came (XML 1.0 section 2.11 wants LF). A section comes
+ * in pieces of its buffer, which goes on behind them: the byte after a piece may be looked at.
+ */
+static void on_cdata(void *ctx, const xmlChar *text, int n)
+{
+    const xmlChar *end = text + n;
+    while (text < end) {
+        const xmlChar *cr = memchr(text, '\r', (size_t)(end - text));
+        on_text(ctx, text, (int)((cr ? cr : end) - text));
+        if (!cr)
+            return;
+        if (cr[1] != '\n')
+            on_text(ctx, (const xmlChar *)"\n", 1);
+        text = cr + 1;
+    }
 }
 
 static void on_error(void *ctx, xmlErrorPtr error)
@@ -264,7 +288,7 @@ static xmlSAXHandler handlers = {
     .endElementNs = on_end,
     .characters = on_text,
     .ignorableWhitespace = on_text,
-    .cdataBlock = on_text,
+    .cdataBlock = on_cdata,
     .serror = on_error,
     .internalSubset = on_subset,
     .externalSubset = on_subset,

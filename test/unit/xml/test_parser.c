@@ -72,6 +72,7 @@ static void test_good(void **state)
         {"<a b='1&amp;2&lt;&#10;&#9;&#13;&#x41;'/>", C "a[b=1&2<\n\t\rA]"},
         {"<a b='x\ny\tz'/>", C "a[b=x y z]"},
         {"<a>x\r\ny&#13;</a>", C "a(\"x\ny\r\")"},
+        {"<a><![CDATA[x\r\ny\r]]>\n<![CDATA[\n\r\r\n]]></a>", C "a(\"x\ny\n\n\n\n\n\")"},
         {"<a>one<![CDATA[<two/>&amp;]]>three</a>", C "a(\"one<two/>&amp;three\")"}, /* X29 */
         {"<a><![CDATA[]]></a>", C "a"},
         {"<a> <b/> </a>", C "a(\" \" " C "b \" \")"},
@@ -130,6 +131,9 @@ static const struct parser_case bad[] = {
     {"<a", "not-well-formed"},
     {"<a>", "not-well-formed"},
     {"<a/><b/>", "not-well-formed"},
+    {"<a\xF0\x9F\x98\x80/>", "not-well-formed"}, /* no name before the fifth edition */
+    {"<a b\xF0\x9F\x98\x80='c'/>", "not-well-formed"},
+    {"<\xCD\xB0/>", "not-well-formed"},
     {"<a/><b>", "not-well-formed"},
     {"</a>", "not-well-formed"},
     {"</root>", "not-well-formed"},
@@ -141,6 +145,8 @@ static const struct parser_case bad[] = {
     {"<a><s:b xmlns:s='http://etherx.jabber.org/streams'/></a>", "invalid-xml"},
     {"<stream:error><stream:x/></stream:error>", "invalid-xml"},
     {"<a stream:to='x'/>", "invalid-xml"},
+    {"<xml:a/>", "invalid-xml"},
+    {"<a><xml:b/></a>", "invalid-xml"},
     /* The framer lets none of these through; the parser stands without it, too. */
     {"<a><!-- x --></a>", "restricted-xml"},
     {"<!-- x --><a/>", "restricted-xml"},
