@@ -18,13 +18,10 @@
 #define CLOSE_WAIT_MS 2000
 
 /* Another connection holds the database. Polled as the other locks are, with the same end. */
-static int on_busy(void *ctx, int waited)
+static int on_busy(void *ctx, int nth)
 {
     (void)ctx;
-    if (waited >= STORE_LOCK_WAIT_MS)
-        return 0;
-    store_lock_pause();
-    return 1;
+    return store_lock_pause((unsigned)nth, STORE_LOCK_WAIT_MS);
 }
 
 /* The file must be ours alone from its first moment: its WAL inherits the mode. */

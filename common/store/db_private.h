@@ -28,8 +28,8 @@ void store_lock_begun(struct store_lock *l);
 /* No commit and no other checkpoint runs from here to store_unlock. wait_ms 0: only if free. */
 bool store_lock_checkpoint(struct store_lock *l, unsigned wait_ms);
 void store_unlock(struct store_lock *l);
-/* One step of waiting, 1 ms. */
-void store_lock_pause(void);
+/* The nth step (from 0) of waiting for about wait_ms; false: long enough. */
+bool store_lock_pause(unsigned nth, unsigned wait_ms);
 
 /* --- the database --- */
 

@@ -26,9 +26,14 @@
 #include <time.h>
 #include <unistd.h>
 
-void store_lock_pause(void)
+bool store_lock_pause(unsigned nth, unsigned wait_ms)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    /* Transactions take about a millisecond: who waits longer need not be as quick. */
+    const unsigned short_ones = 100;
+    if (nth >= wait_ms + short_ones)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = nth < short_ones ? 100000 : 1000000}, NULL);
+    return true;
 }
 
 int store_lock_open(struct store_lock *l, const char *path)
@@ -63,11 +68,9 @@ static bool take_file(int fd, int operation)
 
 static bool wait_for(bool (*take)(int fd, int operation), int fd, int operation, unsigned wait_ms)
 {
-    for (unsigned waited = 0; !take(fd, operation); waited++) {
-        if (waited >= wait_ms)
+    for (unsigned nth = 0; !take(fd, operation); nth++)
+        if (wait_ms == 0 || !store_lock_pause(nth, wait_ms))
             return false;
-        store_lock_pause();
-    }
     return true;
 }
 

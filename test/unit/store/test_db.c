@@ -264,6 +264,39 @@ static void a_failing_job_stands_alone(void **state)
     on_both(isolated);
 }
 
+/* Inserts, then takes no notice that the database has refused something. */
+static int run_careless(struct db *db, struct store_job *base)
+{
+    struct job *j = CONTAINER_OF(base, struct job, job);
+    insert_number(db, j->number);
+    assert_int_equal(db_run(db_sql(db, "INSERT INTO t (b) VALUES (zeroblob(2000000000))")),
+                     STORE_FAILED);
+    return 0;
+}
+
+static void no_line(void *ctx, struct span line)
+{
+    (void)ctx;
+    (void)line;
+}
+
+static void careless(struct loop *loop, struct store *s)
+{
+    struct job jobs[2] = {job_make(run_careless, 1), job_make(run_insert, 2)};
+    log_set_sink(no_line, NULL);
+    run_jobs(loop, s, jobs, 2, STORE_WRITE);
+    log_set_sink(NULL, NULL);
+    assert_int_equal(jobs[0].result, STORE_FAILED);
+    assert_int_equal(jobs[1].result, 0);
+    assert_int_equal(count_rows(loop, s), 1);
+}
+
+static void a_refusal_cannot_be_overlooked(void **state)
+{
+    (void)state;
+    on_both(careless);
+}
+
 static void chained(struct loop *loop, struct store *s)
 {
     struct job second = job_make(run_insert, 2), first = job_make(run_insert, 1);
@@ -602,12 +635,6 @@ static void processes_that_start_at_once_share(void **state)
     loop_free(&loop);
 }
 
-static void no_line(void *ctx, struct span line)
-{
-    (void)ctx;
-    (void)line;
-}
-
 /* A disk that takes no more: what did not fit is refused, and heals when there is room. */
 static void a_full_disk_is_told(void **state)
 {
@@ -712,6 +739,7 @@ int main(void)
         TEST(values_come_back),
         TEST(jobs_run_in_order),
         TEST(a_failing_job_stands_alone),
+        TEST(a_refusal_cannot_be_overlooked),
         TEST(done_may_submit),
         TEST(sim_is_asynchronous),
         TEST(writes_share_commits),
