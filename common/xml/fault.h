@@ -13,7 +13,7 @@ enum xml_fault {
     XML_BAD_FORMAT,           /* 4.9.3.1: text where a stanza is due */
     XML_TOO_BIG,              /* bytes of the stanza: policy-violation + stanza-too-big */
     XML_TOO_COMPLEX,          /* depth, elements, tag length: policy-violation */
-    XML_INVALID,              /* 4.9.3.10 invalid-xml: the streams namespace inside a stanza, <xml:x/> */
+    XML_INVALID,              /* 4.9.3.10: streams namespace inside a stanza, <xml:x/> */
 };
 
 const char *xml_fault_name(enum xml_fault fault); /* for logs */

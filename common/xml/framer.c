@@ -12,8 +12,8 @@
 #include "xml/framer.h"
 
 #include "base/mem.h"
+#include "xml/chars.h"
 #include "xml/declaration.h"
-#include "xml/swar.h"
 
 const struct framer_limits framer_limits_client = {262144, 16384, 64, 4096};
 const struct framer_limits framer_limits_prelogin = {8192, 8192, 8, 32};
@@ -21,22 +21,22 @@ const struct framer_limits framer_limits_server = {524288, 16384, 64, 4096};
 const struct framer_limits framer_limits_link = {1048576, 16384, 64, 4096};
 
 enum state {
-    AT_START,     /* nothing has come */
-    AFTER_L,      /* what could be "<?xml" in EBCDIC */
-    AT_FIRST_LT,  /* '<' was the very first byte */
-    DECLARATION,  /* after "<?" at the very start */
-    PROLOG,       /* before the root's start tag */
-    BETWEEN,      /* between stanzas */
-    IN_TEXT,      /* in a stanza, outside of tags */
-    AFTER_LT,     /* after '<' */
-    IN_TAG,       /* in a start tag, outside of values */
-    IN_VALUE,     /* in an attribute's value */
-    AFTER_SLASH,  /* after '/' in a start tag */
-    AT_END_NAME,  /* after "</" */
-    IN_END_TAG,   /* in the rest of an end tag */
-    AFTER_BANG,   /* in "<![CDATA[", at match */
-    IN_CDATA,     /* match: how many of "]]" stand right before */
-    AFTER_CLOSE,  /* the root's end tag has been seen */
+    AT_START,    /* nothing has come */
+    AFTER_L,     /* what could be "<?xml" in EBCDIC */
+    AT_FIRST_LT, /* '<' was the very first byte */
+    DECLARATION, /* after "<?" at the very start */
+    PROLOG,      /* before the root's start tag */
+    BETWEEN,     /* between stanzas */
+    IN_TEXT,     /* in a stanza, outside of tags */
+    AFTER_LT,    /* after '<' */
+    IN_TAG,      /* in a start tag, outside of values */
+    IN_VALUE,    /* in an attribute's value */
+    AFTER_SLASH, /* after '/' in a start tag */
+    AT_END_NAME, /* after "</" */
+    IN_END_TAG,  /* in the rest of an end tag */
+    AFTER_BANG,  /* in "<![CDATA[", at match */
+    IN_CDATA,    /* match: how many of "]]" stand right before */
+    AFTER_CLOSE, /* the root's end tag has been seen */
     AFTER_FAULT,
 };
 
@@ -47,12 +47,9 @@ enum { ROOT_AWAITED, ROOT_OPEN, NO_ROOT };
 enum { NAME = 0, QUOTE, SLASH, CLOSE, OTHER };
 
 static const uint8_t tag_class[256] = {
-    [0] = OTHER,     OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER,
-    [11] = OTHER,    OTHER,
-    [14] = OTHER,    OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER,
-    OTHER,           OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER, OTHER,
-    ['"'] = QUOTE,   ['\''] = QUOTE,      ['/'] = SLASH,
-    ['>'] = CLOSE,   ['<'] = OTHER,       [128 ... 255] = OTHER,
+    [0 ... 8] = OTHER,     [11 ... 12] = OTHER, [14 ... 31] = OTHER,
+    [128 ... 255] = OTHER, ['<'] = OTHER,       ['"'] = QUOTE,
+    ['\''] = QUOTE,        ['/'] = SLASH,       ['>'] = CLOSE,
 };
 
 /* A call's place in its chunk. */
@@ -62,121 +59,9 @@ struct scan {
     const char *stop; /* end of the chunk, or where the frame gets too big */
 };
 
-/* --- characters --- */
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static bool is_high(char c)
-{
-    return (unsigned char)c >= 0x80;
-}
-
 static bool is_name_start(char c)
 {
     return (unsigned)((c | 0x20) - 'a') < 26 || c == '_' || c == ':' || is_high(c);
-}
-
-/* One byte of a sequence of several; false when it cannot stand there. */
-static bool utf8_step(struct framer *f, unsigned char c)
-{
-    if (f->utf8_left == 0) {
-        if (c < 0xC2 || c > 0xF4)
-            return false;
-        f->utf8_left = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
-        f->code_point = c & (0x3Fu >> f->utf8_left);
-        f->utf8_state = c; /* narrows the next byte */
-        return true;
-    }
-    unsigned char low = 0x80, high = 0xBF;
-    switch (f->utf8_state) {
-    case 0xE0:
-        low = 0xA0; /* below: overlong */
-        break;
-    case 0xED:
-        high = 0x9F; /* above: surrogates */
-        break;
-    case 0xF0:
-        low = 0x90;
-        break;
-    case 0xF4:
-        high = 0x8F; /* above: beyond U+10FFFF */
-        break;
-    }
-    if (c < low || c > high)
-        return false;
-    f->utf8_state = 0;
-    f->code_point = f->code_point << 6 | (c & 0x3F);
-    return --f->utf8_left > 0 || (f->code_point != 0xFFFE && f->code_point != 0xFFFF);
-}
-
-/* Length of the whole and plainly valid sequence at p, 0 when it needs a closer look. */
-static size_t utf8_easy(const char *at)
-{
-    const unsigned char *p = (const unsigned char *)at;
-    if ((p[1] & 0xC0) != 0x80)
-        return 0;
-    if (p[0] >= 0xC2 && p[0] <= 0xDF)
-        return 2;
-    if (p[0] > 0xE0 && p[0] < 0xEF && p[0] != 0xED && (p[2] & 0xC0) == 0x80)
-        return 3;
-    return 0;
-}
-
-/* Runs over bytes above 0x7F; at a bad one it stops and sets the fault. */
-static const char *utf8_run(struct framer *f, const char *p, const char *stop)
-{
-    while (p < stop && (is_high(*p) || f->utf8_left)) {
-        size_t n = f->utf8_left == 0 && stop - p >= 3 ? utf8_easy(p) : 0;
-        if (n) {
-            p += n;
-            continue;
-        }
-        if (!utf8_step(f, (unsigned char)*p)) {
-            f->fault = XML_NOT_WELL_FORMED;
-            return p;
-        }
-        p++;
-    }
-    return p;
-}
-
-/*
- * Runs over characters up to the first a or b, which it does not take. Stops early at the end of
- * what there is, and with a fault at what is no character.
- */
-static inline const char *skip_chars(struct framer *f, const char *p, const char *stop, char a,
-                                     char b)
-{
-    for (;;) {
-        p = swar_skip_plain(p, stop, a, b);
-        if (p == stop || *p == a || *p == b)
-            return p;
-        if (is_high(*p)) {
-            p = utf8_run(f, p, stop);
-            if (f->fault)
-                return p;
-        } else if (is_space(*p)) {
-            p++;
-        } else {
-            f->fault = XML_NOT_WELL_FORMED;
-            return p;
-        }
-    }
-}
-
-bool utf8_check(struct span s)
-{
-    struct framer f = {.fault = XML_OK};
-    const char *p = s.p, *end = s.p + s.n;
-    while (p < end && !f.fault) {
-        p = skip_chars(&f, p, end, '\n', '\n');
-        if (p < end && !f.fault)
-            p++;
-    }
-    return !f.fault && f.utf8_left == 0;
 }
 
 /* --- outcomes --- */
@@ -604,8 +489,8 @@ static enum frame step(struct scan *c)
 /* Where the frame under way must have ended, or the end of the chunk. */
 static const char *frame_stop(const struct framer *f, const char *p, size_t n)
 {
-    size_t left = f->limits.stanza_bytes > f->frame_bytes ? f->limits.stanza_bytes - f->frame_bytes
-                                                          : 0;
+    size_t left =
+        f->limits.stanza_bytes > f->frame_bytes ? f->limits.stanza_bytes - f->frame_bytes : 0;
     return n > left && f->state < AFTER_CLOSE ? p + left : p + n;
 }
 

@@ -20,23 +20,22 @@
 #include <stdlib.h>
 
 /*
- * NOENT: else "&amp;" in a value arrives as "&#38;"; harmless, as no DOCTYPE is let in. OLD10: names
- * as before the fifth edition of XML 1.0, since a peer that parses with expat drops its whole link
- * over a name that only the fifth knows.
+ * NOENT: else "&amp;" in a value arrives as "&#38;"; harmless, as no DOCTYPE is let in. OLD10:
+ * names as before the fifth edition of XML 1.0, since a peer that parses with expat drops its whole
+ * link over a name that only the fifth knows.
  */
-#define OPTIONS                                                                                    \
-    (XML_PARSE_NONET | XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT | XML_PARSE_OLD10)
-#define DICT_RECYCLE (256u * 1024)      /* names that a context may gather */
-#define DICT_LIMIT (8u * 1024 * 1024)   /* within one frame: never reached by a framed one */
-#define MAX_ATTRS 256                   /* on one element */
-#define MAX_NS_IN_SCOPE 256             /* declarations; look-ups walk them */
-#define MAX_NS_REPEATED (64u * 1024)    /* see spell() */
+#define OPTIONS (XML_PARSE_NONET | XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT | XML_PARSE_OLD10)
+#define DICT_RECYCLE (256u * 1024)    /* names that a context may gather */
+#define DICT_LIMIT (8u * 1024 * 1024) /* within one frame: never reached by a framed one */
+#define MAX_ATTRS 256                 /* on one element */
+#define MAX_NS_IN_SCOPE 256           /* declarations; look-ups walk them */
+#define MAX_NS_REPEATED (64u * 1024)  /* see spell() */
 
 struct xml_parser {
-    struct xml_parser *next; /* of the shared ones */
-    struct span ns;          /* of a shared one: a literal */
-    struct buf header;       /* the made-up root's start tag; empty: the frame brings the root */
-    xmlParserCtxtPtr ctxt;   /* NULL: to be made */
+    struct xml_parser *next;  /* of the shared ones */
+    struct span ns;           /* of a shared one: a literal */
+    struct buf header;        /* the made-up root's start tag; empty: the frame brings the root */
+    xmlParserCtxtPtr ctxt;    /* NULL: to be made */
     const xmlChar *stream_ns; /* the streams namespace as the library interned it */
     struct intern spaces;
     /* The frame under way */
@@ -211,8 +210,9 @@ static void on_text(void *ctx, const xmlChar *text, int n)
 }
 
 /*
- * The library leaves line ends in CDATA as they came (XML 1.0 section 2.11 wants LF). A section comes
- * in pieces of its buffer, which goes on behind them: the byte after a piece may be looked at.
+ * The library leaves line ends in CDATA as they came (XML 1.0 section 2.11 wants LF). A section
+ * comes in pieces of its buffer, which goes on behind them: the byte after a piece may be looked
+ * at.
  */
 static void on_cdata(void *ctx, const xmlChar *text, int n)
 {
@@ -392,8 +392,7 @@ static void write_header(struct buf *b, struct span ns, const struct stanza *hea
     uint32_t count = header && header->node_count ? header->nodes[0].attr_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct stanza_attr *a = &header->attrs[header->nodes[0].attrs + i];
-        if (!span_eq(a->ns, SPAN(TREE_NS_XMLNS)) || a->name.n == 0 ||
-            span_eq(a->name, SPAN("xml")))
+        if (!span_eq(a->ns, SPAN(TREE_NS_XMLNS)) || a->name.n == 0 || span_eq(a->name, SPAN("xml")))
             continue;
         has_stream |= span_eq(a->name, SPAN("stream"));
         xml_raw(b, SPAN(" xmlns:"));

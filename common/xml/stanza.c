@@ -91,9 +91,9 @@ void stanza_copy(struct stanza *to, const struct stanza *from)
     }
     for (uint32_t i = 0; i < from->attr_count; i++) {
         const struct stanza_attr *a = &from->attrs[i];
-        to->attrs[i] = (struct stanza_attr){arena_span(&to->arena, a->ns),
-                                            arena_span(&to->arena, a->name),
-                                            arena_span(&to->arena, a->value)};
+        to->attrs[i] =
+            (struct stanza_attr){arena_span(&to->arena, a->ns), arena_span(&to->arena, a->name),
+                                 arena_span(&to->arena, a->value)};
     }
     to->attr_count = from->attr_count;
     tree_cache_attrs(to);

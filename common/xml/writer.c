@@ -205,8 +205,7 @@ static bool is_address_attr(struct span name)
 }
 
 /* without_addresses: those that stanza_write_opts can replace are written already. */
-static void put_attrs(struct sink *k, const struct stanza *s, uint32_t node,
-                      bool without_addresses)
+static void put_attrs(struct sink *k, const struct stanza *s, uint32_t node, bool without_addresses)
 {
     const struct stanza_node *n = &s->nodes[node];
     for (uint32_t i = 0; i < n->attr_count; i++) {

@@ -17,8 +17,10 @@
 struct stanza_write_opts {
     struct span ns;      /* the namespace in force where it goes: the stream's default namespace */
     struct span from_ns; /* elements of this namespace are written as if in ns (a stanza that came
-                            in as jabber:client leaves as jabber:component:accept); none: no change */
-    /* Attributes of the stanza's element to write instead of its own; none: keep; empty: leave out. */
+                            in as jabber:client leaves as jabber:component:accept); none: no
+                            change. Only down to the first element of a third namespace: a
+                            forwarded stanza stays what it was. */
+    /* Attributes of the stanza's element instead of its own; none: keep; empty: leave out. */
     struct span to, from, id, type;
     struct span tail; /* XML to put before the end tag, already escaped (delay, stanza-id) */
 };

@@ -102,7 +102,10 @@ struct framer_case {
     const char *expected;
 };
 
-#define CASE(in, expected) {in, sizeof(in) - 1, expected}
+#define CASE(in, expected)                                                                         \
+    {                                                                                              \
+        in, sizeof(in) - 1, expected                                                               \
+    }
 
 static void expect_all(const struct framer *fresh, const struct framer_case *cases, size_t count)
 {
@@ -153,14 +156,16 @@ static void test_starts(void **state)
         CASE(XML "hello", "not-well-formed"),
         CASE(" hello", "_not-well-formed"),
         CASE("<![CDATA[x]]>", "restricted-xml"),
-        CASE("<!DOCTYPE l [<!ENTITY a 'lol'>]>", "restricted-xml"),    /* X01 to X04 */
+        CASE("<!DOCTYPE l [<!ENTITY a 'lol'>]>", "restricted-xml"), /* X01 to X04 */
         CASE(XML "<!DOCTYPE l SYSTEM 'file:///x'>", "restricted-xml"),
         CASE("<!-- x -->" H, "restricted-xml"),
         CASE(XML XML, "restricted-xml"), /* X14 */
         CASE(" " XML, "_restricted-xml"),
         CASE("<?xml-stylesheet?>", "restricted-xml"),
         CASE("<?php?>", "restricted-xml"),
-        CASE("<?" "?>", "restricted-xml"),
+        CASE("<?"
+             "?>",
+             "restricted-xml"),
         CASE("<?xml version='1.1'?>", "restricted-xml"),
         CASE("<?xml version='2.0'?>", "restricted-xml"),
         CASE("<?xml version='1.0' standalone='no'?>", "restricted-xml"),
@@ -441,8 +446,7 @@ static void test_limit_of_elements(void **state)
 {
     static const struct framer_limits limits = {1000, 50, 3, 4};
     static const struct framer_case cases[] = {
-        CASE("<a><b/><b/><b/></a>", "S"),
-        CASE("<a><b/><b/><b/></a><a><b/><b/><b/></a>", "SS"),
+        CASE("<a><b/><b/><b/></a>", "S"), CASE("<a><b/><b/><b/></a><a><b/><b/><b/></a>", "SS"),
         CASE("<a><b/><b/><b/><b/></a>", "too-complex"), /* X22 */
     };
     (void)state;
@@ -488,7 +492,11 @@ static void test_long_declaration(void **state)
 static void test_frames_bytes(void **state)
 {
     static const char *const frames[] = {
-        XML "\n" H, "<a b='c'>text</a>", "\n", "<d/>", "<e><f/>\xC3\xA9<![CDATA[</e>]]></e>",
+        XML "\n" H,
+        "<a b='c'>text</a>",
+        "\n",
+        "<d/>",
+        "<e><f/>\xC3\xA9<![CDATA[</e>]]></e>",
         "</stream:stream>",
     };
     char all[512] = "";
@@ -536,20 +544,13 @@ static void test_fault_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_starts),
-        cmocka_unit_test(test_encodings),
-        cmocka_unit_test(test_stanzas),
-        cmocka_unit_test(test_stanzas_without_root),
-        cmocka_unit_test(test_characters),
-        cmocka_unit_test(test_utf8_check),
-        cmocka_unit_test(test_limit_of_bytes),
-        cmocka_unit_test(test_limit_of_tags),
-        cmocka_unit_test(test_limit_of_depth),
-        cmocka_unit_test(test_limit_of_elements),
-        cmocka_unit_test(test_limits_change),
-        cmocka_unit_test(test_long_declaration),
-        cmocka_unit_test(test_frames_bytes),
-        cmocka_unit_test(test_empty_chunk),
+        cmocka_unit_test(test_starts),         cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_stanzas),        cmocka_unit_test(test_stanzas_without_root),
+        cmocka_unit_test(test_characters),     cmocka_unit_test(test_utf8_check),
+        cmocka_unit_test(test_limit_of_bytes), cmocka_unit_test(test_limit_of_tags),
+        cmocka_unit_test(test_limit_of_depth), cmocka_unit_test(test_limit_of_elements),
+        cmocka_unit_test(test_limits_change),  cmocka_unit_test(test_long_declaration),
+        cmocka_unit_test(test_frames_bytes),   cmocka_unit_test(test_empty_chunk),
         cmocka_unit_test(test_fault_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,8 +63,7 @@ static void test_good(void **state)
         {"<message xmlns='jabber:client'/>", C "message"},
         {"<message xmlns='jabber:server'/>", "{jabber:server}message"}, /* X26 is for others */
         {"<iq><q xmlns='u'><i/></q><r/></iq>", C "iq({u}q({u}i) " C "r)"},
-        {"<iq><p:q xmlns:p='u' p:k='v' k='w'><i/></p:q></iq>",
-         C "iq({u}q[k=w {u}k=v](" C "i))"},
+        {"<iq><p:q xmlns:p='u' p:k='v' k='w'><i/></p:q></iq>", C "iq({u}q[k=w {u}k=v](" C "i))"},
         {"<a xmlns=''><b/><c xmlns='u'/></a>", "a(b {u}c)"},
         {"<a><b xmlns=''/></a>", C "a(b)"},
         {"<a xml:lang='de'/>", C "a[" X "lang=de]"},
@@ -77,11 +76,10 @@ static void test_good(void **state)
         {"<a><![CDATA[]]></a>", C "a"},
         {"<a> <b/> </a>", C "a(\" \" " C "b \" \")"},
         {"<a>\xC3\xA9&#233;&#x1F600;</a>", C "a(\"\xC3\xA9\xC3\xA9\xF0\x9F\x98\x80\")"},
-        {"<v xmlns='vcard-temp'/>", "{vcard-temp}v"},          /* no absolute URI */
-        {"<v xmlns='a b&amp;c'/>", "{a b&c}v"},                /* X19: no URI at all */
+        {"<v xmlns='vcard-temp'/>", "{vcard-temp}v"}, /* no absolute URI */
+        {"<v xmlns='a b&amp;c'/>", "{a b&c}v"},       /* X19: no URI at all */
         {"<p:v xmlns:p='a b'/>", "{a b}v"},
-        {"<stream:error><x/></stream:error>",
-         "{http://etherx.jabber.org/streams}error(" C "x)"},
+        {"<stream:error><x/></stream:error>", "{http://etherx.jabber.org/streams}error(" C "x)"},
         {"<e:m xmlns:e='jabber:client' e:to='x' to='y'/>", C "m[to=y " C "to=x]"}, /* X30 */
         {"<a><![CDATA[]]]]><![CDATA[>]]></a>", C "a(\"]]>\")"},
     };

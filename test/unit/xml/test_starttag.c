@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "name xmlns to from id type length" with - for what is absent, then "/" and "&" flags; or "no". */
+/* "name xmlns to from id type length" with - for the absent, then "/" and "&" flags; or "no". */
 static const struct {
     const char *frame, *expected;
 } cases[] = {
@@ -88,8 +88,8 @@ static void test_cases(void **state)
             put(text, sizeof(text), tag.id);
             put(text, sizeof(text), tag.type);
             size_t at = strlen(text);
-            snprintf(text + at, sizeof(text) - at, "%zu %s%s", tag.length,
-                     tag.is_empty ? "/" : "", tag.has_entity ? "&" : "");
+            snprintf(text + at, sizeof(text) - at, "%zu %s%s", tag.length, tag.is_empty ? "/" : "",
+                     tag.has_entity ? "&" : "");
         }
         assert_string_equal(text, cases[i].expected);
         free(frame);

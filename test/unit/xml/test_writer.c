@@ -60,8 +60,7 @@ static void test_namespaces(void **state)
         {"<m><b>t</b><c></c></m>", "<m><b>t</b><c/></m>", "<m><b>t</b><c/></m>"},
         {"<m xmlns='u'/>", "<m xmlns='u'/>", "<m xmlns='u'/>"},
         {"<p:m xmlns:p='u'><p:a/></p:m>", "<m xmlns='u'><a/></m>", "<m xmlns='u'><a/></m>"},
-        {"<m><x xmlns='u'><y/><z xmlns='v'/></x></m>",
-         "<m><x xmlns='u'><y/><z xmlns='v'/></x></m>",
+        {"<m><x xmlns='u'><y/><z xmlns='v'/></x></m>", "<m><x xmlns='u'><y/><z xmlns='v'/></x></m>",
          "<m><x xmlns='u'><y/><z xmlns='v'/></x></m>"},
         /* A stanza within a stanza stays what it was. */
         {"<m><f xmlns='u'><m xmlns='jabber:client'><b/></m><g/></f><b/></m>",
@@ -125,8 +124,7 @@ static void test_escaping(void **state)
     const struct stanza_write_opts opts = {.ns = CLIENT};
     expect_written("<m><b><![CDATA[<presence/>]]></b></m>", &opts,
                    "<m><b>&lt;presence/&gt;</b></m>");
-    expect_written("<m k='&#10;&#9;&#13;&quot;&lt;'/>", &opts,
-                   "<m k='&#10;&#9;&#13;&quot;&lt;'/>");
+    expect_written("<m k='&#10;&#9;&#13;&quot;&lt;'/>", &opts, "<m k='&#10;&#9;&#13;&quot;&lt;'/>");
 }
 
 static void test_addresses(void **state)
@@ -175,7 +173,8 @@ static void test_declarations(void **state)
     struct stanza s = {.nodes = NULL};
     struct buf b = {.p = NULL};
     assert_int_equal(
-        xml_parse_open(SPAN("<s:stream xmlns:s='urn:s' xmlns='jabber:client' to='a'>"), &s), XML_OK);
+        xml_parse_open(SPAN("<s:stream xmlns:s='urn:s' xmlns='jabber:client' to='a'>"), &s),
+        XML_OK);
     stanza_write_node(&b, &s, 0, CLIENT);
     expect_buf(&b, "<stream xmlns='urn:s' to='a'/>");
     stanza_free(&s);
@@ -253,8 +252,9 @@ static uint32_t below(uint32_t n)
 
 static void add_random_text(struct buf *b)
 {
-    static const char *const pieces[] = {"x",  "&amp;", "&lt;", "&gt;", "&apos;", "&quot;",
-                                         "\n", "\t",    "&#13;", "&#10;", "\xC3\xA9", "longer text "};
+    static const char *const pieces[] = {"x",      "&amp;",  "&lt;",     "&gt;",
+                                         "&apos;", "&quot;", "\n",       "\t",
+                                         "&#13;",  "&#10;",  "\xC3\xA9", "longer text "};
     for (uint32_t n = below(6); n; n--)
         buf_append_z(b, pieces[below(ARRAY_LEN(pieces))]);
 }
@@ -262,7 +262,8 @@ static void add_random_text(struct buf *b)
 /* A random element with prefixes, declarations, attributes and children; at most depth deep. */
 static void add_random_element(struct buf *b, unsigned depth)
 {
-    static const char *const spaces[] = {"", "jabber:client", "jabber:component:accept", "u", "v w"};
+    static const char *const spaces[] = {"", "jabber:client", "jabber:component:accept", "u",
+                                         "v w"};
     char name[16];
     const char *prefix = below(3) ? "" : below(2) ? "p:" : "q:";
     snprintf(name, sizeof(name), "%s%c", prefix, 'a' + (char)below(4));
