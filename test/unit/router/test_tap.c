@@ -22,7 +22,6 @@ static const char *content(void)
 static struct house *tapped(bool bodies, int64_t size)
 {
     struct house *h = house_new(0, 0);
-    char error[CONF_ERROR_MAX];
     router_free(&h->router);
     assert_int_equal(truncate(path, 0), 0);
     h->conf.tap_file = path;
