@@ -23,7 +23,8 @@ struct tls_ctx_opts {
 
 #define TLS_ERROR_MAX 256
 
-/* NULL with a line in error_r: file missing, key does not fit, expired certificates are warned of. */
+/* NULL with a line in error_r: file missing, key does not fit, others may read it. Certificates
+ * that have expired or are not valid yet are warned of only. */
 struct tls_ctx *tls_ctx_new(const struct tls_ctx_opts *opts, char error_r[TLS_ERROR_MAX]);
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **ctx);

@@ -24,7 +24,8 @@ struct scram_keys {
     uint8_t stored_key[CRYPTO_HASH_MAX], server_key[CRYPTO_HASH_MAX];
 };
 
-/* Slow (PBKDF2): only on a work thread. The password is prepared (SASLprep); false when it can't. */
+/* Slow (PBKDF2): only on a work thread. The password is prepared (SASLprep); false when it
+ * can't be. */
 bool scram_keys_derive(enum crypto_hash h, struct span password, uint32_t iterations,
                        const uint8_t salt[16], struct scram_keys *keys_r);
 /* SASLprep (RFC 4013) of a password into out, which is wiped by the caller; false: prohibited. */
