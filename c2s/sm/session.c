@@ -84,6 +84,8 @@ static void refuse_opening(struct sm_session *s, enum stanza_error e)
     struct sm_user *user = leave_opening(s);
     struct sm_client *c = s->client;
 
+    if (s->front)
+        sm_front_forget(s);
     s->client = NULL;
     s->user = NULL;
     s->state = SM_SESSION_CLOSED;
@@ -114,6 +116,22 @@ static void open_session(struct sm_session *s)
     s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
 }
 
+/* The owner of his user has opened it. */
+static void open_front(struct sm_session *s)
+{
+    leave_opening(s);
+    s->state = SM_SESSION_OPEN;
+    s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+}
+
+/* The user has been lost since he was granted. */
+static void wait_again(struct sm_session *s)
+{
+    list_remove(&s->node);
+    list_append(&s->user->waiting, &s->node);
+    sm_user_want(s->user);
+}
+
 static void answer_ready(void *ctx)
 {
     struct sm *sm = ctx;
@@ -123,7 +141,9 @@ static void answer_ready(void *ctx)
         if (s->refusal != STANZA_ERROR_NONE)
             refuse_opening(s, s->refusal);
         else if (s->front)
-            sm_front_opened(s);
+            open_front(s);
+        else if (s->user->state != SM_USER_OWNED)
+            wait_again(s);
         else
             open_session(s);
     }
@@ -222,6 +242,8 @@ void sm_session_drop_all(struct sm *sm)
         list_remove(&s->node);
         if (s->user)
             s->user->opening_count--;
+        if (s->front)
+            sm_front_forget(s);
         s->user = NULL;
         sm_session_unref(s);
     }

@@ -36,6 +36,7 @@ void sm_unhold(struct sm *sm)
     buf_free(&sm->scratch);
     buf_free(&sm->nowhere);
     stanza_free(&sm->notice);
+    stanza_free(&sm->guest_input);
     free(sm);
 }
 
@@ -48,11 +49,13 @@ void sm_free(struct sm **sm_p)
     *sm_p = NULL;
     sm->is_closed = true;
     sm->link = NULL;
-    loop_defer_cancel(&sm->answer);
-    sm_front_peer_down(sm, SPAN_NONE);
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_session_drop_all(sm);
+    sm_front_drop_all(sm);
+    timer_stop(&sm->peer_beat);
+    loop_defer_cancel(&sm->answer);
     sm_disco_free(sm);
+    map_free(&sm->peers);
     map_free(&sm->openings);
     map_free(&sm->fronts);
     map_free(&sm->guests);
@@ -78,10 +81,6 @@ static void on_route(void *ctx, struct span name, bool is_up)
     struct sm *sm = ctx;
 
     sm_disco_route(sm, name, is_up);
-    if (!is_up) {
-        sm_front_peer_down(sm, name);
-        sm_guest_peer_down(sm, name);
-    }
 }
 
 static void on_claim(void *ctx, struct span jid, struct span owner)
@@ -96,11 +95,7 @@ static void on_released(void *ctx, struct span jid)
 
 static void on_envelope(void *ctx, struct stanza *envelope)
 {
-    struct sm *sm = ctx;
-
-    if (!sm_front_envelope(sm, envelope) && !sm_guest_envelope(sm, envelope))
-        LOG(LOG_DEBUG, "sm.envelope_unknown",
-            F_SPAN("from", stanza_attr(envelope, 0, SPAN("from"))));
+    sm_envelope(ctx, envelope);
 }
 
 const struct link_events sm_link_events = {

@@ -42,6 +42,9 @@ struct sm {
     struct map routes;      /* public routes of the router: name -> struct sm_service */
     struct map fronts;      /* sessions of our clients that another instance owns, by id */
     struct map guests;      /* other instances' clients whose users we own */
+    struct map peers;       /* the instances of both */
+    struct timer peer_beat;
+    struct stanza guest_input;
     struct sm_wait *spare_waits;
     struct buf scratch;     /* presence being fanned out */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -293,21 +296,38 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
 int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
                      size_t max_items, struct buf *items, char ver_r[44]);
 
-/* --- front.c --- clients here whose user another instance owns; guest.c: the owner's side */
+/* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"
+struct sm_peer; /* another instance */
+struct sm_peer *sm_peer_get(struct sm *sm, struct span name);
+void sm_peer_put(struct sm *sm, struct sm_peer *peer);
+struct span sm_peer_name(const struct sm_peer *peer);
+void sm_envelope(struct sm *sm, struct stanza *envelope);
+/* An envelope holding <f:word id=…, open for attributes; then one of the ends. NULL: the link takes
+ * nothing (done has been called). */
+struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const char *word,
+                              struct span id, struct link_done done);
+void sm_envelope_end(struct sm *sm, struct buf *out); /* without content */
+/* After '>' and content in jabber:client. */
+void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word);
+
+/* --- front.c --- clients here whose user another instance owns */
 void sm_front_open(struct sm_session *s, struct span owner);
-void sm_front_opened(struct sm_session *s); /* from the deferred answer */
 void sm_front_input(struct sm_session *s, struct stanza *stanza, struct link_done done);
 void sm_front_close(struct sm_session *s);
-bool sm_front_envelope(struct sm *sm, struct stanza *envelope);
+void sm_front_forget(struct sm_session *s); /* without a word */
 /* The other instance is gone, or (none) our link is. */
 void sm_front_peer_down(struct sm *sm, struct span instance);
-bool sm_guest_envelope(struct sm *sm, struct stanza *envelope);
+void sm_front_drop_all(struct sm *sm); /* for sm_free: without a word */
+void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_front_kick(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+
+/* --- guest.c --- clients of other instances whose user is owned here */
+bool sm_is_guest(const struct sm_client *c);
 void sm_guest_peer_down(struct sm *sm, struct span instance);
-/* An envelope to another instance holding <f:name xmlns:f=NS_FRONT id=…; close it with
- * sm_envelope_end. NULL: the link takes no more (done has been called). */
-struct buf *sm_envelope_begin(struct sm *sm, struct span to, const char *name, struct span id,
-                              struct link_done done);
-void sm_envelope_end(struct sm *sm, const char *name);
+void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 
 #endif

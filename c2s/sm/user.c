@@ -162,7 +162,10 @@ static void refused(struct sm_user *user, struct span owner)
             list_remove(&s->node);
             s->user = NULL;
             user->opening_count--;
-            sm_front_open(s, owner);
+            if (sm_is_guest(s->client)) /* its front asks the new owner */
+                sm_session_ready(s, STANZA_RESOURCE_CONSTRAINT);
+            else
+                sm_front_open(s, owner);
         }
     } else if (user->state == SM_USER_OWNED) {
         set_state(user, SM_USER_LOST);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * envelope - talk between two instances about sessions whose client is at one and whose user is
+ * owned by the other.
+ *
+ * Each word is one element of NS_FRONT in an envelope of the router's extension:
+ *
+ *   front (has the client)                         guest.c at the owner (has the user)
+ *   <open id jid/>                              -> sm_open
+ *                        <opened id [error]/>   <-
+ *   <input id>stanza</input>                    -> sm_input
+ *                <output id>stanzas…</output>   <-
+ *                      <kick id condition/>     <-
+ *   <close id/>                                 -> sm_close
+ *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error'
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <stdlib.h>
+
+#define BEAT_MS 10000
+
+/* --- peers --- */
+
+struct sm_peer {
+    size_t users; /* fronts and guests that go by it */
+    size_t n;
+    char name[];
+};
+
+struct span sm_peer_name(const struct sm_peer *peer)
+{
+    return span_make(peer->name, peer->n);
+}
+
+static void beat(void *ctx)
+{
+    struct sm *sm = ctx;
+    struct sm_peer *peer;
+    size_t cursor = 0;
+
+    while ((peer = map_next(&sm->peers, &cursor)) != NULL) {
+        struct buf *out = sm_envelope_begin(sm, peer, "alive", SPAN_NONE, (struct link_done){0});
+        if (out)
+            sm_envelope_end(sm, out);
+    }
+    if (sm->peers.count > 0)
+        timer_start(&sm->peer_beat, sm->loop, BEAT_MS, beat, sm);
+}
+
+struct sm_peer *sm_peer_get(struct sm *sm, struct span name)
+{
+    struct sm_peer *peer = map_get(&sm->peers, name);
+
+    if (!peer) {
+        peer = mem_zalloc(sizeof(*peer) + name.n);
+        memcpy(peer->name, name.p, name.n);
+        peer->n = name.n;
+        map_put(&sm->peers, sm_peer_name(peer), peer);
+        if (!timer_is_running(&sm->peer_beat))
+            timer_start(&sm->peer_beat, sm->loop, BEAT_MS, beat, sm);
+    }
+    peer->users++;
+    return peer;
+}
+
+void sm_peer_put(struct sm *sm, struct sm_peer *peer)
+{
+    if (--peer->users > 0)
+        return;
+    map_remove(&sm->peers, sm_peer_name(peer));
+    free(peer);
+}
+
+/* --- writing --- */
+
+struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const char *word,
+                              struct span id, struct link_done done)
+{
+    struct buf *out = sm->link ? link_begin(sm->link, done) : NULL;
+
+    if (!sm->link)
+        sm_done(done, false);
+    if (!out)
+        return NULL;
+    xml_raw(out, SPAN("<envelope xmlns='" NS_ROUTER "'"));
+    xml_attr(out, "from", sm->opts.instance);
+    xml_attr(out, "to", sm_peer_name(to));
+    xml_raw(out, SPAN("><f:"));
+    buf_append_z(out, word);
+    xml_raw(out, SPAN(" xmlns:f='" NS_FRONT "' xmlns='" NS_CLIENT "'"));
+    xml_attr(out, "id", id);
+    return out;
+}
+
+static void close_word(struct sm *sm, struct buf *out)
+{
+    xml_raw(out, SPAN("</envelope>"));
+    link_end(sm->link);
+}
+
+void sm_envelope_end(struct sm *sm, struct buf *out)
+{
+    xml_raw(out, SPAN("/>"));
+    close_word(sm, out);
+}
+
+void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word)
+{
+    xml_raw(out, SPAN("</f:"));
+    buf_append_z(out, word);
+    xml_raw(out, SPAN(">"));
+    close_word(sm, out);
+}
+
+/* --- reading --- */
+
+static const struct {
+    struct span word;
+    void (*handle)(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node);
+} words[] = {
+    {SPAN_INIT("open"), sm_guest_open},     {SPAN_INIT("input"), sm_guest_input},
+    {SPAN_INIT("close"), sm_guest_close},   {SPAN_INIT("opened"), sm_front_on_opened},
+    {SPAN_INIT("output"), sm_front_output}, {SPAN_INIT("kick"), sm_front_kick},
+};
+
+void sm_envelope(struct sm *sm, struct stanza *envelope)
+{
+    struct span from = stanza_attr(envelope, 0, SPAN("from"));
+    uint32_t node = stanza_child(envelope, 0, SPAN(NS_FRONT), SPAN_NONE);
+
+    if (span_eq(envelope->type, SPAN("error"))) {
+        sm_front_peer_down(sm, from);
+        sm_guest_peer_down(sm, from);
+        return;
+    }
+    for (size_t i = 0; node && i < ARRAY_LEN(words); i++) {
+        if (span_eq(envelope->nodes[node].name, words[i].word)) {
+            words[i].handle(sm, from, envelope, node);
+            return;
+        }
+    }
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * guest - the owner's side of front.c: a client of another instance is one more sm_client, whose
+ * output goes there in envelopes, one a tick.
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <stdlib.h>
+
+#define ID_MAX_BYTES 64
+
+struct sm_guest {
+    struct sm_client client; /* first */
+    struct sm *sm;
+    struct sm_peer *front;
+    struct sm_session *session; /* NULL while opening */
+    struct deferred flush;
+    struct buf out;
+    enum stream_error kicked;
+    bool is_over;
+    struct span key, id; /* in text: "instance/id" */
+    char text[];
+};
+
+/* The link takes nothing: the session is ended, as any whose queue is full. */
+static void flush(void *ctx)
+{
+    struct sm_guest *g = ctx;
+
+    if (buf_len(&g->out) == 0)
+        return;
+    struct buf *out =
+        sm_envelope_begin(g->sm, g->front, "output", g->id, (struct link_done){0});
+    if (out) {
+        xml_raw(out, SPAN(">"));
+        buf_append(out, buf_span(&g->out));
+        sm_envelope_end_with(g->sm, out, "output");
+    }
+    buf_clear(&g->out);
+    if (!out && g->session)
+        sm_session_kick(g->session, STREAM_RESOURCE_CONSTRAINT, NULL);
+}
+
+static void guest_free(struct sm_guest *g)
+{
+    loop_defer_cancel(&g->flush);
+    map_remove(&g->sm->guests, g->key);
+    sm_peer_put(g->sm, g->front);
+    buf_free(&g->out);
+    free(g);
+}
+
+/* --- what the session manager does to a client --- */
+
+static struct buf *guest_begin(struct sm_client *c)
+{
+    struct sm_guest *g = (struct sm_guest *)c;
+
+    return g->is_over || !g->sm->link ? NULL : &g->out;
+}
+
+static void guest_end(struct sm_client *c)
+{
+    struct sm_guest *g = (struct sm_guest *)c;
+
+    loop_defer(g->sm->loop, &g->flush);
+}
+
+static size_t guest_backlog(const struct sm_client *c)
+{
+    return buf_len(&((const struct sm_guest *)c)->out);
+}
+
+static void say_kick(struct sm_guest *g)
+{
+    struct buf *out = sm_envelope_begin(g->sm, g->front, "kick", g->id, (struct link_done){0});
+
+    if (!out)
+        return;
+    xml_attr(out, "condition", span_of(stream_error_name(g->kicked)));
+    sm_envelope_end(g->sm, out);
+}
+
+static void guest_kick(struct sm_client *c, enum stream_error e, const char *text)
+{
+    struct sm_guest *g = (struct sm_guest *)c;
+
+    (void)text;
+    if (g->is_over)
+        return;
+    flush(g);
+    g->is_over = true;
+    g->kicked = e;
+    say_kick(g);
+}
+
+static void answer(struct sm *sm, const struct sm_peer *front, struct span id, enum stanza_error e)
+{
+    struct buf *out = sm_envelope_begin(sm, front, "opened", id, (struct link_done){0});
+
+    if (!out)
+        return;
+    if (e != STANZA_ERROR_NONE)
+        xml_attr(out, "error", span_of(stanza_error_name(e)));
+    sm_envelope_end(sm, out);
+}
+
+static void guest_opened(struct sm_client *c, struct sm_session *session, struct span full_jid,
+                         enum stanza_error e, const char *text)
+{
+    struct sm_guest *g = (struct sm_guest *)c;
+
+    (void)full_jid, (void)text;
+    g->session = session;
+    answer(g->sm, g->front, g->id, e);
+    if (e != STANZA_ERROR_NONE)
+        guest_free(g);
+}
+
+static const struct sm_client_ops guest_ops = {
+    .begin = guest_begin,
+    .end = guest_end,
+    .backlog = guest_backlog,
+    .kick = guest_kick,
+    .opened = guest_opened,
+};
+
+bool sm_is_guest(const struct sm_client *c)
+{
+    return c->ops == &guest_ops;
+}
+
+/* --- the words of the front --- */
+
+static struct sm_guest *find(struct sm *sm, struct span from, struct span id)
+{
+    struct buf *key = &sm->scratch;
+
+    buf_clear(key);
+    buf_append(key, from);
+    buf_append_char(key, '/');
+    buf_append(key, id);
+    return map_get(&sm->guests, buf_span(key));
+}
+
+static struct sm_guest *guest_new(struct sm *sm, struct sm_peer *front, struct span id)
+{
+    struct span name = sm_peer_name(front);
+    struct sm_guest *g = mem_zalloc(sizeof(*g) + name.n + 1 + id.n);
+
+    memcpy(g->text, name.p, name.n);
+    g->text[name.n] = '/';
+    memcpy(g->text + name.n + 1, id.p, id.n);
+    g->key = span_make(g->text, name.n + 1 + id.n);
+    g->id = span_from(g->key, name.n + 1);
+    g->client.ops = &guest_ops;
+    g->sm = sm;
+    g->front = front;
+    g->flush.call = flush;
+    g->flush.ctx = g;
+    map_put(&sm->guests, g->key, g);
+    return g;
+}
+
+void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
+{
+    struct span id = stanza_attr(e, node, SPAN("id"));
+    struct sm_peer *front;
+    struct jid_scratch scratch;
+    struct jid jid;
+
+    if (span_is_empty(id) || id.n > ID_MAX_BYTES || find(sm, from, id))
+        return;
+    front = sm_peer_get(sm, from);
+    if (!jid_parse(stanza_attr(e, node, SPAN("jid")), &jid, &scratch) || jid_is_bare(&jid) ||
+        span_is_none(jid.local) || !sm_is_local_domain(sm, jid.domain) ||
+        !sm_user_owned(sm, jid.local)) {
+        answer(sm, front, id, STANZA_RESOURCE_CONSTRAINT); /* not ours any more: claim again */
+        sm_peer_put(sm, front);
+        return;
+    }
+    sm_open(sm, &guest_new(sm, front, id)->client, jid.local, jid.domain, jid.resource);
+}
+
+/* The subtree of node as a stanza of its own, without recursion. */
+static void copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
+{
+    uint32_t at = node, up = 0;
+
+    stanza_reset(to);
+    for (;;) {
+        const struct stanza_node *n = &from->nodes[at];
+        uint32_t made = 0;
+        if (span_is_none(n->name)) {
+            stanza_add_text(to, up, n->text);
+        } else {
+            made = stanza_add(to, up, n->ns, n->name);
+            for (uint32_t i = n->attrs; i < n->attrs + n->attr_count; i++)
+                stanza_set_attr_ns(to, made, from->attrs[i].ns, from->attrs[i].name,
+                                   from->attrs[i].value);
+        }
+        if (n->first) {
+            up = made;
+            at = n->first;
+            continue;
+        }
+        while (at != node && !from->nodes[at].next) {
+            at = from->nodes[at].parent;
+            up = to->nodes[up].parent;
+        }
+        if (at == node)
+            return;
+        at = from->nodes[at].next;
+    }
+}
+
+void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
+{
+    struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
+    uint32_t child = stanza_child(e, node, SPAN(NS_CLIENT), SPAN_NONE);
+
+    if (!g || !g->session || !child)
+        return;
+    if (g->is_over) { /* it has not heard: the link may have been full */
+        say_kick(g);
+        return;
+    }
+    copy_subtree(&sm->guest_input, e, child);
+    sm_input(g->session, &sm->guest_input, (struct link_done){0});
+}
+
+static void end(struct sm_guest *g)
+{
+    struct sm_session *session = g->session;
+
+    g->is_over = true;
+    g->session = NULL;
+    if (session)
+        sm_close(session);
+    else
+        sm_open_cancel(g->sm, &g->client);
+    guest_free(g);
+}
+
+void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
+{
+    struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
+
+    if (g)
+        end(g);
+}
+
+void sm_guest_peer_down(struct sm *sm, struct span instance)
+{
+    struct sm_guest *g;
+    size_t cursor = 0;
+
+    while ((g = map_next(&sm->guests, &cursor)) != NULL) {
+        if (span_is_none(instance) || span_eq(sm_peer_name(g->front), instance))
+            end(g);
+    }
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One user, two instances: alice is owned by instance 2, and a client of hers is at instance 1.
+ */
+#include "sm_kit.h"
+
+#include "xml/framer.h"
+
+struct two {
+    struct kit *front, *owner;
+};
+
+/* What a link was given, one stanza after the other: envelopes to the other instance, the rest, as
+ * the router would, to the owner of its address. */
+static bool pump_one(struct kit *from, struct kit *to, struct kit *owner)
+{
+    struct framer f;
+    enum frame frame = FRAME_MORE;
+    struct buf bytes = {0};
+    size_t at = 0;
+    bool is_any = buf_len(&from->link.out) > 0;
+
+    buf_append(&bytes, buf_span(&from->link.out));
+    buf_clear(&from->link.out);
+    framer_init_stanzas(&f, &framer_limits_link);
+    while (at < buf_len(&bytes)) {
+        const char *p = buf_span(&bytes).p + at;
+        size_t n = framer_scan(&f, p, buf_len(&bytes) - at, &frame);
+        assert_int_equal(frame, FRAME_STANZA);
+        at += n;
+        struct stanza *s = &from->stanza;
+        assert_int_equal(
+            xml_parse_stanza(xml_parser_shared(SPAN(NS_COMPONENT)), span_make(p, n), s), XML_OK);
+        if (stanza_is(s, 0, SPAN(NS_ROUTER), SPAN("envelope")))
+            sm_link_events.on_envelope(to->sm, s);
+        else
+            sm_link_events.on_stanza(owner->sm, s);
+    }
+    buf_free(&bytes);
+    return is_any;
+}
+
+static void pump(struct two *t)
+{
+    bool is_any;
+    do {
+        is_any = pump_one(t->front, t->owner, t->owner);
+        is_any |= pump_one(t->owner, t->front, t->owner);
+        kit_settle(t->front);
+        kit_settle(t->owner);
+    } while (is_any || buf_len(&t->front->link.out) || buf_len(&t->owner->link.out));
+}
+
+static struct kit_client *open_fronted(struct two *t, const char *resource)
+{
+    struct kit_client *c = kit_open(t->front, "alice", "net.test", resource);
+    sm_link_events.on_claim(t->front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    kit_settle(t->front);
+    pump(t);
+    return c;
+}
+
+/* The owner, with a client of its own. */
+static struct kit_client *begin(struct two *t)
+{
+    static struct sm_opts opts;
+    opts = *kit_opts();
+    opts.instance = SPAN("c2s-2.prime.test");
+    t->front = kit_new(NULL);
+    t->owner = kit_new(&opts);
+    kit_link_up(t->front);
+    kit_link_up(t->owner);
+    struct kit_client *c = kit_open(t->owner, "alice", "prime.test", "own");
+    sm_link_events.on_claim(t->owner->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(t->owner);
+    assert_non_null(c->session);
+    kit_say(t->owner, c, "<presence/>");
+    kit_heard(c);
+    return c;
+}
+
+static void end(struct two *t)
+{
+    kit_free(t->front);
+    kit_free(t->owner);
+}
+
+static void say(struct two *t, struct kit_client *c, const char *xml)
+{
+    kit_input(t->front, c, xml);
+    kit_settle(t->front);
+    pump(t);
+}
+
+static void serves_a_client_through_another_instance(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    (void)state;
+
+    assert_string_equal(far->jid, "alice@net.test/far");
+    say(&t, far, "<presence><priority>3</priority><c xmlns='caps'/></presence>");
+    EXPECT(own, "from='alice@net.test/far'");
+    const char *heard = kit_heard(far);
+    EXPECT_IN(heard, "<presence to='alice@net.test/far' from='alice@prime.test/own'");
+    EXPECT_IN(heard, "<priority>3</priority><c xmlns='caps'/></presence>");
+    assert_null(strstr(heard, "extensions/front"));
+    kit_say(t.owner, own, "<message to='alice@prime.test/far'><body>a&lt;b</body></message>");
+    pump(&t);
+    EXPECT(far, "<body>a&lt;b</body></message>");
+    say(&t, far, "<iq type='get' id='7'><query xmlns='jabber:iq:roster'/></iq>");
+    EXPECT(far, "<query xmlns='jabber:iq:roster' ver='1-0'/></iq>");
+    assert_int_equal(far->done_count, 2);
+    assert_int_equal(far->unsafe_count, 0);
+    /* the same checks as for any other */
+    say(&t, far, "<message from='bob@prime.test' to='alice@prime.test/own'/>");
+    assert_int_equal(far->kicked, STREAM_INVALID_FROM);
+    EXPECT_NOTHING(own);
+    kit_close(t.front, far);
+    pump(&t);
+    EXPECT(own, " from='alice@net.test/far' type='unavailable'");
+    assert_int_equal(sm_session_count(t.owner->sm), 1);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+static void a_conflict_reaches_the_other_instance(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    (void)state;
+
+    struct kit_client *new = kit_open(t.owner, "alice", "prime.test", "far");
+    pump(&t);
+    assert_non_null(new->session);
+    assert_int_equal(far->kicked, STREAM_CONFLICT);
+    struct kit_client *third = open_fronted(&t, "3"), *fourth = open_fronted(&t, "4");
+    assert_int_equal(fourth->refused, STANZA_RESOURCE_CONSTRAINT);
+    kit_close(t.front, far), kit_close(t.front, third), kit_close(t.front, fourth);
+    kit_close(t.owner, new), kit_close(t.owner, own);
+    end(&t);
+}
+
+static void cancelled_while_the_owner_is_asked(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = kit_client_new();
+    (void)state;
+
+    sm_open(t.front->sm, &far->c, SPAN("alice"), SPAN("prime.test"), SPAN("far"));
+    kit_settle(t.front);
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    sm_open_cancel(t.front->sm, &far->c);
+    pump(&t);
+    assert_false(far->is_answered);
+    assert_int_equal(sm_session_count(t.owner->sm), 1);
+    free(far);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+static void an_owner_who_has_let_go_refuses(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t);
+    (void)state;
+
+    kit_close(t.owner, own);
+    struct kit_client *far = open_fronted(&t, "far");
+    assert_int_equal(far->refused, STANZA_RESOURCE_CONSTRAINT);
+    kit_close(t.front, far);
+    end(&t);
+}
+
+/* An envelope that comes back says that the other is gone. */
+static void the_death_of_either_is_noticed(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    (void)state;
+
+    kit_drain(&t.front->link.out);
+    loop_sim_advance(t.front->loop, 10000);
+    EXPECT_LINK(t.front, "<f:alive ");
+    kit_parse(t.front, NS_COMPONENT,
+              "<envelope xmlns='" NS_ROUTER "' type='error' from='c2s-2.prime.test'"
+              " to='c2s-1.prime.test'/>");
+    sm_link_events.on_envelope(t.front->sm, &t.front->stanza);
+    assert_int_equal(far->kicked, STREAM_RESET);
+    kit_parse(t.owner, NS_COMPONENT,
+              "<envelope xmlns='" NS_ROUTER "' type='error' from='c2s-1.prime.test'"
+              " to='c2s-2.prime.test'/>");
+    sm_link_events.on_envelope(t.owner->sm, &t.owner->stanza);
+    assert_int_equal(sm_session_count(t.owner->sm), 1);
+    kit_close(t.front, far);
+    assert_int_equal(buf_len(&t.front->link.out), 0);
+    loop_sim_advance(t.front->loop, 60000);
+    assert_int_equal(buf_len(&t.front->link.out), 0); /* nobody left to ask */
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+static void words_about_unknown_sessions(void **state)
+{
+    static const char *const words[] = {
+        "<f:output id='x'><message/></f:output>", "<f:kick id='x' condition='conflict'/>",
+        "<f:opened id='x'/>",                     "<f:input id='x'><message/></f:input>",
+        "<f:close id='x'/>",                      "<f:alive/>",
+        "<f:open id='x' jid='alice@prime.test'/>", "<f:open/>", "<f:nonsense/>", "",
+    };
+    struct two t;
+    struct kit_client *own = begin(&t);
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        char xml[512];
+        snprintf(xml, sizeof(xml),
+                 "<envelope xmlns='" NS_ROUTER "' from='c2s-1.prime.test' to='c2s-2.prime.test'"
+                 " xmlns:f='http://kontalk.org/extensions/front'>%s</envelope>", words[i]);
+        kit_parse(t.owner, NS_COMPONENT, xml);
+        sm_link_events.on_envelope(t.owner->sm, &t.owner->stanza);
+        kit_settle(t.owner);
+    }
+    EXPECT_LINK(t.owner, "<f:close ");
+    assert_int_equal(sm_session_count(t.owner->sm), 1);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+static void freed_with_fronts_and_guests(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    struct kit_client *opening = kit_open(t.front, "alice", "net.test", "more");
+    (void)state;
+
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    sm_free(&t.front->sm);
+    sm_free(&t.owner->sm);
+    buf_free(&own->out), buf_free(&far->out);
+    free(own), free(far), free(opening);
+    end(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(serves_a_client_through_another_instance),
+        cmocka_unit_test(a_conflict_reaches_the_other_instance),
+        cmocka_unit_test(cancelled_while_the_owner_is_asked),
+        cmocka_unit_test(an_owner_who_has_let_go_refuses),
+        cmocka_unit_test(the_death_of_either_is_noticed),
+        cmocka_unit_test(words_about_unknown_sessions),
+        cmocka_unit_test(freed_with_fronts_and_guests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
