@@ -163,7 +163,12 @@ class Client(Listening, slixmpp.ClientXMPP):
         self.auto_authorize = None
         self.auto_subscribe = False
         if mech:
-            self["feature_mechanisms"].use_mech = mech
+            # slixmpp knows no binding of TLS 1.3 but claims that it could bind, and RFC 5802 has
+            # the server take that for an attack; so it is told that there is none.
+            mechanisms = self["feature_mechanisms"]
+            mechanisms.use_mech = mech
+            mechanisms.sasl_callback = lambda *names: {
+                **mechanisms._default_credentials(*names), "channel_binding": None}
         for plugin in plugins:
             self.register_plugin(plugin)
         self.listen()

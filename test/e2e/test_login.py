@@ -138,7 +138,7 @@ def test_rubbish_ends_that_stream_only(suite):
     with Raw(suite.ports["c2s"]) as raw:
         raw.open(suite.host)
         raw.expect("</stream:features>")
-        raw.send("<a><b></a>")
+        raw.send("<a><b></a></b>")
         assert "not-well-formed" in raw.expect_end()
     with Raw(suite.ports["c2s"]) as raw:
         raw.open(suite.host)
