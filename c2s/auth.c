@@ -134,12 +134,14 @@ static void failed(struct auth *a, enum sasl_failure failure)
         F_SPAN("user", a->sasl ? sasl_username(a->sasl) : SPAN("")),
         F_STR("cond", sasl_failure_name(failure)),
         F_STR("peer", addr_format(conn_peer(s->conn), peer)));
+    bool guessed = a->sasl && !span_is_empty(sasl_username(a->sasl));
     sasl_free(&a->sasl);
     stream_set_state(s, is_secure ? C2S_SECURED : C2S_CONNECTED);
     a->failure = failure;
     a->failures++;
     uint64_t ms = 0;
-    if (failure == SASL_NOT_AUTHORIZED)
+    /* No user yet: the channel binding was refused, nothing was guessed. */
+    if (failure == SASL_NOT_AUTHORIZED && guessed)
         ms = limits_failure(&c->c2s->limits, c->address, loop_now(s->loop));
     stream_pause(s); /* send_failure resumes */
     if (ms == 0)
