@@ -46,7 +46,7 @@ enum sm_offline_rule sm_offline_rule(const struct stanza *s)
     return has_content(s) ? SM_OFFLINE_STORE : SM_OFFLINE_DROP;
 }
 
-/* --- storing ----------------------------------------------------------------------------------- */
+/* --- storing ---------------------------------------------------------------------------------- */
 
 struct insert {
     struct sm_job job; /* first */
@@ -163,7 +163,7 @@ void sm_offline_message(struct sm_in *in, struct span name, struct sm_user *user
     }
 }
 
-/* --- bringing ---------------------------------------------------------------------------------- */
+/* --- bringing --------------------------------------------------------------------------------- */
 
 struct load {
     struct sm_job job; /* first */

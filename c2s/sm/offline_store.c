@@ -5,7 +5,8 @@
  */
 #include "c2s/sm/sm_private.h"
 
-static bool has_room(struct db *db, int64_t account, size_t n, const struct sm_offline_limits *limits)
+static bool has_room(struct db *db, int64_t account, size_t n,
+                     const struct sm_offline_limits *limits)
 {
     struct db_stmt *st =
         db_sql(db, "SELECT count(*), coalesce(sum(bytes), 0) FROM offline WHERE account = ?1");

@@ -49,7 +49,7 @@ static const struct presence_type *type_of(const struct stanza *s)
     return NULL;
 }
 
-/* --- a user's own resources -------------------------------------------------------------------- */
+/* --- a user's own resources ------------------------------------------------------------------- */
 
 /* presence is rendered from after "<presence": its recipient is put in between. */
 static void write_to(struct sm_session *to, struct span presence)
@@ -126,7 +126,7 @@ static void on_available(struct sm_in *in)
         sm_offline_end(s);
 }
 
-/* --- directed presence ------------------------------------------------------------------------- */
+/* --- directed presence ------------------------------------------------------------------------ */
 
 struct directed {
     size_t n;
@@ -213,7 +213,7 @@ void sm_presence_close(struct sm_session *s)
     go(s, buf_span(rendered));
 }
 
-/* --- between addresses ------------------------------------------------------------------------- */
+/* --- between addresses ------------------------------------------------------------------------ */
 
 static void pass_on(struct sm_in *in)
 {

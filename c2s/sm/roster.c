@@ -90,7 +90,7 @@ static void answer_failure(struct sm_in *in, int result)
     sm_refuse(in, e, result == SM_ROSTER_FULL ? "the roster is full" : NULL);
 }
 
-/* --- get --------------------------------------------------------------------------------------- */
+/* --- get -------------------------------------------------------------------------------------- */
 
 static int get_run(struct db *db, struct store_job *store_job)
 {
@@ -134,7 +134,7 @@ void sm_roster_get(struct sm_in *in, uint32_t payload)
     submit(in, STORE_READ, r, get_run);
 }
 
-/* --- set --------------------------------------------------------------------------------------- */
+/* --- set -------------------------------------------------------------------------------------- */
 
 static int set_run(struct db *db, struct store_job *store_job)
 {

@@ -197,7 +197,7 @@ static inline bool sm_session_is_eligible(const struct sm_session *s)
 }
 
 /* --- deliver.c --- */
-/* Writes the stanza to the session's client; false: it is gone (or now is, its queue being full). */
+/* Writes the stanza to the session's client; false: it is gone, or now is, its queue being full. */
 bool sm_deliver(struct sm_in *in, struct sm_session *s);
 /* To the router; a refusal is answered to the sender. Takes the completion. */
 void sm_send_to_router(struct sm_in *in);
@@ -303,7 +303,7 @@ struct sm_peer *sm_peer_get(struct sm *sm, struct span name);
 void sm_peer_put(struct sm *sm, struct sm_peer *peer);
 struct span sm_peer_name(const struct sm_peer *peer);
 void sm_envelope(struct sm *sm, struct stanza *envelope);
-/* An envelope holding <f:word id=…, open for attributes; then one of the ends. NULL: the link takes
+/* An envelope holding <f:word id=, open for attributes; then one of the ends. NULL: the link takes
  * nothing (done has been called). */
 struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const char *word,
                               struct span id, struct link_done done);
