@@ -34,7 +34,7 @@ static struct span waiter_id(const struct waiter *w)
     return w->id_len ? span_make(w->id, w->id_len) : SPAN_NONE;
 }
 
-/* --- fences ------------------------------------------------------------------------------------ */
+/* --- fences ----------------------------------------------------------------------------------- */
 
 static void fence_free(struct fence *f)
 {
@@ -108,7 +108,7 @@ static void forget_waiter(struct fence *f, const struct peer *peer)
     f->waiter_count = kept;
 }
 
-/* --- claims ------------------------------------------------------------------------------------ */
+/* --- claims ----------------------------------------------------------------------------------- */
 
 void claims_init(struct claims *c, struct loop *loop, const struct claims_events *events,
                  void *ctx)
@@ -187,7 +187,7 @@ bool claim_hold(struct claim *claim, struct span from, struct span to, struct sp
     return hold_add(&claim->fence->hold, from, to, frame, CLAIM_HOLD_STANZAS, CLAIM_HOLD_BYTES);
 }
 
-/* --- the end of a peer ------------------------------------------------------------------------- */
+/* --- the end of a peer ------------------------------------------------------------------------ */
 
 static bool concerns(const struct claim *claim, struct span domain)
 {

@@ -123,7 +123,7 @@ static const struct conf_section sections[] = {
     {0},
 };
 
-/* --- checks ------------------------------------------------------------------------------------ */
+/* --- checks ----------------------------------------------------------------------------------- */
 
 static bool is_prepared_domain(struct span name)
 {
@@ -229,7 +229,7 @@ const struct conf_spec router_conf_spec = {
     .check = check,
 };
 
-/* --- rights ------------------------------------------------------------------------------------ */
+/* --- rights ----------------------------------------------------------------------------------- */
 
 bool conf_name_matches(struct span pattern, struct span name)
 {

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* --- info -------------------------------------------------------------------------------------- */
+/* --- info ------------------------------------------------------------------------------------- */
 
 static void info_text(struct control_call *call, const char *key, const char *value)
 {
@@ -42,7 +42,7 @@ static void run_info(void *ctx, struct control_call *call, const struct span *ar
     control_ok(call);
 }
 
-/* --- lists ------------------------------------------------------------------------------------- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 static void route_row(struct control_call *call, struct span name, const char *kind,
                       const struct peer *p)

@@ -13,7 +13,7 @@
 /* A pattern in `names` may match any number: a bound on what one peer may make us keep. */
 #define ROUTES_MAX 10000
 
-/* --- answers ----------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* "<word xmlns='…' id='…'", open. NULL: it asks and asks but does not read, and is ended. */
 static struct buf *begin(struct peer *p, const char *word, struct span id)
@@ -61,7 +61,7 @@ static bool is_true(const struct stanza *stanza, const char *name)
     return span_eq(v, SPAN("true")) || span_eq(v, SPAN("1"));
 }
 
-/* --- names ------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static enum stanza_error bind_default(struct peer *p)
 {
@@ -174,7 +174,7 @@ void ext_watch(struct stream *s, struct stanza *stanza)
             tell_route(p, route->name, true);
 }
 
-/* --- claims ------------------------------------------------------------------------------------ */
+/* --- claims ----------------------------------------------------------------------------------- */
 
 /* May the peer own that user? *jid_r: the bare JID, prepared. */
 static enum stanza_error check_claim(struct peer *p, struct span text, struct span *jid_r)
@@ -303,7 +303,7 @@ void ext_unknown(struct stream *s, struct stanza *stanza)
         F_SPAN("element", stanza_root(stanza)->name));
 }
 
-/* --- what the fences tell ---------------------------------------------------------------------- */
+/* --- what the fences tell --------------------------------------------------------------------- */
 
 static void on_claim(void *ctx, struct peer *peer, struct span id, struct span jid,
                      struct peer *owner)

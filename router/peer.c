@@ -30,7 +30,7 @@
 #define BEATS_UNTIL_SUSPECT 3
 #define BEATS_UNTIL_DEAD 5
 
-/* --- heartbeat --------------------------------------------------------------------------------- */
+/* --- heartbeat -------------------------------------------------------------------------------- */
 
 static void on_beat(void *ctx)
 {
@@ -55,7 +55,7 @@ static void on_beat(void *ctx)
     timer_start(&p->beat, p->router->loop, BEAT_MS, on_beat, p);
 }
 
-/* --- names ------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 void peer_error(struct peer *p, enum stream_error e, const char *text)
 {
@@ -141,7 +141,7 @@ void peer_down(struct peer *p)
         F_INT("unsent", stream_out_len(&p->stream)));
 }
 
-/* --- handshake --------------------------------------------------------------------------------- */
+/* --- handshake -------------------------------------------------------------------------------- */
 
 static void on_header(struct stream *s, const struct stanza *header)
 {
@@ -238,7 +238,7 @@ static void on_handshake(struct stream *s, struct stanza *stanza)
     become_ready(p);
 }
 
-/* --- the role ---------------------------------------------------------------------------------- */
+/* --- the role --------------------------------------------------------------------------------- */
 
 static bool on_frame(struct stream *s, struct span frame)
 {
@@ -318,7 +318,7 @@ static const struct stream_role *role_of(bool internal)
     return internal ? &internal_role : &third_party_role;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void peer_new(struct router *r, struct conn *conn, bool with_tls)
 {

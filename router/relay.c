@@ -12,7 +12,7 @@
 #include "xml/writer.h"
 #include "xmpp/ns.h"
 
-/* --- decide ------------------------------------------------------------------------------------ */
+/* --- decide ----------------------------------------------------------------------------------- */
 
 enum fate {
     FATE_PEER,
@@ -67,7 +67,7 @@ static struct decision decide(struct router *r, const struct packet *k)
     return (struct decision){.fate = FATE_PEER, .peer = fallback};
 }
 
-/* --- deliver ----------------------------------------------------------------------------------- */
+/* --- deliver ---------------------------------------------------------------------------------- */
 
 static void write_packet(struct buf *out, const struct packet *k)
 {
@@ -150,7 +150,7 @@ void relay_held(struct router *r, const struct held *held)
     relay_packet(r, &k);
 }
 
-/* --- stanzas ----------------------------------------------------------------------------------- */
+/* --- stanzas ---------------------------------------------------------------------------------- */
 
 static bool is_stanza_name(struct span name)
 {
@@ -223,7 +223,7 @@ void relay_stanza(struct stream *s, struct stanza *stanza)
         bounce_packet(r, &k, STANZA_JID_MALFORMED, NULL);
 }
 
-/* --- envelopes --------------------------------------------------------------------------------- */
+/* --- envelopes -------------------------------------------------------------------------------- */
 
 void relay_envelope(struct peer *p, struct span from, struct span to, struct span frame)
 {

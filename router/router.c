@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- parts ------------------------------------------------------------------------------------- */
+/* --- parts ------------------------------------------------------------------------------------ */
 
 static bool load_tls(const struct router_conf *conf, struct tls_ctx **tls_r,
                      char error_r[CONF_ERROR_MAX])
@@ -58,7 +58,7 @@ struct router *router_new(struct loop *loop, const struct router_conf *conf,
     return r;
 }
 
-/* --- listeners --------------------------------------------------------------------------------- */
+/* --- listeners -------------------------------------------------------------------------------- */
 
 void router_accept(struct router *r, struct conn *conn)
 {
@@ -105,7 +105,7 @@ static void close_listeners(struct router *r)
     r->listeners = NULL;
 }
 
-/* --- reload ------------------------------------------------------------------------------------ */
+/* --- reload ----------------------------------------------------------------------------------- */
 
 /* Rights follow the section of the same name; whose section has gone, goes. */
 static void renew_rights(struct router *r)
@@ -149,7 +149,7 @@ bool router_reload(struct router *r, const struct router_conf *conf, char error_
     return true;
 }
 
-/* --- end --------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 static void free_peer(struct peer *p)
 {

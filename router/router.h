@@ -85,7 +85,7 @@ struct router {
     void *on_stopped_ctx;
 };
 
-/* --- router.c ---------------------------------------------------------------------------------- */
+/* --- router.c --------------------------------------------------------------------------------- */
 
 /* conf is borrowed, until router_reload or router_free. NULL: reason in error_r. */
 struct router *router_new(struct loop *loop, const struct router_conf *conf,
@@ -101,7 +101,7 @@ void router_accept(struct router *r, struct conn *conn);
 /* A peer's memory may go. */
 void router_peer_closed(struct peer *p);
 
-/* --- peer.c ------------------------------------------------------------------------------------ */
+/* --- peer.c ----------------------------------------------------------------------------------- */
 
 void peer_new(struct router *r, struct conn *conn, bool with_tls);
 /* Takes its name, routes and claims away; the stream ends on its own. Harmless when done. */
@@ -122,7 +122,7 @@ bool peer_evict_dead(struct peer *holder);
 extern const struct stream_rule peer_rules[];
 extern const size_t peer_rule_count;
 
-/* --- ext.c ------------------------------------------------------------------------------------- */
+/* --- ext.c ------------------------------------------------------------------------------------ */
 
 extern const struct claims_events ext_claims_events;
 void ext_bind(struct stream *s, struct stanza *stanza);
@@ -136,7 +136,7 @@ void ext_unknown(struct stream *s, struct stanza *stanza);
 /* Tells the watchers that a public route has come or gone. */
 void ext_announce(struct router *r, const struct route *route, bool is_up);
 
-/* --- relay.c, bounce.c ------------------------------------------------------------------------- */
+/* --- relay.c, bounce.c ------------------------------------------------------------------------ */
 
 /* A stanza under way: either bytes as they are sent, or a tree to be written. */
 struct packet {
@@ -168,7 +168,7 @@ void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e
 void bounce_envelope(struct peer *p, struct span from, struct span to, struct span frame,
                      enum stanza_error e);
 
-/* --- flow.c ------------------------------------------------------------------------------------ */
+/* --- flow.c ----------------------------------------------------------------------------------- */
 
 /* Bytes for `to` have been queued for sender; queued is what waited before. */
 void flow_queued(struct peer *to, struct peer *sender, size_t queued);
@@ -179,7 +179,7 @@ static inline bool flow_is_full(const struct peer *to, size_t more)
     return stream_out_len(&to->stream) + more > (size_t)to->router->conf->queue;
 }
 
-/* --- control.c, tap.c -------------------------------------------------------------------------- */
+/* --- control.c, tap.c ------------------------------------------------------------------------- */
 
 bool router_control_start(struct router *r, char error_r[CONF_ERROR_MAX]);
 

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* --- hashing ----------------------------------------------------------------------------------- */
+/* --- hashing ---------------------------------------------------------------------------------- */
 
 /* The 64-bit finaliser of MurmurHash3: every input bit reaches every output bit. */
 static uint64_t mix(uint64_t x)
@@ -68,7 +68,7 @@ struct peer *route_instance(const struct route *route, struct span resource)
     return NULL;
 }
 
-/* --- table ------------------------------------------------------------------------------------- */
+/* --- table ------------------------------------------------------------------------------------ */
 
 static struct route_member *find_member(const struct route *route, const struct peer *peer)
 {

@@ -8,7 +8,7 @@
 #define REFUSED(word, id, cond)                                                                    \
     "<" word EXT " id='" id "' type='error'>" STANZA_ERROR(cond) "</" word ">"
 
-/* --- bind -------------------------------------------------------------------------------------- */
+/* --- bind ------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *secret, *say, *expect;
@@ -103,7 +103,7 @@ static void default_is_one(size_t chunk)
 }
 AT_ALL_CHUNKS(default_is_one)
 
-/* --- shared domains ---------------------------------------------------------------------------- */
+/* --- shared domains --------------------------------------------------------------------------- */
 
 /* Which of the two has got it: 0 or 1; both or none fails. */
 static int who_got(struct wire *a, struct wire *b, const char *text)
@@ -158,7 +158,7 @@ static void shared_domains(size_t chunk)
 }
 AT_ALL_CHUNKS(shared_domains)
 
-/* --- claims ------------------------------------------------------------------------------------ */
+/* --- claims ----------------------------------------------------------------------------------- */
 
 static void claims_decide(size_t chunk)
 {
@@ -314,7 +314,7 @@ static void fences_are_bounded(void **state)
     house_free(h);
 }
 
-/* --- watching ---------------------------------------------------------------------------------- */
+/* --- watching --------------------------------------------------------------------------------- */
 
 static void watching(size_t chunk)
 {
@@ -359,7 +359,7 @@ static void plain_components_hear_stanzas_only(size_t chunk)
 }
 AT_ALL_CHUNKS(plain_components_hear_stanzas_only)
 
-/* --- envelopes --------------------------------------------------------------------------------- */
+/* --- envelopes -------------------------------------------------------------------------------- */
 
 static void envelopes(size_t chunk)
 {

@@ -7,7 +7,7 @@
 
 static const char secret_words[] = "bot";
 
-/* --- headers ----------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static const struct {
     const char *say, *expect;
@@ -88,7 +88,7 @@ static void good_beginnings(size_t chunk)
 }
 AT_ALL_CHUNKS(good_beginnings)
 
-/* --- handshakes -------------------------------------------------------------------------------- */
+/* --- handshakes ------------------------------------------------------------------------------- */
 
 static const char *const bad_digests[] = {
     "", "0", "0123456789abcdef0123456789abcdef0123456", "0123456789abcdef0123456789abcdef012345678",
@@ -201,7 +201,7 @@ static void silence_before_login(void **state)
     house_free(h);
 }
 
-/* --- conflicts --------------------------------------------------------------------------------- */
+/* --- conflicts -------------------------------------------------------------------------------- */
 
 static void newcomers_meet_a_conflict(size_t chunk)
 {
@@ -242,7 +242,7 @@ static void the_dead_give_way(void **state)
     house_free(h);
 }
 
-/* --- heartbeat --------------------------------------------------------------------------------- */
+/* --- heartbeat -------------------------------------------------------------------------------- */
 
 static void hearts_beat(void **state)
 {
@@ -266,7 +266,7 @@ static void hearts_beat(void **state)
     house_free(h);
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void on_stopped(void *ctx)
 {

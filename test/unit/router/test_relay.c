@@ -4,7 +4,7 @@
  */
 #include "house.h"
 
-/* --- third-party components -------------------------------------------------------------------- */
+/* --- third-party components ------------------------------------------------------------------- */
 
 static const struct {
     const char *say, *expect;
@@ -97,12 +97,13 @@ static void offences_end_the_stream(size_t chunk)
 }
 AT_ALL_CHUNKS(offences_end_the_stream)
 
-/* --- what comes back --------------------------------------------------------------------------- */
+/* --- what comes back -------------------------------------------------------------------------- */
 
 static const struct {
     const char *say, *expect; /* NULL: nothing comes back */
 } bounces[] = {
-    {"<iq type='get' id='1' from='%s' to='x@nowhere'><q xmlns='u'/></iq>", "<iq type='error' id='1'"},
+    {"<iq type='get' id='1' from='%s' to='x@nowhere'><q xmlns='u'/></iq>",
+     "<iq type='error' id='1'"},
     {"<iq type='set' id='1' from='%s' to='x@nowhere'/>", "<iq type='error'"},
     {"<iq type='result' id='1' from='%s' to='x@nowhere'/>", NULL},
     {"<iq type='error' id='1' from='%s' to='x@nowhere'/>", NULL},
@@ -177,7 +178,7 @@ static void malformed_and_doubled(size_t chunk)
 }
 AT_ALL_CHUNKS(malformed_and_doubled)
 
-/* --- our own processes ------------------------------------------------------------------------- */
+/* --- our own processes ------------------------------------------------------------------------ */
 
 static const char *const verbatim[] = {
     "<message from='u@h/a' to='bot.h'><body>1</body></message>",
@@ -232,7 +233,7 @@ static void own_offences(size_t chunk)
 }
 AT_ALL_CHUNKS(own_offences)
 
-/* --- the default route ------------------------------------------------------------------------- */
+/* --- the default route ------------------------------------------------------------------------ */
 
 static void the_default_route(size_t chunk)
 {
@@ -268,7 +269,7 @@ static void the_default_route(size_t chunk)
 }
 AT_ALL_CHUNKS(the_default_route)
 
-/* --- ends -------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 /* Two stanzas in one segment, the first of which ends the stream of the second's target. */
 static void nothing_is_written_to_the_dying(void **state)

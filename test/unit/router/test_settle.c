@@ -87,7 +87,7 @@ static void what_waits_is_bounded(void **state)
     house_free(h);
 }
 
-/* --- with a file ------------------------------------------------------------------------------- */
+/* --- with a file ------------------------------------------------------------------------------ */
 
 static void read_file(const char *path, char text_r[256])
 {

@@ -31,8 +31,8 @@ static struct house *tapped(bool bodies, int64_t size)
     return h;
 }
 
-static const char stanza[] = "<message from='c2s-1.h' to='bot.h' a='&gt;>'><body>secret\nwords</body>"
-                             "<x><![CDATA[a<b>c]]>d</x></message>";
+static const char stanza[] = "<message from='c2s-1.h' to='bot.h' a='&gt;>'>"
+                             "<body>secret\nwords</body><x><![CDATA[a<b>c]]>d</x></message>";
 
 static void copies_without_texts(void **state)
 {
@@ -92,7 +92,7 @@ static void must_be_writable(void **state)
     house_free(h);
 }
 
-/* --- admit ------------------------------------------------------------------------------------- */
+/* --- admit ------------------------------------------------------------------------------------ */
 
 static struct addr address(const char *text)
 {
