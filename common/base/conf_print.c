@@ -10,10 +10,10 @@ static void put_key(struct buf *out, const struct conf_key *key, bool commented)
 {
     char wanted[CONF_REASON_MAX];
 
+    buf_printf(out, "# %s\n", key->help ? key->help : key->name);
     conf_value_describe(key, wanted, sizeof(wanted));
-    buf_printf(out, "# %s%s%s%s\n", key->help ? key->help : key->name,
-               key->type == CONF_STRING ? "" : ": ", key->type == CONF_STRING ? "" : wanted,
-               key->default_value ? "" : " (required)");
+    if (key->type != CONF_STRING || !key->default_value)
+        buf_printf(out, "#   value: %s%s\n", wanted, key->default_value ? "" : "; required");
     buf_printf(out, "%s%s = %s\n", commented || !key->default_value ? "#" : "", key->name,
                key->default_value ? key->default_value : "");
 }

@@ -38,6 +38,8 @@ void control_error(struct control_call *call, const char *reason);
 
 /* --- the asking side, blocking: for command-line tools --- */
 
+/* How long the other side may be silent, from now on; at first 30 s. */
+void control_ask_patience(unsigned seconds);
 /* Sends one request over the socket at path; calls row for each row. Returns 0, -errno when the
  * socket cannot be reached, or 1 with the refusal's reason in error_r. */
 int control_ask(const char *path, const struct span *words, size_t count,

@@ -15,12 +15,18 @@
 
 #define ASK_LINE_MAX ((size_t)1 << 20)
 #define ASK_COLUMNS_MAX 64
-#define ASK_TIMEOUT_S 30
+
+static unsigned patience_s = 30;
+
+void control_ask_patience(unsigned seconds)
+{
+    patience_s = seconds;
+}
 
 static int connect_to(const char *path)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
+    struct timeval timeout = {.tv_sec = patience_s};
 
     if (strlen(path) >= sizeof(un.sun_path))
         return -ENAMETOOLONG;

@@ -14,9 +14,13 @@
 
 /* libstrophe's handler for unknown certificates has no context, hence one for all clients. */
 static struct {
-    char *leaf; /* base64 without line ends */
+    char *leaf;       /* base64 without line ends */
     struct buf chain; /* all of the file's certificates, each ended by a line feed */
+    bool refused;     /* another one was shown */
 } trusted;
+
+static const char other_cert[] = "the server shows another certificate than the file that its "
+                                 "settings name (was it reloaded?)";
 
 /* --- the certificate --- */
 
@@ -78,6 +82,7 @@ static int on_unknown_cert(const xmpp_tlscert_t *cert, const char *const error)
     pem_next(xmpp_tlscert_get_pem(cert), &base64);
     bool known = buf_len(&base64) > 0 && strstr(buf_z(&trusted.chain), buf_z(&base64));
     buf_free(&base64);
+    trusted.refused = !known;
     return known;
 }
 
@@ -127,8 +132,7 @@ static int on_message(xmpp_conn_t *conn, xmpp_stanza_t *stanza, void *ctx)
 static void on_online(struct client *c)
 {
     if (c->tls != CLIENT_PLAIN && !shows_trusted_cert(c)) {
-        fault(c, "the server shows another certificate than that in the file its settings name",
-              NULL);
+        fault(c, other_cert, NULL);
         xmpp_disconnect(c->conn);
         return;
     }
@@ -141,7 +145,9 @@ static void on_online(struct client *c)
 
 static void on_gone(struct client *c, int error, const xmpp_stream_error_t *stream_error)
 {
-    if (stream_error)
+    if (trusted.refused)
+        fault(c, other_cert, NULL);
+    else if (stream_error)
         fault(c, "the server ended the stream",
               stream_error->text ? stream_error->text : "stream error");
     else if (error)

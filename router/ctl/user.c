@@ -6,6 +6,7 @@
 #include "ctl.h"
 
 #include "base/buf.h"
+#include "base/control.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #define BATCH_PAIRS 250
 #define BATCH_BYTES 24000
 #define PASSWORD_MAX 1024
+#define IMPORT_PATIENCE_S 600 /* a batch costs 500 times the rounds of hashing that are set */
 
 /* --- passwords --- */
 
@@ -101,8 +103,8 @@ static int run_del(const struct ctl *ctl, char **args, int count)
 
 /* Pairs that go out in one request. */
 struct batch {
-    struct buf text;                      /* the words, one after the other */
-    size_t lengths[2 * BATCH_PAIRS];      /* of each word */
+    struct buf text;                 /* the words, one after the other */
+    size_t lengths[2 * BATCH_PAIRS]; /* of each word */
     size_t words;
     unsigned long first_line, last_line;
     unsigned long done; /* accounts made by earlier batches */
@@ -181,6 +183,7 @@ static int run_import(const struct ctl *ctl, char **args, int count)
     (void)count;
     if (!file)
         return ctl_fail("%s: %s", args[0], strerror(errno));
+    control_ask_patience(IMPORT_PATIENCE_S);
     int status = import_file(ctl, file, &batch);
     if (file != stdin)
         fclose(file);

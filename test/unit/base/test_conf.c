@@ -304,7 +304,7 @@ static void test_printed_defaults_load(void **state)
 
     (void)state;
     conf_print_defaults(&spec, append, &text);
-    assert_non_null(strstr(buf_z(&text), "[main]\n# Host name (required)\n#host = \n"));
+    assert_non_null(strstr(buf_z(&text), "[main]\n# Host name\n#   value: text; required\n#host = \n"));
     assert_non_null(strstr(buf_z(&text), "settle = 1s\n"));
     assert_non_null(strstr(buf_z(&text), "#[part NAME]\n"));
     buf_append_z(&text, "[main]\nhost = h\n");
