@@ -81,7 +81,7 @@ static struct span keep_z(struct xml_parser *p, const xmlChar *z)
  */
 static void spell(struct xml_parser *p, struct span ns)
 {
-    p->spelled += ns.n;
+    p->spelled += ns.n + sizeof(" xmlns:a123=''");
     if (p->spelled > p->spelled_max)
         set_fault(p, XML_TOO_COMPLEX);
 }
@@ -158,8 +158,6 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
         tree_cache_attrs(p->out);
     } else if ((p->depth > 2 && uri == p->stream_ns) || (uri && uri == p->ctxt->str_xml_ns)) {
         set_fault(p, XML_INVALID); /* xml: is for attributes: no default namespace could be that */
-    } else if (p->depth == 2 && p->out->node_count) {
-        set_fault(p, XML_NOT_WELL_FORMED); /* a second stanza in one frame */
     } else {
         add_element(p, name, uri);
         if (attr_count)

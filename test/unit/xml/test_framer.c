@@ -230,6 +230,7 @@ static void test_stanzas(void **state)
         CASE("<a><![CDATA[]]]></a>", "S"),
         CASE("<a><![CDATA[]>]]x]]></a>", "S"),
         CASE("<a><![CDATA[</a>", "..."),
+        CASE("<a><![CDATA[]></a>]]></a>", "S"),
         CASE("<p:a xmlns:p='u'/>", "S"),
         CASE("<_a.-1/>", "S"),
         CASE("<\xC3\xA9l\xC3\xA9 \xC3\xA9='\xC3\xA9'>\xC3\xA9</\xC3\xA9l\xC3\xA9>", "S"),

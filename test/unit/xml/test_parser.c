@@ -194,6 +194,7 @@ static void test_doctype(void **state)
         "<!DOCTYPE l [<!ENTITY a 'lol'><!ENTITY b '&a;&a;'>]><l>&b;</l>",
         "<!DOCTYPE l SYSTEM 'file:///etc/passwd'><l/>",
         "<?xml version='1.0'?><!DOCTYPE l [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><l>&e;</l>",
+        "<!DOCTYPE l><l>",
         "<!-- c --><l>",
         "<?pi?><l>",
     };
@@ -215,6 +216,7 @@ static void test_open(void **state)
          "{http://www.w3.org/2000/xmlns/}=jabber:client "
          "{http://www.w3.org/2000/xmlns/}stream=http://etherx.jabber.org/streams " X "lang=en]"},
         {"<?xml version='1.0' encoding='utf-8' standalone='yes'?><a>", "a"},
+        {"<?xml version='1.0' encoding='ISO-8859-1'?><a b='\xC3\xA9'>", "a[b=\xC3\xA9]"},
         {"<a xmlns='' b='&lt;'>", "a[b=< {http://www.w3.org/2000/xmlns/}=]"},
         {"<stream:stream>", "not-well-formed"},
         {"<a b='1' b='2'>", "not-well-formed"},

@@ -57,6 +57,7 @@ static const struct {
     {"<x to='a'", "no"},
     {"<x to='a'/", "no"},
     {"<x to='a'/ >", "no"},
+    {"<x/to='a'>", "no"},
     {"<x ='a'/>", "no"},
 };
 
