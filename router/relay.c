@@ -12,6 +12,8 @@
 #include "xml/writer.h"
 #include "xmpp/ns.h"
 
+#include <stdlib.h>
+
 /* --- decide ----------------------------------------------------------------------------------- */
 
 enum fate {
@@ -91,12 +93,25 @@ struct span packet_bytes(struct router *r, const struct packet *k)
     return buf_span(&r->scratch);
 }
 
+/*
+ * The target's stream is ending: it is no route any more, and the packet is decided anew. What is
+ * held for users of the target may be relayed in between, with the scratch room that the packet
+ * borrows from: so it is copied first.
+ */
+static void deliver_elsewhere(struct router *r, const struct packet *k, struct peer *gone)
+{
+    struct hold hold = {0};
+    hold_add(&hold, k->from, k->to.full, packet_bytes(r, k), 1, SIZE_MAX);
+    struct held *held = hold_take(&hold);
+    peer_down(gone);
+    relay_held(r, held);
+    free(held);
+}
+
 static void deliver(struct router *r, const struct packet *k, struct peer *to)
 {
     if (!peer_is_up(to)) {
-        /* Its stream has ended in this tick: it is no route any more. */
-        peer_down(to);
-        relay_packet(r, k);
+        deliver_elsewhere(r, k, to);
         return;
     }
     if (flow_is_full(to, k->frame.n)) {

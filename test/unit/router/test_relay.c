@@ -271,16 +271,40 @@ AT_ALL_CHUNKS(the_default_route)
 
 /* --- ends ------------------------------------------------------------------------------------- */
 
-/* Two stanzas in one segment, the first of which ends the stream of the second's target. */
+/* A stream that has ended with an error is still there until the other side closes, too. */
 static void nothing_is_written_to_the_dying(void **state)
 {
     struct house *h = house_new(0, 0);
     struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
     (void)state;
-    wire_say(bot, "</stream:stream>");
+    wire_say(bot, "no element");
+    assert_int_equal(h->router->peer_count, 2);
     wire_say(irc, "<iq type='get' id='1' from='irc.h' to='bot.h'/>");
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
+    wire_expect_not(bot, "<iq");
+    struct wire *again = join(h, "bot.h", "bot");
     wire_free(&bot);
+    wire_free(&irc);
+    wire_free(&again);
+    house_free(h);
+}
+
+/* The same with a member of a shared domain, while a user of it is changing hands. */
+static void the_dying_own_nobody(void **state)
+{
+    struct house *h = house_new(0, 0);
+    struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
+    struct wire *irc = join(h, "irc.h", "irc");
+    (void)state;
+    wire_say(a, "<claims" EXT ">u@h\nv@h</claims><release" EXT " jid='u@h'/>");
+    wire_say(irc, "<message from='irc.h' to='U@h' id='1'/>");
+    wire_say(a, "no element");
+    wire_say(irc, "<message from='IRC.h' to='V@H/x' id='2'/>");
+    assert_string_equal(wire_heard(b), "<message to='u@h' from='irc.h' id='1'/>"
+                                       "<message to='v@h/x' from='irc.h' id='2'/>");
+    assert_int_equal(claims_count(&h->router->claims), 0);
+    wire_free(&a);
+    wire_free(&b);
     wire_free(&irc);
     house_free(h);
 }
@@ -297,6 +321,7 @@ int main(void)
         cmocka_unit_test(own_offences_at_all),
         cmocka_unit_test(the_default_route_at_all),
         cmocka_unit_test(nothing_is_written_to_the_dying),
+        cmocka_unit_test(the_dying_own_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
