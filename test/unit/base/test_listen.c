@@ -298,18 +298,20 @@ static uint64_t cpu_us(void)
            (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
+#define WAITING 20
+
 static void test_no_descriptors(void **state)
 {
     struct addr at = address("127.0.0.1:0");
     struct rlimit old, low;
-    int error, waiting[4];
+    int error, waiting[WAITING], turned_away = 0;
     char c;
 
     (void)state;
     full_lines = 0;
     log_set_sink(count_full, NULL);
     struct listener *l = listener_new(loop, &at, NULL, on_accept, NULL, &error);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < WAITING; i++)
         waiting[i] = dial(listener_addr(l)); /* in the backlog, not yet accepted */
     int lowest_free = dup(0);
     close(lowest_free);
@@ -318,18 +320,20 @@ static void test_no_descriptors(void **state)
     low.rlim_cur = (rlim_t)lowest_free;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 
-    uint64_t cpu = cpu_us();
-    run_for(150); /* two rounds: at once, and after the pause */
+    uint64_t cpu = cpu_us(), begin = loop_now(loop);
+    run_for(250); /* rounds: at once, and after each pause */
     cpu = cpu_us() - cpu;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(accepted, 0);
     assert_int_equal(full_lines, 1);
-    assert_true(cpu < 100000); /* it waits instead of spinning */
-    assert_int_equal(recv(waiting[0], &c, 1, MSG_DONTWAIT), 0); /* turned away */
-    assert_int_equal(recv(waiting[3], &c, 1, MSG_DONTWAIT), -1); /* still waits */
+    assert_true(cpu < 150000); /* it waits instead of spinning */
+    for (int i = 0; i < WAITING; i++)
+        turned_away += recv(waiting[i], &c, 1, MSG_DONTWAIT) == 0;
+    /* One a round; under valgrind two, as its accept closes what it refuses. */
+    assert_in_range(turned_away, 2, 2 * ((loop_now(loop) - begin) / 100 + 1));
 
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-    run_until_accepted(2);
-    for (int i = 0; i < 4; i++)
+    run_until_accepted(WAITING - turned_away);
+    for (int i = 0; i < WAITING; i++)
         close(waiting[i]);
     log_set_sink(NULL, NULL);
     listener_free(&l);
