@@ -203,7 +203,7 @@ static void become_ready(struct peer *p)
     s->role = role_of(p->is_internal);
     stream_set_state(s, PEER_READY);
     stream_set_deadline(s, 0);
-    stream_set_limits(s, &framer_limits_link);
+    stream_set_limits(s, p->is_internal ? &framer_limits_link : &framer_limits_component);
     conn_set_low_water(s->conn, (size_t)r->conf->queue / 4);
     stream_send(s, SPAN("<handshake/>"));
     timer_start(&p->beat, r->loop, BEAT_MS, on_beat, p);

@@ -18,7 +18,8 @@
 const struct framer_limits framer_limits_client = {262144, 16384, 64, 4096};
 const struct framer_limits framer_limits_prelogin = {8192, 8192, 8, 32};
 const struct framer_limits framer_limits_server = {524288, 16384, 64, 4096};
-const struct framer_limits framer_limits_link = {1048576, 16384, 64, 4096};
+const struct framer_limits framer_limits_component = {1048576, 16384, 64, 4096};
+const struct framer_limits framer_limits_link = {8388608, 131072, 72, 4224};
 
 enum state {
     AT_START,    /* nothing has come */

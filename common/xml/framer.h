@@ -28,7 +28,10 @@ struct framer_limits {
 extern const struct framer_limits framer_limits_client;  /* after login */
 extern const struct framer_limits framer_limits_prelogin; /* 8,192 / 8,192 / 8 / 32 */
 extern const struct framer_limits framer_limits_server;  /* 524,288 */
-extern const struct framer_limits framer_limits_link;    /* 1 MiB */
+extern const struct framer_limits framer_limits_component; /* 1 MiB: XEP-0114 components */
+/* Between our own processes: whatever an edge has accepted must pass here, too, after it was
+ * written afresh (escaping makes a byte six) and put into an envelope: 8 MiB, 128 KiB tags. */
+extern const struct framer_limits framer_limits_link;
 
 enum frame {
     FRAME_MORE,   /* needs more bytes */
