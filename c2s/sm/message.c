@@ -117,7 +117,7 @@ static void to_user(struct sm_in *in, struct sm_user *user)
         struct sm_session *match;
         switch (acts[type][case_of(in, user, &match)]) {
         case EXACT:
-            if (send_exact(in, match, type))
+            if (match && send_exact(in, match, type))
                 return;
             break;
         case ALL:

@@ -88,6 +88,7 @@ struct sm_session {
     struct sm *sm;
     struct sm_user *user;     /* NULL: refused while opening, or fronted */
     struct sm_client *client; /* NULL once closed */
+    uintptr_t client_address; /* key in sm->openings */
     struct sm_front *front;   /* not NULL: another instance owns the user (front.c) */
     enum sm_session_state state;
     enum stanza_error refusal; /* of an opening */

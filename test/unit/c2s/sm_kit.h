@@ -125,7 +125,8 @@ struct kit_client {
     struct sm_client c; /* first */
     struct sm_session *session;
     struct buf out;
-    size_t backlog;
+    size_t backlog; /* besides what it has not heard yet, if that counts */
+    bool counts_unheard;
     bool is_closing;
     enum stream_error kicked;
     enum stanza_error refused;
@@ -147,7 +148,8 @@ static void kit_end(struct sm_client *c)
 
 static size_t kit_backlog(const struct sm_client *c)
 {
-    return ((const struct kit_client *)c)->backlog;
+    const struct kit_client *k = (const struct kit_client *)c;
+    return k->backlog + (k->counts_unheard ? buf_len(&k->out) : 0);
 }
 
 static void kit_kick(struct sm_client *c, enum stream_error e, const char *text)

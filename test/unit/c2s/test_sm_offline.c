@@ -231,6 +231,54 @@ static void found_closed_while_writing(void **state)
     kit_free(k);
 }
 
+/* One that is full in the middle of them: the next gets the rest, and nothing that it has had. */
+static void full_while_writing(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.max_backlog = 700;
+    struct kit *k = kit_new(&opts);
+    struct kit_client *alice = kit_open(k, "alice", "prime.test", "x");
+    static const char *const bodies[] = {"one", "two", "three", "four"};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+        say_body(k, alice, bodies[i], false);
+    struct kit_client *b1 = kit_open(k, "bob", "prime.test", "1");
+    struct kit_client *b2 = kit_open(k, "bob", "prime.test", "2");
+    b1->counts_unheard = true;
+    b1->backlog = 200;
+    kit_input(k, b1, "<presence/>");
+    kit_input(k, b2, "<presence/>");
+    kit_settle(k);
+    assert_int_equal(b1->kicked, STREAM_RESOURCE_CONSTRAINT);
+    char *first = mem_strdup_span(span_of(kit_heard(b1)));
+    const char *rest = kit_heard(b2);
+    EXPECT_IN(first, "<body>one</body>");
+    EXPECT_IN(rest, "<body>four</body>");
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++)
+        assert_true(!strstr(first, bodies[i]) != !strstr(rest, bodies[i]));
+    assert_int_equal(kit_offline_count(k, "bob"), 0);
+    free(first);
+    kit_close(k, b1), kit_close(k, b2), kit_close(k, alice);
+    kit_free(k);
+}
+
+/* With nothing stored: what comes while that is being found out is not left lying. */
+static void a_message_during_the_first_look_arrives(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *alice = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *bob = kit_open(k, "bob", "prime.test", "1");
+    (void)state;
+
+    kit_input(k, bob, "<presence/>");
+    say_body(k, alice, "one", false);
+    EXPECT(bob, "<body>one</body>");
+    assert_int_equal(kit_offline_count(k, "bob"), 0);
+    kit_close(k, bob), kit_close(k, alice);
+    kit_free(k);
+}
+
 /* Unavailable and back while the first load is under way. */
 static void two_presences_do_not_bring_them_twice(void **state)
 {
@@ -278,6 +326,8 @@ int main(void)
         cmocka_unit_test(a_slow_client_gets_them_slowly),
         cmocka_unit_test(the_next_session_takes_over),
         cmocka_unit_test(found_closed_while_writing),
+        cmocka_unit_test(full_while_writing),
+        cmocka_unit_test(a_message_during_the_first_look_arrives),
         cmocka_unit_test(two_presences_do_not_bring_them_twice),
         cmocka_unit_test(safe_means_stored),
     };
