@@ -169,7 +169,8 @@ static void on_user_passwd(void *ctx, struct control_call *call, const struct sp
 static void on_user_deleted(void *ctx, enum accounts_result r)
 {
     struct user_call *u = ctx;
-    sm_user_deleted(u->c2s->sm, span_of(u->user));
+    if (u->c2s->sm) /* a stopping process answers what it has begun */
+        sm_user_deleted(u->c2s->sm, span_of(u->user));
     user_part_done(u, r);
 }
 
