@@ -344,6 +344,12 @@ static void pausing_on_data(void *ctx, struct span bytes)
 static const struct conn_handler pausing = {
     .on_data = pausing_on_data, .on_secure = end_on_secure, .on_close = end_on_close};
 
+/* Paused, and no longer woken by the input that waits. */
+static bool server_rests(void)
+{
+    return server.conn->events == 0;
+}
+
 static bool client_blocked(void)
 {
     return client.conn->blocked;
@@ -356,6 +362,7 @@ static void check_many(void)
     conn_pause(server.conn);
     send_many(client.conn);
     run_until(client_blocked);
+    run_until(server_rests);
     assert_in_range(conn_out_len(client.conn), 1, MANY);
     assert_int_equal(server.bytes, 0);
     assert_int_equal(client.drains, 0);

@@ -81,6 +81,11 @@ static void then_restart_now(struct item *self)
         item_start(self, self->loop, 0);
 }
 
+static void then_restart_for_ever(struct item *self)
+{
+    item_start(self, self->loop, 0);
+}
+
 static void then_defer_other(struct item *self)
 {
     item_defer(self->other, self->loop);
@@ -318,6 +323,26 @@ static void test_deferred_endless(void **state)
     loop_free(&loop);
 }
 
+/* So does a timer that starts itself anew without a delay. */
+static void test_timer_endless(void **state)
+{
+    struct loop *loop = loop_new();
+    struct item b = {.letter = 'b'};
+    struct item a = {.letter = 'a', .then = then_restart_for_ever};
+    struct item stop = {.letter = '.', .then = then_stop_loop};
+
+    (void)state;
+    item_start(&a, loop, 0);
+    item_defer(&b, loop);
+    item_start(&stop, loop, 2);
+    loop_run(loop);
+    struct span all = buf_span(&seen);
+    assert_true(span_index(all, 'b') < 3);
+    assert_true(span_index(all, '.') < all.n);
+    buf_free(&seen);
+    loop_free(&loop);
+}
+
 static void test_uv_timers(void **state)
 {
     struct loop *loop = loop_new();
@@ -500,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_deferred),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_deferred_endless),
+        cmocka_unit_test(test_timer_endless),
         cmocka_unit_test(test_uv_timers),
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_wakeup),
