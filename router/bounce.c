@@ -69,9 +69,9 @@ void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e
         return;
     }
     struct packet back = {.name = k->name, .type = SPAN("error"), .from = k->to.full};
-    buf_clear(&r->scratch);
-    write_answer(&r->scratch, k, e, text);
-    back.frame = buf_span(&r->scratch);
+    struct buf *out = router_scratch(r);
+    write_answer(out, k, e, text);
+    back.frame = buf_span(out);
     if (jid_parse(k->from, &back.to, &r->back_scratch))
         relay_packet(r, &back);
 }

@@ -88,9 +88,9 @@ struct span packet_bytes(struct router *r, const struct packet *k)
 {
     if (!k->tree)
         return k->frame;
-    buf_clear(&r->scratch);
-    write_packet(&r->scratch, k);
-    return buf_span(&r->scratch);
+    struct buf *out = router_scratch(r);
+    write_packet(out, k);
+    return buf_span(out);
 }
 
 /*
@@ -276,7 +276,7 @@ void relay_envelope_stanza(struct stream *s, struct stanza *envelope)
         peer_error(p, STREAM_INVALID_FROM, NULL);
         return;
     }
-    buf_clear(&r->scratch);
-    stanza_write(&r->scratch, envelope, &(struct stanza_write_opts){.ns = SPAN(NS_COMPONENT)});
-    relay_envelope(p, envelope->from, envelope->to, buf_span(&r->scratch));
+    struct buf *out = router_scratch(r);
+    stanza_write(out, envelope, &(struct stanza_write_opts){.ns = SPAN(NS_COMPONENT)});
+    relay_envelope(p, envelope->from, envelope->to, buf_span(out));
 }

@@ -85,6 +85,15 @@ struct router {
     void *on_stopped_ctx;
 };
 
+/* The scratch buffer, empty. A stanza as big as they come does not stay in memory. */
+static inline struct buf *router_scratch(struct router *r)
+{
+    if (r->scratch.cap > 64 * 1024)
+        buf_free(&r->scratch);
+    buf_clear(&r->scratch);
+    return &r->scratch;
+}
+
 /* --- router.c --------------------------------------------------------------------------------- */
 
 /* conf is borrowed, until router_reload or router_free. NULL: reason in error_r. */

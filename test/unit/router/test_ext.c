@@ -189,6 +189,25 @@ static void claims_decide(size_t chunk)
 }
 AT_ALL_CHUNKS(claims_decide)
 
+/* Whoever leaves a shared domain owns nobody there any more. */
+static void unbinding_drops_claims(size_t chunk)
+{
+    struct house *h = house_new(chunk, 0);
+    struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
+    struct wire *irc = join(h, "irc.h", "irc");
+    wire_say(a, "<claims" EXT ">u@h\nv@h</claims><unbind" EXT " id='2' name='h'/>");
+    wire_expect(a, OK("unbind", "2"));
+    assert_int_equal(claims_count(&h->router->claims), 0);
+    wire_say(irc, "<message from='irc.h' to='u@h' id='m'/><message from='irc.h' to='h/c2s-1'/>");
+    wire_expect(b, "to='h/c2s-1'");
+    expect_nothing(a);
+    wire_free(&a);
+    wire_free(&b);
+    wire_free(&irc);
+    house_free(h);
+}
+AT_ALL_CHUNKS(unbinding_drops_claims)
+
 static void bad_claims(size_t chunk)
 {
     static const struct {
@@ -409,6 +428,7 @@ int main(void)
         cmocka_unit_test(default_is_one_at_all),
         cmocka_unit_test(shared_domains_at_all),
         cmocka_unit_test(claims_decide_at_all),
+        cmocka_unit_test(unbinding_drops_claims_at_all),
         cmocka_unit_test(bad_claims_at_all),
         cmocka_unit_test(bulk_claims_at_all),
         cmocka_unit_test(fences_hold_at_all),

@@ -161,7 +161,10 @@ static void waiting_is_not_death(void **state)
         conn_pause(bot->conn);
         say_big(s2s, "x@y", "bot.h", 40);
         assert_non_null(peer_of(h, "s2s.h")->waits_for);
-        loop_sim_advance(h->loop, 9000);
+        loop_sim_advance(h->loop, 9900);
+        struct wire *thief = try_join(h, "s2s.h", S2S_SECRET);
+        wire_expect(thief, STREAM_ERROR("conflict"));
+        wire_free(&thief);
         conn_resume(bot->conn);
         loop_sim_settle(h->loop);
     }

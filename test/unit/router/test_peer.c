@@ -110,6 +110,20 @@ static void bad_handshakes(size_t chunk)
 }
 AT_ALL_CHUNKS(bad_handshakes)
 
+static void the_right_digits_and_more(size_t chunk)
+{
+    struct house *h = house_new(chunk, 0);
+    char digest[41], longer[43];
+    struct wire *w = knock(h);
+    greet(w, "bot.h", "bot", digest);
+    snprintf(longer, sizeof longer, "%s0", digest);
+    shake(w, longer);
+    wire_expect_end(w, STREAM_ERROR("not-authorized"));
+    wire_free(&w);
+    house_free(h);
+}
+AT_ALL_CHUNKS(the_right_digits_and_more)
+
 /* Another component's secret does not open this one's name, whatever its class. */
 static void rights_hang_on_the_secret(size_t chunk)
 {
@@ -317,6 +331,7 @@ int main(void)
         cmocka_unit_test(bad_headers_at_all),
         cmocka_unit_test(good_beginnings_at_all),
         cmocka_unit_test(bad_handshakes_at_all),
+        cmocka_unit_test(the_right_digits_and_more_at_all),
         cmocka_unit_test(rights_hang_on_the_secret_at_all),
         cmocka_unit_test(replay_is_refused_at_all),
         cmocka_unit_test(failures_are_counted_at_all),

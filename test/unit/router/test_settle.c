@@ -32,6 +32,19 @@ static void first_start(void **state)
     house_free(h);
 }
 
+/* Who comes and goes again is not back. */
+static void comes_and_goes(void **state)
+{
+    struct house *h = house_new(0, 1000);
+    struct wire *a = join_c2s(h, "c2s-1.h");
+    (void)state;
+    loop_sim_advance(h->loop, 50);
+    wire_free(&a);
+    loop_sim_advance(h->loop, 100);
+    assert_false(h->router->settle.done);
+    house_free(h);
+}
+
 /* Nobody comes: what waited comes back, and the default route never sees it. */
 static void nobody_comes(void **state)
 {
@@ -115,6 +128,9 @@ static void knows_who_was_here(void **state)
     read_file(known, text);
     assert_string_equal(text, "c2s-1.h\nc2s-2.h\n");
     /* The router goes, and with it everybody: the file stays as it was. */
+    router_stop(h->router, NULL, NULL);
+    loop_sim_advance(h->loop, 5000);
+    assert_int_equal(h->router->peer_count, 0);
     router_free(&h->router);
     loop_sim_settle(h->loop);
     wire_free(&a);
@@ -150,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_start),
+        cmocka_unit_test(comes_and_goes),
         cmocka_unit_test(nobody_comes),
         cmocka_unit_test(names_and_default),
         cmocka_unit_test(what_waits_is_bounded),
