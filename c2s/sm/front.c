@@ -159,6 +159,19 @@ void sm_front_peer_down(struct sm *sm, struct span instance)
     }
 }
 
+void sm_front_user_deleted(struct sm *sm, struct span name)
+{
+    struct sm_front *f;
+    size_t cursor = 0;
+
+    while ((f = map_next(&sm->fronts, &cursor)) != NULL) {
+        struct span full = f->session->full;
+        if (f->session->state == SM_SESSION_OPEN &&
+            span_eq(span_make(full.p, span_index(full, '@')), name))
+            sm_session_kick(f->session, STREAM_NOT_AUTHORIZED, "account deleted");
+    }
+}
+
 void sm_front_drop_all(struct sm *sm)
 {
     struct sm_front *f;

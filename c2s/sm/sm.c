@@ -71,6 +71,7 @@ static void on_down(void *ctx)
 {
     struct sm *sm = ctx;
 
+    sm_disco_free(sm); /* what is still there is told anew */
     sm_front_peer_down(sm, SPAN_NONE);
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_user_on_link_down(sm);
@@ -126,6 +127,7 @@ void sm_user_deleted(struct sm *sm, struct span name)
 {
     struct sm_user *user = sm_user_find(sm, name);
 
+    sm_front_user_deleted(sm, name);
     if (!user)
         return;
     LIST_FOR_EACH (node, &user->sessions)

@@ -200,6 +200,23 @@ static void the_death_of_either_is_noticed(void **state)
     end(&t);
 }
 
+static void deleting_the_user_ends_it(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    (void)state;
+
+    sm_user_deleted(t.front->sm, SPAN("bob"));
+    assert_int_equal(far->kicked, STREAM_ERROR_NONE);
+    sm_user_deleted(t.front->sm, SPAN("alice"));
+    assert_int_equal(far->kicked, STREAM_NOT_AUTHORIZED);
+    kit_close(t.front, far);
+    pump(&t);
+    assert_int_equal(sm_session_count(t.owner->sm), 1);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
 static void words_about_unknown_sessions(void **state)
 {
     static const char *const words[] = {
@@ -250,6 +267,7 @@ int main(void)
         cmocka_unit_test(cancelled_while_the_owner_is_asked),
         cmocka_unit_test(an_owner_who_has_let_go_refuses),
         cmocka_unit_test(the_death_of_either_is_noticed),
+        cmocka_unit_test(deleting_the_user_ends_it),
         cmocka_unit_test(words_about_unknown_sessions),
         cmocka_unit_test(freed_with_fronts_and_guests),
     };

@@ -70,6 +70,12 @@ static void answers(void **state)
         EXPECT(a, rows[i].answer);
         EXPECT_NOTHING(b);
     }
+    /* another router may know others */
+    kit_link_up(k);
+    kit_link_down(k);
+    kit_heard(a);
+    kit_say(k, a, ASK("get", HOST, "<query xmlns='http://jabber.org/protocol/disco#items'/>"));
+    EXPECT(a, "<query xmlns='http://jabber.org/protocol/disco#items'></query>");
     kit_close(k, b), kit_close(k, a);
     kit_free(k);
 }
