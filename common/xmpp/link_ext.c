@@ -148,8 +148,12 @@ static void tell_claim(struct link *l, const struct stanza *stanza, uint32_t nod
                             stanza_attr(stanza, node, SPAN("owner")));
 }
 
+/* A claim that the router cannot serve is a mistake in its configuration: an operator must know, and
+ * the user is served meanwhile as if there were no router. */
 static void on_claim(struct stream *s, struct stanza *stanza)
 {
+    if (span_eq(stanza->type, SPAN("error")))
+        LOG(LOG_ERROR, "link.claim_refused", F_SPAN("jid", stanza_attr(stanza, 0, SPAN("jid"))));
     tell_claim(s->ctx, stanza, 0);
 }
 
