@@ -211,6 +211,22 @@ static bool spend_budget(struct stream *s, size_t n)
     return false;
 }
 
+static struct span skip_space(struct span s)
+{
+    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\n' || s.p[0] == '\r'))
+        s = span_from(s, 1);
+    return s;
+}
+
+/* skip_old_space - takes what some clients send behind the element that restarts a stream (a line
+ * feed): an XML declaration may not follow it. Returns what is left; none when that is too much. */
+static struct span skip_old_space(struct stream *s, struct span bytes)
+{
+    struct span rest = skip_space(bytes);
+    s->is_restarted = span_is_empty(rest);
+    return spend_budget(s, bytes.n - rest.n) ? rest : SPAN_NONE;
+}
+
 /* Whatever has come behind the element that asked for TLS was not protected by it: it must not
  * act, and a client that sends it is broken or attacked (CVE-2011-0411). */
 static void check_upgrade(struct stream *s, struct span rest)
@@ -218,7 +234,7 @@ static void check_upgrade(struct stream *s, struct span rest)
     if (!s->is_upgrading)
         return;
     s->is_upgrading = false;
-    if (!span_is_empty(rest)) {
+    if (!span_is_empty(skip_space(rest))) {
         LOG(LOG_WARN, "stream.starttls_injection", F_STR("role", s->role->name),
             F_STR("sid", s->id), F_INT("bytes", rest.n));
         stream_abort(s);
@@ -231,6 +247,10 @@ static void process(struct stream *s, struct span bytes)
         if (s->paused) {
             buf_append(&s->in, bytes);
             return;
+        }
+        if (s->is_restarted) {
+            bytes = skip_old_space(s, bytes);
+            continue;
         }
         enum frame kind;
         size_t took = framer_scan(&s->framer, bytes.p, bytes.n, &kind);
@@ -408,13 +428,14 @@ void stream_restart(struct stream *s)
     framer_init(&s->framer, &limits);
     s->phase = STREAM_OPENING;
     s->header_sent = false;
+    s->is_restarted = true;
 }
 
 void stream_start_tls(struct stream *s, const struct transport_ops *ops, void *transport)
 {
     stream_restart(s);
     /* Before any byte has come there is nothing to check: direct TLS. */
-    s->is_upgrading = s->bytes_in > 0;
+    s->is_upgrading = s->is_restarted = s->bytes_in > 0;
     conn_start_transport(s->conn, ops, transport);
 }
 

@@ -98,6 +98,7 @@ struct stream {
     uint16_t paused;           /* count */
     bool header_sent;
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
+    bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
 };
 
 /* Takes conn (accepted, or connecting). The role's state starts at 0. */

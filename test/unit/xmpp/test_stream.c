@@ -334,6 +334,30 @@ static void secures(size_t chunk)
 }
 AT_ALL_CHUNKS(secures)
 
+/* Some clients end each line of theirs with a line feed, also where the stream begins anew. */
+static void space_before_a_restart(size_t chunk)
+{
+    struct host *h = host_new(chunk);
+    wire_say(h->wire, HEAD "<hello xmlns='urn:test'/>\n \n");
+    wire_expect(h->wire, "<welcome/>");
+    wire_say(h->wire, "\r\t" HEAD "<message to='a@h'/>");
+    wire_expect(h->wire, "<message to='a@h'/>");
+    host_free(h);
+}
+AT_ALL_CHUNKS(space_before_a_restart)
+
+/* The same before TLS: white space cannot act. */
+static void space_behind_starttls(void **state)
+{
+    (void)state;
+    struct host *h = host_new(0);
+    wire_say(h->wire, HEAD "<starttls xmlns='" NS_TLS "'/>\n");
+    wire_expect(h->wire, "<proceed/>");
+    wire_say(h->wire, HEAD "<hello xmlns='urn:test'/>");
+    wire_expect(h->wire, "<welcome/>");
+    host_free(h);
+}
+
 /* X35: nothing behind the end tag matters, not even a fault. */
 static void after_the_end(size_t chunk)
 {
@@ -389,6 +413,8 @@ int main(void)
         cmocka_unit_test(times_out_at_all),
         cmocka_unit_test(starttls_injection_in_one_piece),
         cmocka_unit_test(secures_at_all),
+        cmocka_unit_test(space_before_a_restart_at_all),
+        cmocka_unit_test(space_behind_starttls),
         cmocka_unit_test(after_the_end_at_all),
         cmocka_unit_test(own_prefixes_at_all),
         cmocka_unit_test(closes_at_all),
