@@ -17,8 +17,8 @@ struct unit {
 
 static const struct unit size_units[] = {
     {"", 1}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0}};
-static const struct unit time_units[] = {
-    {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+static const struct unit time_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                         {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
 static const struct unit *units_of(enum conf_type type)

@@ -16,9 +16,12 @@
 enum { OPT_DEFAULTS = 256, OPT_VERSION, OPT_HELP };
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'},  {"instance", required_argument, NULL, 'i'},
-    {"test", no_argument, NULL, 't'},          {"defaults", no_argument, NULL, OPT_DEFAULTS},
-    {"version", no_argument, NULL, OPT_VERSION}, {"help", no_argument, NULL, OPT_HELP},
+    {"config", required_argument, NULL, 'c'},
+    {"instance", required_argument, NULL, 'i'},
+    {"test", no_argument, NULL, 't'},
+    {"defaults", no_argument, NULL, OPT_DEFAULTS},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -117,7 +120,8 @@ int daemon_args_read(int argc, char **argv, const struct daemon_spec *spec,
         return 2;
     }
     if (!is_instance(args_r->instance)) {
-        fprintf(stderr, "kontalk-%s: an instance's name consists of a-z, 0-9, - . and _\n", spec->name);
+        fprintf(stderr, "kontalk-%s: an instance's name consists of a-z, 0-9, - . and _\n",
+                spec->name);
         return 2;
     }
     args_r->conf_path = path ? absolute_path(path) : default_path(spec);

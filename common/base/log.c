@@ -95,9 +95,9 @@ static void put_head(struct log_text *line, enum log_level level, const char *ev
     time_t seconds = (time_t)(now_ms / 1000);
 
     gmtime_r(&seconds, &tm);
-    int n = snprintf(stamp, sizeof(stamp), "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ lvl=",
-                     tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                     (int)(now_ms % 1000));
+    int n = snprintf(
+        stamp, sizeof(stamp), "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03dZ lvl=", tm.tm_year + 1900,
+        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now_ms % 1000));
     log_text_raw(line, span_make(stamp, (size_t)n));
     log_text_raw(line, span_of(level_names[level]));
     log_text_raw(line, SPAN(" proc="));

@@ -166,8 +166,8 @@ void *map_put(struct map *m, struct span key, void *value)
     if (slot->hash == SLOT_FREE)
         m->used++;
     m->count++;
-    *slot = (struct map_slot){
-        .hash = hash, .key_len = (uint32_t)key.n, .key = key.p, .value = value};
+    *slot =
+        (struct map_slot){.hash = hash, .key_len = (uint32_t)key.n, .key = key.p, .value = value};
     return NULL;
 }
 

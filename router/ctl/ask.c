@@ -2,7 +2,7 @@
 /*
  * ask - which processes run, and asking them.
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
 #include "base/buf.h"
 #include "base/control.h"

@@ -2,7 +2,7 @@
 /*
  * list - what runs, who is connected, where stanzas go.
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

@@ -3,7 +3,7 @@
  * kontalkctl - administration of a running suite over its control sockets. The manual page beside
  * this file describes the commands; each group of them is one file here.
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -30,8 +30,7 @@ static const struct conf_key keys[] = {
 };
 static const struct conf_spec settings_spec = {keys, NULL, sizeof(struct settings), NULL};
 
-static const struct ctl_command *const groups[] = {user_commands, list_commands,
-                                                   selftest_commands};
+static const struct ctl_command *const groups[] = {user_commands, list_commands, selftest_commands};
 
 int ctl_fail(const char *format, ...)
 {
@@ -55,11 +54,11 @@ static void print_usage(FILE *to)
             fprintf(to, "%*s%s\n", n < 30 ? 30 - n : 2, "", c->help);
         }
     }
-    fprintf(to, "\noptions:\n"
-                "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY
-                ")\n"
-                "  --json                      lists as JSON\n"
-                "  --help, --version\n");
+    fprintf(to,
+            "\noptions:\n"
+            "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY ")\n"
+            "  --json                      lists as JSON\n"
+            "  --help, --version\n");
 }
 
 /* How many of the arguments are the command's name; 0: it is another one. */
@@ -121,8 +120,10 @@ int main(int argc, char **argv)
 {
     enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON };
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, OPT_JSON},
-        {"help", no_argument, NULL, OPT_HELP},    {"version", no_argument, NULL, OPT_VERSION},
+        {"config", required_argument, NULL, 'c'},
+        {"json", no_argument, NULL, OPT_JSON},
+        {"help", no_argument, NULL, OPT_HELP},
+        {"version", no_argument, NULL, OPT_VERSION},
         {NULL, 0, NULL, 0},
     };
     const char *directory = NULL;

@@ -4,9 +4,9 @@
  * over TLS and write to each other; the accounts are removed whatever happens. The clients run in
  * a process of their own, because libstrophe waits for a TLS handshake without a limit.
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
-#include "selftest_client.h"
+#include "router/ctl/selftest_client.h"
 
 #include "base/addr.h"
 #include "base/control.h"
@@ -151,9 +151,9 @@ static void make_names(struct test *t)
 
 static bool make_accounts(struct test *t)
 {
-    const struct span words[] = {SPAN_INIT("user"),     SPAN_INIT("add"),
-                                 span_of(t->jids[0]),   span_of(t->passwords[0]),
-                                 span_of(t->jids[1]),   span_of(t->passwords[1])};
+    const struct span words[] = {SPAN_INIT("user"),   SPAN_INIT("add"),
+                                 span_of(t->jids[0]), span_of(t->passwords[0]),
+                                 span_of(t->jids[1]), span_of(t->passwords[1])};
     char error[CTL_ERROR_MAX];
 
     if (ctl_ask_c2s(t->ctl, words, ARRAY_LEN(words), NULL, NULL, error) != 0) {
@@ -368,7 +368,6 @@ static int run_selftest(const struct ctl *ctl, char **args, int count)
 }
 
 const struct ctl_command selftest_commands[] = {
-    {"selftest", 0, 0, "", "log two test users in and let them write to each other",
-     run_selftest},
+    {"selftest", 0, 0, "", "log two test users in and let them write to each other", run_selftest},
     {.name = NULL},
 };

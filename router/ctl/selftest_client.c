@@ -3,7 +3,7 @@
  * selftest_client - see the header. The certificate is pinned: whatever the system trusts, the
  * server must show the one in the file that its configuration names.
  */
-#include "selftest_client.h"
+#include "router/ctl/selftest_client.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

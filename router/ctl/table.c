@@ -3,7 +3,7 @@
  * table - rows for people (aligned columns, nothing that steers a terminal) and for programs
  * (a JSON array of objects, RFC 8259).
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
 #include "base/buf.h"
 #include "base/log_text.h"

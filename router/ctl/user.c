@@ -3,7 +3,7 @@
  * user - accounts. One c2s changes the storage that all share; only the removal is told to all,
  * because each ends its own sessions.
  */
-#include "ctl.h"
+#include "router/ctl/ctl.h"
 
 #include "base/buf.h"
 #include "base/control.h"

@@ -123,8 +123,8 @@ static void test_z_keeps_content(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append),      cmocka_unit_test(test_cap_refuses_whole_appends),
-        cmocka_unit_test(test_long_printf), cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_append),          cmocka_unit_test(test_cap_refuses_whole_appends),
+        cmocka_unit_test(test_long_printf),     cmocka_unit_test(test_queue),
         cmocka_unit_test(test_z_keeps_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

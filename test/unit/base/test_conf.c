@@ -36,8 +36,10 @@ struct conf {
 
 static const char *const levels[] = {"error", "warn", "info", NULL};
 
-#define KEY(section, name, type, def, ...) \
-    {section, #name, type, offsetof(struct conf, name), def, __VA_ARGS__}
+#define KEY(section, name, type, def, ...)                                                         \
+    {                                                                                              \
+        section, #name, type, offsetof(struct conf, name), def, __VA_ARGS__                        \
+    }
 static const struct conf_key keys[] = {
     KEY("main", host, CONF_STRING, NULL, 0, 0, NULL, "Host name"),
     KEY("main", text, CONF_STRING, "", 0, 0, NULL, "Any text"),
@@ -304,7 +306,8 @@ static void test_printed_defaults_load(void **state)
 
     (void)state;
     conf_print_defaults(&spec, append, &text);
-    assert_non_null(strstr(buf_z(&text), "[main]\n# Host name\n#   value: text; required\n#host = \n"));
+    assert_non_null(
+        strstr(buf_z(&text), "[main]\n# Host name\n#   value: text; required\n#host = \n"));
     assert_non_null(strstr(buf_z(&text), "settle = 1s\n"));
     assert_non_null(strstr(buf_z(&text), "#[part NAME]\n"));
     buf_append_z(&text, "[main]\nhost = h\n");
@@ -319,9 +322,12 @@ static void test_printed_defaults_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_everything),   cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_long_lines),
-        cmocka_unit_test(test_odd_files),    cmocka_unit_test(test_secret_permissions),
+        cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_odd_files),
+        cmocka_unit_test(test_secret_permissions),
         cmocka_unit_test(test_printed_defaults_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

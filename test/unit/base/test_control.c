@@ -344,9 +344,9 @@ static void test_answers_in_order(void **state)
 static void test_garbage(void **state)
 {
     static const char *const cases[] = {
-        "\n", "\t\t\t\n", "\x01\x02\xff\xfe\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\\\n",
-        "echo",    /* no line at all */
-        "echo\\\n" /* an escape without its letter */
+        "\n",      "\t\t\t\n", "\x01\x02\xff\xfe\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "\\\n",    "echo", /* no line at all */
+        "echo\\\n"         /* an escape without its letter */
     };
 
     (void)state;

@@ -101,8 +101,8 @@ static void test_escaping(void **state)
         {"tab\t", "\"tab\\t\""},
         {"esc\x1b[2J", "\"esc\\x1b[2J\""},
         {"bell\x07 del\x7f", "\"bell\\x07 del\\x7f\""},
-        {"csi\xc2\x9b", "\"csi\\u{9b}\""},        /* U+009B as UTF-8 */
-        {"raw\x9b", "\"raw\\x9b\""},              /* the byte alone */
+        {"csi\xc2\x9b", "\"csi\\u{9b}\""},       /* U+009B as UTF-8 */
+        {"raw\x9b", "\"raw\\x9b\""},             /* the byte alone */
         {"rlo\xe2\x80\xae", "\"rlo\\u{202e}\""}, /* U+202E */
         {"iso\xe2\x81\xa6", "\"iso\\u{2066}\""},
         {"ls\xe2\x80\xa8", "\"ls\\u{2028}\""},
@@ -226,11 +226,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_line),       TEST(test_threshold),
-        TEST(test_escaping),   TEST(test_nul_byte),
-        TEST(test_long_values), TEST(test_cut_between_characters),
-        TEST(test_rate_limit), TEST(test_levels),
-        TEST(test_standard_error),
+        TEST(test_line),       TEST(test_threshold),   TEST(test_escaping),
+        TEST(test_nul_byte),   TEST(test_long_values), TEST(test_cut_between_characters),
+        TEST(test_rate_limit), TEST(test_levels),      TEST(test_standard_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

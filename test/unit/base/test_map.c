@@ -108,8 +108,8 @@ static void test_against_model(void **state)
         bool put = (random >> 32) % 100 < ((round / 20000) % 2 ? 20u : 80u);
         struct item *item = &items[random % MODEL];
         void *was = item->present ? item : NULL;
-        assert_ptr_equal(
-            put ? map_put(&m, name_of(item), item) : map_remove(&m, name_of(item)), was);
+        assert_ptr_equal(put ? map_put(&m, name_of(item), item) : map_remove(&m, name_of(item)),
+                         was);
         item->present = put;
         if (round % 10007 == 0)
             assert_same_as_model(&m);
