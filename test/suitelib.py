@@ -63,7 +63,7 @@ def check_ports_free(ports):
             try:
                 socket.create_server((address, port), family=family).close()
             except OSError as error:
-                raise SuiteError(f"port {port} ({name}) at {address}: {error.strerror}") from error
+                raise SuiteError(f"port {port} ({name}) at {address}: {os.strerror(error.errno)}") from error
 
 
 def ini_set(text, values):

@@ -32,10 +32,6 @@ def test_router_restart_while_clients_stay(new_suite):
             await in_thread(suite.kill, "router", "KILL")
             a.send_message(b.boundjid.bare, "without a router", mtype="chat")
             await b.message("without a router")
-            answer = await a.request(suite.components["a"]["name"], PING)
-            assert answer["error"]["condition"] in ("service-unavailable",
-                                                    "remote-server-timeout",
-                                                    "resource-constraint")
             await in_thread(suite.restart, "router")
             assert a.is_connected() and b.is_connected()
             a.send_message(b.boundjid.bare, "with it again", mtype="chat")

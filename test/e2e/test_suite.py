@@ -50,13 +50,15 @@ def test_a_client_chooses_host_or_network(new_suite):
 
 
 def test_refusals(new_suite, tmp_path):
-    suite = new_suite()
+    base = free_base()
+    suite = new_suite("--port-base", str(base))
+    assert suite.ports == {"c2s": base + 22, "c2s_tls": base + 23, "s2s": base + 69,
+                           "net": base + 70, "router": base + 147}
     assert "running" in refused("start", suite.directory)
     assert "s2s" in refused("start", tmp_path / "x", "--with", "s2s,net")
     assert "no process" in refused("kill", suite.directory, "nothing")
     assert "no suite" in refused("stop", tmp_path / "nothing")
-    base = suite.ports["router"] - 147
-    assert str(suite.ports["router"]) in refused("start", tmp_path / "y", "--port-base", base)
+    assert f"port {base + 22} " in refused("start", tmp_path / "y", "--port-base", base)
 
 
 def test_kill_and_restart(new_suite):
@@ -106,7 +108,7 @@ def free_base():
     """A port base whose ports are free now."""
     for base in range(20000 + os.getpid() % 400 * 50, 60000, 200):
         try:
-            for offset in (22, 23, 147):
+            for offset in (22, 23, 69, 70, 147):
                 socket.create_server(("127.0.0.1", base + offset)).close()
             return base
         except OSError:
