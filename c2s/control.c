@@ -108,20 +108,18 @@ static void on_user_done(void *ctx, enum accounts_result r)
     user_part_done(ctx, r);
 }
 
-/* The localpart of a JID of ours; false, with the refusal said, when it is none. */
-static bool parse_user(struct c2s *c2s, struct span text, struct jid *jid,
-                       struct jid_scratch *scratch)
-{
-    return jid_parse(text, jid, scratch) && jid_is_bare(jid) && !span_is_none(jid->local) &&
-           (span_eq(jid->domain, c2s->host) || span_eq(jid->domain, c2s->network));
-}
-
-static void refuse_jid(struct c2s *c2s, struct control_call *call, struct span text)
+/* text as the bare JID of a user here; false: it is none, and the call has been answered so. */
+static bool parse_user(struct c2s *c2s, struct control_call *call, struct span text,
+                       struct jid *jid, struct jid_scratch *scratch)
 {
     char reason[256];
+    if (jid_parse(text, jid, scratch) && jid_is_bare(jid) && !span_is_none(jid->local) &&
+        (span_eq(jid->domain, c2s->host) || span_eq(jid->domain, c2s->network)))
+        return true;
     snprintf(reason, sizeof reason, "%.*s is not a user's address at %.*s",
              text.n < 100 ? (int)text.n : 100, text.p, SPAN_ARG(c2s->host));
     control_error(call, reason);
+    return false;
 }
 
 static void on_user_add(void *ctx, struct control_call *call, const struct span *args,
@@ -135,13 +133,11 @@ static void on_user_add(void *ctx, struct control_call *call, const struct span 
         return;
     }
     for (size_t i = 0; i < count; i += 2)
-        if (!parse_user(c2s, args[i], &jid, &scratch)) {
-            refuse_jid(c2s, call, args[i]);
+        if (!parse_user(c2s, call, args[i], &jid, &scratch))
             return;
-        }
     struct user_call *u = user_call_new(c2s, call);
     for (size_t i = 0; i < count; i += 2) {
-        parse_user(c2s, args[i], &jid, &scratch);
+        parse_user(c2s, call, args[i], &jid, &scratch);
         u->open++;
         LOG(LOG_INFO, "user.add", F_SPAN("user", jid.local));
         accounts_add(c2s->accounts, jid.local, args[i + 1], on_user_done, u);
@@ -156,10 +152,8 @@ static void on_user_passwd(void *ctx, struct control_call *call, const struct sp
     struct jid jid;
     struct jid_scratch scratch;
     (void)count;
-    if (!parse_user(c2s, args[0], &jid, &scratch)) {
-        refuse_jid(c2s, call, args[0]);
+    if (!parse_user(c2s, call, args[0], &jid, &scratch))
         return;
-    }
     LOG(LOG_INFO, "user.passwd", F_SPAN("user", jid.local));
     accounts_set_password(c2s->accounts, jid.local, args[1], on_user_done,
                           user_call_new(c2s, call));
@@ -181,10 +175,8 @@ static void on_user_del(void *ctx, struct control_call *call, const struct span 
     struct jid jid;
     struct jid_scratch scratch;
     (void)count;
-    if (!parse_user(c2s, args[0], &jid, &scratch)) {
-        refuse_jid(c2s, call, args[0]);
+    if (!parse_user(c2s, call, args[0], &jid, &scratch))
         return;
-    }
     struct user_call *u = user_call_new(c2s, call);
     u->user = mem_strdup_span(jid.local);
     LOG(LOG_INFO, "user.del", F_SPAN("user", jid.local));
