@@ -79,7 +79,8 @@ static void conn_tick(void *ctx)
 
 void conn_drop_all(struct loop *loop)
 {
-    LIST_FOR_EACH(node, &loop->io.conns) {
+    LIST_FOR_EACH(node, &loop->io.conns)
+    {
         struct conn *c = CONTAINER_OF(node, struct conn, node);
         conn_set_handler(c, NULL, NULL);
         conn_abort(c, 0);
@@ -261,7 +262,7 @@ void conn_abort(struct conn *c, int error)
     if (c->fake)
         conn_fake_stop(c);
     else
-        conn_fd_stop(c);
+        conn_fd_watch(c);
     conn_tick_soon(c);
 }
 

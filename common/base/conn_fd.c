@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * conn_fd - connections over descriptors, watched with uv_poll_t.
+ * conn_fd - connections over descriptors, watched with uv_poll_t: input, output, handshake. How
+ * they begin and end is in conn_open.c.
  *
  * In the steady state a message costs one recv and one send: the interest in input stays set, room
  * to write is only waited for after the system has refused bytes, and a pause gives up the interest
@@ -9,10 +10,7 @@
 #include "base/conn_private.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 /* Reads per wake-up, so that one peer cannot starve the others. */
 #define READ_BUDGET 4
@@ -65,8 +63,6 @@ static char *read_buffer(struct conn *c)
 
 /* --- what poll waits for --- */
 
-static void on_poll(uv_poll_t *handle, int status, int events);
-
 static int fd_interest(const struct conn *c)
 {
     int write = c->blocked || c->wants_write ? UV_WRITABLE : 0;
@@ -86,7 +82,7 @@ static int fd_interest(const struct conn *c)
     return 0;
 }
 
-static void fd_watch(struct conn *c)
+void conn_fd_watch(struct conn *c)
 {
     int want = fd_interest(c);
 
@@ -94,14 +90,9 @@ static void fd_watch(struct conn *c)
         return;
     c->events = (uint8_t)want;
     if (want)
-        uv_poll_start(&c->poll, want, on_poll);
+        uv_poll_start(&c->poll, want, conn_fd_on_poll);
     else
         uv_poll_stop(&c->poll);
-}
-
-void conn_fd_stop(struct conn *c)
-{
-    fd_watch(c);
 }
 
 /* --- input --- */
@@ -134,7 +125,7 @@ static void fd_read(struct conn *c, int budget)
         if (c->state != CONN_OPEN || !fd_has_more(c, (size_t)n, --budget))
             break;
     }
-    fd_watch(c);
+    conn_fd_watch(c);
 }
 
 /* Input while closing goes nowhere, but has to be taken: a socket that is closed with unread
@@ -150,14 +141,14 @@ static void fd_discard(struct conn *c)
         if (n <= 0)
             break;
     }
-    fd_watch(c);
+    conn_fd_watch(c);
 }
 
 void conn_fd_resumed(struct conn *c)
 {
     if (c->read_off) {
         c->read_off = false;
-        fd_watch(c);
+        conn_fd_watch(c);
     }
     if (c->secure && c->ops->pending(c->transport) > 0) {
         c->read_soon = true;
@@ -229,7 +220,7 @@ static void fd_flush(struct conn *c)
     } else if (buf_len(&c->out) < before || !timer_is_running(&c->timer)) {
         conn_deadline(c, CONN_STALL_MS);
     }
-    fd_watch(c);
+    conn_fd_watch(c);
     conn_check_drain(c);
 }
 
@@ -243,7 +234,7 @@ static void fd_handshake(struct conn *c)
             return;
         c->clear_left -= (uint32_t)(before - buf_len(&c->out));
         if (c->clear_left > 0) {
-            fd_watch(c);
+            conn_fd_watch(c);
             return;
         }
     }
@@ -262,7 +253,7 @@ static void fd_handshake(struct conn *c)
         c->transport_failed = true;
         conn_abort(c, result);
     }
-    fd_watch(c);
+    conn_fd_watch(c);
 }
 
 static int fd_error(struct conn *c)
@@ -287,7 +278,7 @@ static void fd_connected(struct conn *c)
     conn_tick_soon(c);
     if (c->handler->on_connect)
         c->handler->on_connect(c->ctx);
-    fd_watch(c);
+    conn_fd_watch(c);
 }
 
 /* --- events --- */
@@ -346,10 +337,10 @@ static void on_open_poll(struct conn *c, int events)
         else
             fd_read(c, READ_BUDGET);
     }
-    fd_watch(c);
+    conn_fd_watch(c);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events)
+void conn_fd_on_poll(uv_poll_t *handle, int status, int events)
 {
     struct conn *c = handle->data;
 
@@ -381,92 +372,4 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     case CONN_CLOSED:
         break;
     }
-}
-
-/* --- beginning and end --- */
-
-static void set_tcp_options(int fd)
-{
-    int on = 1;
-    unsigned stall = CONN_STALL_MS;
-
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall, sizeof(stall));
-}
-
-/* Puts fd, which may be a negative errno, under c; a failure is told with on_close. */
-static void fd_begin(struct conn *c, int fd)
-{
-    if (fd < 0) {
-        conn_abort(c, fd);
-        return;
-    }
-    c->fd = fd;
-    if (loop_is_sim(c->loop)) {
-        conn_abort(c, -ENETUNREACH); /* virtual time has no network */
-        return;
-    }
-    if (c->peer.ss.ss_family == AF_INET || c->peer.ss.ss_family == AF_INET6)
-        set_tcp_options(fd);
-    int err = uv_poll_init(loop_uv(c->loop), &c->poll, fd);
-    if (err) {
-        conn_abort(c, err);
-        return;
-    }
-    c->polled = true;
-    c->poll.data = c;
-    fd_watch(c);
-}
-
-struct conn *conn_new_fd(struct loop *loop, int fd, const struct addr *peer)
-{
-    struct conn *c = conn_make(loop, CONN_OPEN);
-
-    if (peer) {
-        c->peer = *peer;
-    } else {
-        c->peer.len = sizeof(c->peer.ss);
-        if (getpeername(fd, (struct sockaddr *)&c->peer.ss, &c->peer.len) != 0)
-            c->peer.len = 0;
-    }
-    fd_begin(c, fd);
-    return c;
-}
-
-struct conn *conn_connect(struct loop *loop, const struct addr *to)
-{
-    struct conn *c = conn_make(loop, CONN_CONNECTING);
-
-    c->peer = *to;
-    int fd = socket(to->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    fd_begin(c, fd < 0 ? -errno : fd);
-    if (c->state == CONN_CLOSED)
-        return c;
-    conn_deadline(c, CONN_CONNECT_MS);
-    if (connect(fd, (const struct sockaddr *)&to->ss, to->len) == 0) {
-        c->connected = true;
-        conn_tick_soon(c);
-    } else if (errno != EINPROGRESS) {
-        conn_abort(c, -errno);
-    }
-    return c;
-}
-
-static void on_uv_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-void conn_fd_destroy(struct conn *c)
-{
-    int fd = c->fd;
-
-    /* libuv must forget the descriptor before its number can be used again. */
-    if (c->polled)
-        uv_close((uv_handle_t *)&c->poll, on_uv_closed);
-    else
-        free(c);
-    if (fd >= 0)
-        close(fd);
 }

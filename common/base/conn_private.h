@@ -2,9 +2,10 @@
 /*
  * conn_private - the inside of a connection, for conn*.c only.
  *
- * conn.c has what all connections share and the public calls, conn_fd.c sockets, conn_fake.c the
- * pairs in memory. Public calls never call a handler: they change the state and queue the tick,
- * from which (and from poll events) handlers are called. The memory goes in conn_conclude only.
+ * conn.c has what all connections share and the public calls, conn_open.c and conn_fd.c sockets,
+ * conn_fake.c the pairs in memory. Public calls never call a handler: they change the state and
+ * queue the tick, from which (and from poll events) handlers are called. The memory goes in
+ * conn_conclude only.
  */
 #ifndef BASE_CONN_PRIVATE_H
 #define BASE_CONN_PRIVATE_H
@@ -55,15 +56,15 @@ struct conn {
     int error;
     int fd; /* -1: fake */
     enum conn_state state : 8;
-    uint8_t events;    /* what poll waits for */
+    uint8_t events; /* what poll waits for */
     bool fake : 1;
-    bool polled : 1;   /* the poll handle has been made */
+    bool polled : 1; /* the poll handle has been made */
     bool secure : 1;
-    bool connected : 1; /* at once, on_connect is due */
-    bool eof : 1;      /* the peer's end has been read */
-    bool above : 1;    /* the output has been above low water: on_drain is due */
-    bool blocked : 1;  /* the system takes no more output for now */
-    bool read_off : 1; /* input came while paused: poll does not wait for more */
+    bool connected : 1;        /* at once, on_connect is due */
+    bool eof : 1;              /* the peer's end has been read */
+    bool above : 1;            /* the output has been above low water: on_drain is due */
+    bool blocked : 1;          /* the system takes no more output for now */
+    bool read_off : 1;         /* input came while paused: poll does not wait for more */
     bool read_soon : 1;        /* the transport may have input that poll does not see */
     bool wants_write : 1;      /* the transport's handshake or recv waits for room to write */
     bool transport_failed : 1; /* ask it for the reason */
@@ -88,7 +89,9 @@ void conn_release_out(struct conn *c);
 void conn_check_drain(struct conn *c);
 
 void conn_fd_tick(struct conn *c);
-void conn_fd_stop(struct conn *c); /* no more events */
+/* Makes poll wait for what the state wants: nothing when closed. */
+void conn_fd_watch(struct conn *c);
+void conn_fd_on_poll(uv_poll_t *handle, int status, int events);
 void conn_fd_resumed(struct conn *c);
 /* Gives back what the make holds, then the memory, at once or from uv's close callback. */
 void conn_fd_destroy(struct conn *c);

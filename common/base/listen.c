@@ -108,8 +108,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     (void)events;
     for (int i = 0; i < ACCEPT_BUDGET && !l->is_closed; i++) {
         struct addr peer = {.len = sizeof(peer.ss)};
-        int fd = accept4(l->fd, (struct sockaddr *)&peer.ss, &peer.len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd =
+            accept4(l->fd, (struct sockaddr *)&peer.ss, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->on_accept(l->ctx, conn_new_fd(l->loop, fd, &peer));
         } else if (errno == EAGAIN) {
@@ -153,8 +153,7 @@ static int bind_unix(struct listener *l, unsigned mode)
     if (err)
         return err;
     /* The socket's own mode limits the file's from its first moment; umask may only narrow it. */
-    if (fchmod(l->fd, mode) != 0 ||
-        bind(l->fd, (const struct sockaddr *)&l->at.ss, l->at.len) != 0)
+    if (fchmod(l->fd, mode) != 0 || bind(l->fd, (const struct sockaddr *)&l->at.ss, l->at.len) != 0)
         return -errno;
     if (chmod(unix_path(&l->at), mode) != 0 || lstat(unix_path(&l->at), &st) != 0)
         return -errno;
@@ -217,8 +216,7 @@ static void close_descriptors(struct listener *l)
 
 struct listener *listener_new(struct loop *loop, const struct addr *at,
                               const struct listen_opts *opts,
-                              void (*on_accept)(void *ctx, struct conn *c), void *ctx,
-                              int *error_r)
+                              void (*on_accept)(void *ctx, struct conn *c), void *ctx, int *error_r)
 {
     struct listener *l = mem_zalloc(sizeof(*l));
 
@@ -260,7 +258,8 @@ void listener_free(struct listener **l_p)
 
 void listener_drop_all(struct loop *loop)
 {
-    LIST_FOR_EACH(node, &loop->io.listeners) {
+    LIST_FOR_EACH(node, &loop->io.listeners)
+    {
         struct listener *l = CONTAINER_OF(node, struct listener, node);
         listener_free(&l);
     }

@@ -271,7 +271,8 @@ void loop_uv_close(struct loop *loop)
     uv_close((uv_handle_t *)&u->before_poll, NULL);
     uv_close((uv_handle_t *)&u->after_poll, NULL);
     uv_close((uv_handle_t *)&u->no_wait, NULL);
-    LIST_FOR_EACH(node, &u->signals) {
+    LIST_FOR_EACH(node, &u->signals)
+    {
         struct signal_watch *s = CONTAINER_OF(node, struct signal_watch, node);
         uv_close((uv_handle_t *)&s->handle, free_handle_owner);
     }

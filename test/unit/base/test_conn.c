@@ -578,17 +578,24 @@ static void test_no_network(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        CASE(test_echo),           CASE(test_delay),
-        CASE(test_facts),          CASE(test_pause),
-        CASE(test_pause_inside),   CASE(test_drain),
-        CASE(test_stall),          CASE(test_close),
-        CASE(test_close_both),     CASE(test_close_deadline),
-        CASE(test_abort),          CASE(test_eof),
-        CASE(test_close_in_callbacks), CASE(test_detach),
-        CASE(test_loop_free),      CASE(test_transport),
-        CASE(test_transport_order), CASE(test_on_uv),
-        CASE(test_no_network),
-    };
+    const struct CMUnitTest tests[] = {CASE(test_echo),
+                                       CASE(test_delay),
+                                       CASE(test_facts),
+                                       CASE(test_pause),
+                                       CASE(test_pause_inside),
+                                       CASE(test_drain),
+                                       CASE(test_stall),
+                                       CASE(test_close),
+                                       CASE(test_close_both),
+                                       CASE(test_close_deadline),
+                                       CASE(test_abort),
+                                       CASE(test_eof),
+                                       CASE(test_close_in_callbacks),
+                                       CASE(test_detach),
+                                       CASE(test_loop_free),
+                                       CASE(test_transport),
+                                       CASE(test_transport_order),
+                                       CASE(test_on_uv),
+                                       CASE(test_no_network)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -386,15 +386,9 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_tcp),
-        CASE(test_shared_port),
-        CASE(test_v6_only),
-        CASE(test_errors),
-        CASE(test_unix),
-        CASE(test_unix_stale),
-        CASE(test_unix_not_ours),
-        CASE(test_no_descriptors),
-        CASE(test_free_inside),
+        CASE(test_tcp),           CASE(test_shared_port),    CASE(test_v6_only),
+        CASE(test_errors),        CASE(test_unix),           CASE(test_unix_stale),
+        CASE(test_unix_not_ours), CASE(test_no_descriptors), CASE(test_free_inside),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
