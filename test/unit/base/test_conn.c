@@ -559,43 +559,29 @@ static void test_on_uv(void **state)
     expect(&a, "hello");
 }
 
-/* No network in virtual time: told as any other failure. */
-static void test_no_network(void **state)
-{
-    struct addr to;
-
-    (void)state;
-    pair(0, 0);
-    assert_int_equal(addr_parse(SPAN("127.0.0.1:1"), &to), 0);
-    struct end e = {.conn = conn_connect(loop, &to)};
-    conn_set_handler(e.conn, &handler, &e);
-    assert_int_equal(e.closes, 0);
-    loop_sim_settle(loop);
-    expect_closed(&e, -ENETUNREACH);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {CASE(test_echo),
-                                       CASE(test_delay),
-                                       CASE(test_facts),
-                                       CASE(test_pause),
-                                       CASE(test_pause_inside),
-                                       CASE(test_drain),
-                                       CASE(test_stall),
-                                       CASE(test_close),
-                                       CASE(test_close_both),
-                                       CASE(test_close_deadline),
-                                       CASE(test_abort),
-                                       CASE(test_eof),
-                                       CASE(test_close_in_callbacks),
-                                       CASE(test_detach),
-                                       CASE(test_loop_free),
-                                       CASE(test_transport),
-                                       CASE(test_transport_order),
-                                       CASE(test_on_uv),
-                                       CASE(test_no_network)};
+    const struct CMUnitTest tests[] = {
+        CASE(test_echo),
+        CASE(test_delay),
+        CASE(test_facts),
+        CASE(test_pause),
+        CASE(test_pause_inside),
+        CASE(test_drain),
+        CASE(test_stall),
+        CASE(test_close),
+        CASE(test_close_both),
+        CASE(test_close_deadline),
+        CASE(test_abort),
+        CASE(test_eof),
+        CASE(test_close_in_callbacks),
+        CASE(test_detach),
+        CASE(test_loop_free),
+        CASE(test_transport),
+        CASE(test_transport_order),
+        CASE(test_on_uv),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

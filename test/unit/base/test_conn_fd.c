@@ -259,6 +259,21 @@ static void test_refused(void **state)
     }
 }
 
+/* No network in virtual time: told as any other failure. */
+static void test_no_network(void **state)
+{
+    struct addr to = ends_address("127.0.0.1:1");
+    struct loop *sim = loop_new_sim();
+
+    (void)state;
+    ends_client.conn = conn_connect(sim, &to);
+    conn_set_handler(ends_client.conn, &ends_handler, &ends_client);
+    assert_int_equal(ends_client.closes, 0);
+    loop_sim_settle(sim);
+    ends_expect_closed(&ends_client, -ENETUNREACH);
+    loop_free(&sim);
+}
+
 static void test_close_connecting(void **state)
 {
     struct addr at = ends_address("127.0.0.1:0");
@@ -304,6 +319,7 @@ int main(void)
         CASE(test_reset),
         CASE(test_close_in_callbacks),
         CASE(test_refused),
+        CASE(test_no_network),
         CASE(test_close_connecting),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
