@@ -148,7 +148,7 @@ deps:
 run:
 	+@$(AGAIN) deps
 	+@$(AGAIN) -s $(PARALLEL) all
-	@KONTALK_BUILD=$(BUILD) $(PYTHON) test/try run $(PORT_BASE)
+	@exec env KONTALK_BUILD=$(BUILD) $(PYTHON) test/try run $(PORT_BASE)
 
 .PHONY: check
 check:
