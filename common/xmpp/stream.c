@@ -246,6 +246,7 @@ static void process(struct stream *s, struct span bytes)
     while (bytes.n > 0 && stream_is_open(s)) {
         if (s->paused) {
             buf_append(&s->in, bytes);
+            s->is_held = true;
             return;
         }
         if (s->is_restarted) {
@@ -297,6 +298,8 @@ static void on_data(void *ctx, struct span bytes)
     s->bytes_in += bytes.n;
     if (s->phase == STREAM_CLOSING)
         discard(s, bytes);
+    else if (s->is_held)
+        buf_append(&s->in, bytes); /* its turn comes after what a pause left */
     else
         process(s, bytes);
 }
@@ -308,6 +311,7 @@ static void on_resume(void *ctx)
         return;
     struct buf held = s->in;
     s->in = (struct buf){0};
+    s->is_held = false;
     process(s, buf_span(&held));
     buf_free(&held);
 }
@@ -414,6 +418,8 @@ static void on_deadline(void *ctx)
 
 void stream_set_deadline(struct stream *s, uint64_t ms)
 {
+    if (!stream_is_open(s))
+        return;
     if (ms == 0)
         timer_stop(&s->deadline);
     else
@@ -450,6 +456,6 @@ void stream_resume(struct stream *s)
     if (s->paused == 0 || --s->paused > 0 || !s->conn)
         return;
     conn_resume(s->conn);
-    if (buf_len(&s->in) > 0)
+    if (s->is_held)
         loop_defer(s->loop, &s->resume);
 }

@@ -96,6 +96,7 @@ struct stream {
     struct span from;          /* ours, for headers; see stream_set_from */
     uint32_t discarded;        /* bytes dropped while closing */
     uint16_t paused;           /* count */
+    bool is_held; /* in is what a pause left, not yet looked at; else the start of a frame */
     bool header_sent;
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
     bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
@@ -113,7 +114,7 @@ void stream_set_budget(struct stream *s, uint64_t bytes);
 
 /* The one setter of the role's state: logs old and new at debug level. */
 void stream_set_state(struct stream *s, int state);
-/* (Re)starts the deadline; 0 stops it. */
+/* (Re)starts the deadline; 0 stops it. Nothing on a closing stream, which has one of its own. */
 void stream_set_deadline(struct stream *s, uint64_t ms);
 
 struct stream_header {

@@ -61,6 +61,7 @@ size_t stream_out_len(const struct stream *s)
 static void start_closing(struct stream *s, uint64_t timeout)
 {
     conn_send(s->conn, end_tag);
+    stream_set_deadline(s, timeout);
     s->phase = STREAM_CLOSING;
     /* A paused stream must still see the peer's end. */
     if (s->paused) {
@@ -68,7 +69,6 @@ static void start_closing(struct stream *s, uint64_t timeout)
         conn_resume(s->conn);
     }
     buf_free(&s->in);
-    stream_set_deadline(s, timeout);
 }
 
 void stream_error_app(struct stream *s, enum stream_error e, const char *text, const char *app)

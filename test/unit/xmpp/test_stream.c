@@ -294,6 +294,51 @@ static void pauses(size_t chunk)
 }
 AT_ALL_CHUNKS(pauses)
 
+/* Paused and resumed by somebody else while a stanza has come in part only. */
+static void pauses_within_a_stanza(size_t chunk)
+{
+    struct host *h = host_new(chunk);
+    befriend(h);
+    wire_say(h->wire, "<message id='1'><body>half");
+    stream_pause(&h->stream);
+    wire_say(h->wire, " and half</body></message><message id='2'/>");
+    assert_int_equal(h->messages, 0);
+    stream_resume(&h->stream);
+    loop_sim_settle(h->loop);
+    wire_expect(h->wire, "<message id='1'><body>half and half</body></message>"
+                         "<message id='2'/>");
+    host_free(h);
+}
+AT_ALL_CHUNKS(pauses_within_a_stanza)
+
+static void on_other_data(void *ctx, struct span bytes)
+{
+    struct host *h = ctx;
+    (void)bytes;
+    stream_resume(&h->stream);
+}
+
+/* The resume comes from another connection's event, and new bytes in the same turn of the loop. */
+static void resumes_in_order(size_t chunk)
+{
+    static const struct conn_handler handler = {.on_data = on_other_data};
+    struct host *h = host_new(chunk);
+    struct conn *theirs, *ours;
+    befriend(h);
+    conn_pair_fake(h->loop, 0, 0, &theirs, &ours);
+    conn_set_handler(ours, &handler, h);
+    h->pause_on_message = true;
+    wire_say(h->wire, "<message id='1'/><message id='2'/><mess");
+    h->pause_on_message = false;
+    conn_send(theirs, SPAN("now"));
+    wire_say(h->wire, "age id='3'/><message id='4'/>");
+    wire_expect(h->wire, "<message id='1'/><message id='2'/><message id='3'/><message id='4'/>");
+    conn_abort(theirs, 0);
+    conn_abort(ours, 0);
+    host_free(h);
+}
+AT_ALL_CHUNKS(resumes_in_order)
+
 static void times_out(size_t chunk)
 {
     struct host *h = host_new(chunk);
@@ -306,6 +351,18 @@ static void times_out(size_t chunk)
     host_free(h);
 }
 AT_ALL_CHUNKS(times_out)
+
+/* A closing stream ends in time, whatever its owner does with the deadline. */
+static void closing_has_its_own_deadline(size_t chunk)
+{
+    struct host *h = host_new(chunk);
+    befriend(h);
+    stream_error(&h->stream, STREAM_SYSTEM_SHUTDOWN, NULL);
+    stream_set_deadline(&h->stream, 0);
+    wire_expect_end(h->wire, "");
+    host_free(h);
+}
+AT_ALL_CHUNKS(closing_has_its_own_deadline)
 
 /* T01: what is pipelined behind <starttls/> never acts. */
 static void starttls_injection(size_t chunk)
@@ -410,7 +467,10 @@ int main(void)
         cmocka_unit_test(too_big_says_so_at_all),
         cmocka_unit_test(budget_ends_at_all),
         cmocka_unit_test(pauses_at_all),
+        cmocka_unit_test(pauses_within_a_stanza_at_all),
+        cmocka_unit_test(resumes_in_order_at_all),
         cmocka_unit_test(times_out_at_all),
+        cmocka_unit_test(closing_has_its_own_deadline_at_all),
         cmocka_unit_test(starttls_injection_in_one_piece),
         cmocka_unit_test(secures_at_all),
         cmocka_unit_test(space_before_a_restart_at_all),
