@@ -7,7 +7,9 @@
 
 /* A penalty is forgotten after this long without another failure, milliseconds. */
 #define PENALTY_LIFE (15 * 60 * 1000)
-/* Entries without connections (penalties) are swept when there are more than this. */
+/* Entries without connections (penalties) are swept when there are more than this, and more than
+ * twice as many as the last sweep left: a busy server neither forgets penalties nor sweeps at each
+ * connection. */
 #define SWEEP_AT 4096
 
 struct limits_entry {
@@ -23,7 +25,8 @@ void limits_init(struct limits *l, uint64_t max_prelogin, uint64_t max_connectio
 {
     *l = (struct limits){.max_prelogin = max_prelogin,
                          .max_connections = max_connections,
-                         .max_delay_ms = max_delay_ms};
+                         .max_delay_ms = max_delay_ms,
+                         .sweep_at = SWEEP_AT};
 }
 
 void limits_deinit(struct limits *l)
@@ -59,6 +62,7 @@ static void sweep(struct limits *l)
     while ((e = map_next(&l->entries, &cursor)))
         if (e->connections == 0)
             drop(l, e);
+    l->sweep_at = 2 * l->entries.count > SWEEP_AT ? 2 * l->entries.count : SWEEP_AT;
 }
 
 static struct limits_entry *find_or_add(struct limits *l, const struct addr *addr)
@@ -68,7 +72,7 @@ static struct limits_entry *find_or_add(struct limits *l, const struct addr *add
     struct limits_entry *e = map_get(&l->entries, span_make((const char *)group, n));
     if (e)
         return e;
-    if (l->entries.count > SWEEP_AT)
+    if (l->entries.count > l->sweep_at)
         sweep(l);
     e = mem_zalloc(sizeof *e);
     memcpy(e->group, group, n);

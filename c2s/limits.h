@@ -18,6 +18,7 @@ struct limits {
     struct map entries;
     uint64_t max_prelogin, max_connections;
     uint64_t max_delay_ms;
+    size_t sweep_at; /* entries at which those without a connection go */
 };
 
 enum limits_verdict { LIMITS_OK, LIMITS_TOO_MANY_PRELOGIN, LIMITS_TOO_MANY_CONNECTIONS };

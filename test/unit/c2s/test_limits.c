@@ -45,6 +45,30 @@ static void limits_prelogin_by_address(void **state)
     limits_deinit(&l);
 }
 
+/* However many addresses are connected, a penalty outlives its connection. */
+static void keeps_penalties_when_busy(void **state)
+{
+    enum { BUSY = 6000 };
+    static struct limits_entry *busy[BUSY];
+    struct limits l;
+    struct limits_entry *e;
+    char text[32];
+    (void)state;
+    limits_init(&l, 10, 10, 15000);
+    for (int i = 0; i < BUSY; i++) {
+        snprintf(text, sizeof text, "10.1.%d.%d:1", i / 250, i % 250);
+        connect_from(&l, text, &busy[i]);
+    }
+    connect_from(&l, "192.0.2.1:1", &e);
+    limits_failure(&l, e, 0);
+    limits_disconnect(&l, e, false, 0);
+    connect_from(&l, "192.0.2.2:1", &e);
+    limits_disconnect(&l, e, false, 0);
+    connect_from(&l, "192.0.2.1:2", &e);
+    assert_int_equal(limits_failure(&l, e, 0), 1000);
+    limits_deinit(&l);
+}
+
 static void limits_connections(void **state)
 {
     struct limits l;
@@ -117,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_prelogin_by_address),
+        cmocka_unit_test(keeps_penalties_when_busy),
         cmocka_unit_test(limits_connections),
         cmocka_unit_test(groups_ipv6_by_64),
         cmocka_unit_test(delays_grow_and_are_forgotten),
