@@ -135,6 +135,8 @@ static void write_error(struct buf *out, struct span name, enum stanza_error e, 
     xml_raw(out, SPAN(">"));
 }
 
+/* The attributes are in the order of stanza_write: an answer must not show by its form whether it
+ * was written here, of a user who is there, or has come by the router, of one who is not. */
 void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns, struct span from,
                         struct span to, enum stanza_error e, const char *text)
 {
@@ -143,11 +145,10 @@ void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns,
     struct span name = stanza_root(s)->name;
     xml_raw(out, SPAN("<"));
     xml_raw(out, name);
-    xml_raw(out, SPAN(" type='error'"));
-    xml_attr(out, "id", s->id);
     xml_attr(out, "to", span_is_none(to) ? s->from : to);
     xml_attr(out, "from", span_is_none(from) ? s->to : from);
-    xml_raw(out, SPAN(">"));
+    xml_attr(out, "id", s->id);
+    xml_raw(out, SPAN(" type='error'>"));
     write_error(out, name, e, text);
 }
 
@@ -178,10 +179,9 @@ void stanza_error_write_parts(struct buf *out, struct span name, struct span id,
 {
     xml_raw(out, SPAN("<"));
     xml_raw(out, name);
-    xml_raw(out, SPAN(" type='error'"));
-    write_raw_attr(out, "id", id);
     write_raw_attr(out, "to", to);
     write_raw_attr(out, "from", from);
-    xml_raw(out, SPAN(">"));
+    write_raw_attr(out, "id", id);
+    xml_raw(out, SPAN(" type='error'>"));
     write_error(out, name, e, text);
 }

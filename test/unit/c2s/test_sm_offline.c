@@ -97,7 +97,7 @@ static void the_store_of_a_user_is_limited(void **state)
         EXPECT_NOTHING(alice);
     }
     say_body(k, alice, "x", false);
-    EXPECT(alice, "<message type='error' id='m' to='alice@prime.test/x' from='bob@prime.test'>"
+    EXPECT(alice, "<message to='alice@prime.test/x' from='bob@prime.test' id='m' type='error'>"
                   "<error type='cancel'><service-unavailable");
     kit_say(k, alice, "<message to='alice@prime.test'><body>to me</body></message>");
     EXPECT_NOTHING(alice);

@@ -121,12 +121,12 @@ static void answers_are_written(void **state)
     make(&s, "a<b'&", "alice@x/it's", "bob@y");
     stanza_error_write(&out, &s, SPAN(NS_CLIENT), SPAN_NONE, SPAN_NONE, STANZA_SERVICE_UNAVAILABLE,
                        NULL);
-    assert_written(&out, "<message type='error' id='a&lt;b&apos;&amp;' to='alice@x/it&apos;s' "
-                         "from='bob@y'><error type='cancel'>" COND(
+    assert_written(&out, "<message to='alice@x/it&apos;s' from='bob@y' "
+                         "id='a&lt;b&apos;&amp;' type='error'><error type='cancel'>" COND(
                              "service-unavailable") "</error></message>");
     stanza_error_write(&out, &s, SPAN(NS_COMPONENT), SPAN("host"), SPAN("carol@z"),
                        STANZA_RESOURCE_CONSTRAINT, "later > now");
-    assert_written(&out, "<message type='error' id='a&lt;b&apos;&amp;' to='carol@z' from='host'>"
+    assert_written(&out, "<message to='carol@z' from='host' id='a&lt;b&apos;&amp;' type='error'>"
                          "<error type='wait'>" COND("resource-constraint")
                              TEXT("later &gt; now") "</error></message>");
     stanza_reset(&s);
@@ -145,11 +145,11 @@ static void parts_stay_escaped(void **state)
     /* As in a start tag: entities as they are; an apostrophe in a value that stood in "…". */
     stanza_error_write_parts(&out, SPAN("iq"), SPAN("1&amp;2"), SPAN("b@y"), SPAN("a@x/'it's'"),
                              STANZA_ITEM_NOT_FOUND, "no");
-    assert_written(&out, "<iq type='error' id='1&amp;2' to='a@x/&apos;it&apos;s&apos;' from='b@y'>"
+    assert_written(&out, "<iq to='a@x/&apos;it&apos;s&apos;' from='b@y' id='1&amp;2' type='error'>"
                          "<error type='cancel'>" COND("item-not-found") TEXT("no") "</error></iq>");
     stanza_error_write_parts(&out, SPAN("presence"), SPAN_NONE, SPAN_NONE, SPAN(""),
                              STANZA_ERROR_NONE, NULL);
-    assert_written(&out, "<presence type='error' to=''><error type='cancel'>" COND(
+    assert_written(&out, "<presence to='' type='error'><error type='cancel'>" COND(
                              "undefined-condition") "</error></presence>");
     buf_free(&out);
 }
