@@ -13,8 +13,8 @@
 
 #include <stdlib.h>
 
-/* More on the pool would only keep log-ins waiting behind them. */
-#define WORKING_MAX 64
+/* Enough for the threads of the pool; more would only keep log-ins waiting, or have them refused. */
+#define WORKING_MAX 16
 #define WAITING_MAX 4096
 #define PASSWORD_MAX 1023
 
