@@ -46,7 +46,7 @@ void auth_free(struct auth **auth)
     free(a);
 }
 
-/* --- what is offered --------------------------------------------------------------------------- */
+/* --- what is offered -------------------------------------------------------------------------- */
 
 /* Channel bindings are computed once per connection, when first needed. */
 static struct sasl_opts options(struct auth *a)
@@ -91,7 +91,7 @@ void auth_write_features(struct client *c, struct buf *out)
     xml_raw(out, SPAN("</sasl-channel-binding>"));
 }
 
-/* --- answers ----------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static void send_payload(struct stream *s, struct span open, struct buf *payload, bool always,
                          struct span close)
@@ -169,7 +169,7 @@ static void succeeded(struct auth *a, struct buf *payload)
     stream_restart(s);
 }
 
-/* --- the exchange ------------------------------------------------------------------------------ */
+/* --- the exchange ----------------------------------------------------------------------------- */
 
 static void proceed(struct auth *a, enum sasl_result result, struct buf *payload);
 

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-/* --- what the session manager may do to a client ----------------------------------------------- */
+/* --- what the session manager may do to a client ---------------------------------------------- */
 
 static struct client *client_of_sm(struct sm_client *sm)
 {
@@ -97,7 +97,7 @@ void bind_init(struct client *c)
     c->sm.ops = &ops;
 }
 
-/* --- what the client may do -------------------------------------------------------------------- */
+/* --- what the client may do ------------------------------------------------------------------- */
 
 void bind_write_features(struct client *c, struct buf *out)
 {

@@ -15,7 +15,7 @@ struct client *client_of(struct stream *s)
     return s->ctx;
 }
 
-/* --- headers and features ---------------------------------------------------------------------- */
+/* --- headers and features --------------------------------------------------------------------- */
 
 /* check_to - which of our domains the client wants; fixed for good by its first header. */
 static enum stream_error check_to(struct client *c, struct span to)
@@ -90,7 +90,7 @@ static void on_header(struct stream *s, const struct stanza *header)
     write_features(c);
 }
 
-/* --- STARTTLS ---------------------------------------------------------------------------------- */
+/* --- STARTTLS --------------------------------------------------------------------------------- */
 
 static void on_starttls(struct stream *s, struct stanza *stanza)
 {
@@ -105,7 +105,7 @@ static void on_secure(struct stream *s)
     stream_set_state(s, C2S_SECURED);
 }
 
-/* --- what has no rule -------------------------------------------------------------------------- */
+/* --- what has no rule ------------------------------------------------------------------------- */
 
 static void on_unexpected(struct stream *s, struct stanza *stanza)
 {
@@ -123,7 +123,7 @@ static void on_unexpected(struct stream *s, struct stanza *stanza)
     }
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void on_deadline(struct stream *s)
 {

@@ -28,7 +28,7 @@ static void row_number(struct control_call *call, struct span name, uint64_t n)
     row(call, name, span_of(text));
 }
 
-/* --- info -------------------------------------------------------------------------------------- */
+/* --- info ------------------------------------------------------------------------------------- */
 
 static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
 {
@@ -62,7 +62,7 @@ static void on_info(void *ctx, struct control_call *call, const struct span *arg
     control_ok(call);
 }
 
-/* --- users ------------------------------------------------------------------------------------- */
+/* --- users ------------------------------------------------------------------------------------ */
 
 /* One request about accounts: it is answered when all of its parts have been. */
 struct user_call {
@@ -206,7 +206,7 @@ static void on_user_list(void *ctx, struct control_call *call, const struct span
     accounts_list(c2s->accounts, on_each_user, on_user_done, user_call_new(c2s, call));
 }
 
-/* --- sessions ---------------------------------------------------------------------------------- */
+/* --- sessions --------------------------------------------------------------------------------- */
 
 static void session_row(struct control_call *call, const struct client *c)
 {

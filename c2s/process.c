@@ -16,7 +16,7 @@
 struct conn *(*c2s_test_connect)(void *ctx);
 void *c2s_test_connect_ctx;
 
-/* --- TLS --------------------------------------------------------------------------------------- */
+/* --- TLS -------------------------------------------------------------------------------------- */
 
 static struct tls_ctx *server_tls(const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
@@ -38,7 +38,7 @@ static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
     return c2s->link_tls != NULL;
 }
 
-/* --- link -------------------------------------------------------------------------------------- */
+/* --- link ------------------------------------------------------------------------------------- */
 
 static void make_link(struct c2s *c2s)
 {
@@ -63,7 +63,7 @@ static void make_link(struct c2s *c2s)
     sm_set_link(c2s->sm, c2s->link);
 }
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static void make_sm(struct c2s *c2s)
 {
@@ -115,7 +115,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     return c2s;
 }
 
-/* --- listening --------------------------------------------------------------------------------- */
+/* --- listening -------------------------------------------------------------------------------- */
 
 static void on_accept(void *ctx, struct conn *c)
 {
@@ -180,7 +180,7 @@ bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
     return true;
 }
 
-/* --- reload ------------------------------------------------------------------------------------ */
+/* --- reload ----------------------------------------------------------------------------------- */
 
 /* What a running process cannot change: it must be started again for these. */
 static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_conf *b)
@@ -215,7 +215,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     return true;
 }
 
-/* --- unmaking ---------------------------------------------------------------------------------- */
+/* --- unmaking --------------------------------------------------------------------------------- */
 
 /* What is stored last is stored: only then is the process done. */
 static void finish(void *ctx)

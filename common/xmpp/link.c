@@ -32,7 +32,7 @@ void link_handshake(struct span stream_id, struct span secret, char digest_r[41]
     buf_free(&text);
 }
 
-/* --- queue ------------------------------------------------------------------------------------- */
+/* --- queue ------------------------------------------------------------------------------------ */
 
 static void tell(struct link_done done, bool safe)
 {
@@ -106,7 +106,7 @@ bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanz
     return true;
 }
 
-/* --- connecting -------------------------------------------------------------------------------- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 static void start_connecting(void *ctx);
 
@@ -274,7 +274,7 @@ static void start_connecting(void *ctx)
         on_connect(&l->stream); /* such a connection is made already */
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 struct link *link_new(struct loop *loop, const struct link_opts *opts,
                       const struct link_events *events, void *ctx)

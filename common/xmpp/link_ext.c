@@ -7,7 +7,7 @@
 #include "xmpp/link_private.h"
 #include "xmpp/ns.h"
 
-/* --- sending ----------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static struct buf *begin(struct link *l, const char *word)
 {
@@ -102,7 +102,7 @@ void link_claims_end(struct link *l)
     stream_flush(&l->stream);
 }
 
-/* --- receiving --------------------------------------------------------------------------------- */
+/* --- receiving -------------------------------------------------------------------------------- */
 
 static void on_bind(struct stream *s, struct stanza *stanza)
 {

@@ -17,7 +17,7 @@
 /* One stanza is handled at a time in a process: all streams parse into this one. */
 static struct stanza incoming;
 
-/* --- headers ----------------------------------------------------------------------------------- */
+/* --- headers ---------------------------------------------------------------------------------- */
 
 static bool has_extra_prefixes(const struct stanza *header)
 {
@@ -78,7 +78,7 @@ static void on_open_frame(struct stream *s, struct span frame)
     s->role->on_header(s, &incoming);
 }
 
-/* --- stanzas ----------------------------------------------------------------------------------- */
+/* --- stanzas ---------------------------------------------------------------------------------- */
 
 static bool names_equal(const char *want, struct span have)
 {
@@ -173,7 +173,7 @@ static void on_stanza_frame(struct stream *s, struct span frame)
         stream_unexpected(s, &incoming);
 }
 
-/* --- frames ------------------------------------------------------------------------------------ */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void on_frame(struct stream *s, enum frame frame, struct span bytes)
 {
@@ -290,7 +290,7 @@ static void discard(struct stream *s, struct span bytes)
         conn_close(s->conn);
 }
 
-/* --- the connection's events ------------------------------------------------------------------- */
+/* --- the connection's events ------------------------------------------------------------------ */
 
 static void on_data(void *ctx, struct span bytes)
 {
@@ -368,7 +368,7 @@ static const struct conn_handler stream_conn_handler = {
     .on_close = on_close,
 };
 
-/* --- set-up ------------------------------------------------------------------------------------ */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 void stream_init(struct stream *s, const struct stream_role *role, struct loop *loop,
                  struct conn *conn, void *ctx)

@@ -56,7 +56,7 @@ size_t stream_out_len(const struct stream *s)
     return s->conn ? conn_out_len(s->conn) : 0;
 }
 
-/* --- ends -------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void start_closing(struct stream *s, uint64_t timeout)
 {

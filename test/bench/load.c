@@ -68,7 +68,7 @@ static _Noreturn void die(const char *what, const struct peer *p)
     exit(1);
 }
 
-/* --- output ------------------------------------------------------------------------------------ */
+/* --- output ----------------------------------------------------------------------------------- */
 
 static void mark(struct peer *p)
 {
@@ -111,7 +111,7 @@ static void send_message(struct peer *p)
     mark(p);
 }
 
-/* --- login: SCRAM-SHA-1 ------------------------------------------------------------------------- */
+/* --- login: SCRAM-SHA-1 ----------------------------------------------------------------------- */
 
 static void send_header(struct peer *p)
 {
@@ -261,7 +261,7 @@ static void login_step(struct peer *p)
     }
 }
 
-/* --- input ------------------------------------------------------------------------------------- */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static void take_messages(struct peer *p)
 {
@@ -338,7 +338,7 @@ static void open_peer(struct peer *p, uint16_t port, size_t index)
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, p->fd, &e);
 }
 
-/* --- figures ----------------------------------------------------------------------------------- */
+/* --- figures ---------------------------------------------------------------------------------- */
 
 /* CPU seconds of a process: all threads, to the nanosecond. */
 static double cpu_of(const char *pid)

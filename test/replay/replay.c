@@ -41,7 +41,7 @@
 
 static const size_t chunks[] = {0, 1, 2, 3, 7};
 
-/* --- hearing ----------------------------------------------------------------------------------- */
+/* --- hearing ---------------------------------------------------------------------------------- */
 
 bool play_fail(struct play *p, const char *what, struct span wanted, struct span heard)
 {
@@ -78,7 +78,7 @@ bool play_hears(struct play *p, struct actor *a, struct span text)
     return n >= 0;
 }
 
-/* --- speaking ---------------------------------------------------------------------------------- */
+/* --- speaking --------------------------------------------------------------------------------- */
 
 void play_says(struct actor *a, struct span text)
 {
@@ -171,7 +171,7 @@ static bool becomes_component(struct play *p, struct actor *a, struct span domai
     return play_hears(p, a, SPAN("...<handshake/>"));
 }
 
-/* --- lines of actors --------------------------------------------------------------------------- */
+/* --- lines of actors -------------------------------------------------------------------------- */
 
 bool play_take_words(struct span *line, struct span words)
 {
@@ -258,7 +258,7 @@ static bool acts(struct play *p, struct actor *a, struct span line)
     return acts_simply(p, a, line);
 }
 
-/* --- lines of the stage ------------------------------------------------------------------------ */
+/* --- lines of the stage ----------------------------------------------------------------------- */
 
 static bool adds_setting(struct play *p, struct span line)
 {
@@ -331,7 +331,7 @@ static bool run_line(struct play *p, struct span line)
     return true;
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static bool run_play(const char *path, size_t chunk)
 {

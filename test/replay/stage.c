@@ -51,7 +51,7 @@ static void *load(const struct conf_spec *spec, const char *text, const char *mo
     return conf;
 }
 
-/* --- processes --------------------------------------------------------------------------------- */
+/* --- processes -------------------------------------------------------------------------------- */
 
 static struct conn *connect_to_router(void *ctx)
 {
@@ -219,7 +219,7 @@ void stage_free(struct stage **stage)
     free(s);
 }
 
-/* --- actors ------------------------------------------------------------------------------------ */
+/* --- actors ----------------------------------------------------------------------------------- */
 
 static void on_data(void *ctx, struct span bytes)
 {

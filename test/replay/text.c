@@ -3,7 +3,7 @@
 
 #include "tls/crypto.h"
 
-/* --- escapes ----------------------------------------------------------------------------------- */
+/* --- escapes ---------------------------------------------------------------------------------- */
 
 static void expand(struct buf *out, struct span text, uint64_t round);
 
@@ -87,7 +87,7 @@ void text_expand(struct buf *out, struct span text)
     expand(out, text, 0);
 }
 
-/* --- comparing --------------------------------------------------------------------------------- */
+/* --- comparing -------------------------------------------------------------------------------- */
 
 long text_match(struct span heard, struct span pattern)
 {

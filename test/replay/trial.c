@@ -24,7 +24,7 @@
 
 #define END "</stream:stream>"
 
-/* --- getting there ----------------------------------------------------------------------------- */
+/* --- getting there ---------------------------------------------------------------------------- */
 
 static bool negotiates(struct play *p, struct actor *a)
 {
@@ -57,7 +57,7 @@ static bool gets_to(struct play *p, struct actor *a, struct span where)
     return play_fail(p, "no such place", where, SPAN_NONE);
 }
 
-/* --- what comes of it -------------------------------------------------------------------------- */
+/* --- what comes of it ------------------------------------------------------------------------- */
 
 static bool is_stream_error(struct span outcome)
 {
