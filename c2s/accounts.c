@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-/* Enough for the threads of the pool; more would only keep log-ins waiting, or have them refused. */
+/* Enough for the threads of the pool; more would keep log-ins waiting, or have them refused. */
 #define WORKING_MAX 16
 #define WAITING_MAX 4096
 #define PASSWORD_MAX 1023

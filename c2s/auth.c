@@ -122,7 +122,7 @@ static void send_failure(void *ctx)
     stream_resume(s);
 }
 
-/* failed - ends the exchange; the answer to a wrong password comes the later the more there were. */
+/* failed - ends the exchange; each wrong password makes the next answer come later. */
 static void failed(struct auth *a, enum sasl_failure failure)
 {
     struct client *c = a->client;

@@ -75,7 +75,7 @@ static inline void buf_clear(struct buf *b)
 {
     b->head = b->tail = 0;
 }
-/* Content becomes a NUL-terminated string (the NUL is not counted); valid as any pointer into it. */
+/* Content becomes a NUL-terminated string (the NUL is not counted); valid as any other pointer. */
 const char *buf_z(struct buf *b);
 /* Releases the memory; the buffer is empty and usable afterwards, its cap kept. */
 void buf_free(struct buf *b);

@@ -33,7 +33,7 @@ struct conn_handler {
     void (*on_secure)(void *ctx);
     /* The peer sent its end (EOF). NULL: as conn_close. */
     void (*on_eof)(void *ctx);
-    /* conn_out_len has fallen to conn_set_low_water or less, after having been above. May be NULL. */
+    /* conn_out_len has fallen to conn_set_low_water or less, having been above. May be NULL. */
     void (*on_drain)(void *ctx);
     /* Gone: 0 after conn_close or EOF, else a negative errno or a transport's reason. */
     void (*on_close)(void *ctx, int error, const char *reason);

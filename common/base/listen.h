@@ -24,6 +24,7 @@ struct listener *listener_new(struct loop *loop, const struct addr *at,
                               void (*on_accept)(void *ctx, struct conn *c), void *ctx,
                               int *error_r);
 void listener_free(struct listener **l); /* closes, removes a Unix socket's file */
-const struct addr *listener_addr(const struct listener *l); /* with the port that the system chose */
+/* With the port that the system chose. */
+const struct addr *listener_addr(const struct listener *l);
 
 #endif

@@ -148,8 +148,8 @@ static void tell_claim(struct link *l, const struct stanza *stanza, uint32_t nod
                             stanza_attr(stanza, node, SPAN("owner")));
 }
 
-/* A claim that the router cannot serve is a mistake in its configuration: an operator must know, and
- * the user is served meanwhile as if there were no router. */
+/* A claim that the router cannot serve is a mistake in its configuration: an operator must know,
+ * and the user is served meanwhile as if there were no router. */
 static void on_claim(struct stream *s, struct stanza *stanza)
 {
     if (span_eq(stanza->type, SPAN("error")))

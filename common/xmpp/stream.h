@@ -38,7 +38,7 @@ struct stream_rule {
 struct stream_role {
     const char *name;  /* "c2s": the events of its log lines */
     const char *ns;    /* the content namespace, a literal */
-    const char *ns2;   /* also accepted on first-level elements (jabber:client on components); NULL */
+    const char *ns2;   /* also accepted on first-level elements (jabber:client of components) */
     bool is_initiator; /* we open the stream */
     bool has_version;  /* version='1.0' and features (XEP-0114 has neither) */
     /* A frame that does not parse is dropped and logged instead of ending the stream (own links) */
@@ -63,7 +63,7 @@ struct stream_role {
     void (*on_connect)(struct stream *s);
     /* Optional: the output has drained below the low-water mark. */
     void (*on_drain)(struct stream *s);
-    /* Optional: the deadline set with stream_set_deadline has passed. Default: connection-timeout. */
+    /* Optional: the deadline of stream_set_deadline has passed. Default: connection-timeout. */
     void (*on_deadline)(struct stream *s);
     /* Gone. error is what ended it, ours or the peer's, or NONE. */
     void (*on_closed)(struct stream *s);
@@ -106,8 +106,8 @@ struct stream {
 void stream_init(struct stream *s, const struct stream_role *role, struct loop *loop,
                  struct conn *conn, void *ctx);
 void stream_set_limits(struct stream *s, const struct framer_limits *limits);
-/* What our headers say in 'from' when stream_header gives none, also in those that precede an error.
- * Lives as long as the stream. */
+/* What our headers say in 'from' when stream_header gives none, also in those that precede an
+ * error. Lives as long as the stream. */
 void stream_set_from(struct stream *s, struct span from);
 /* Bytes that the peer may send from now on, all in all, before policy-violation; 0: no limit. */
 void stream_set_budget(struct stream *s, uint64_t bytes);

@@ -103,7 +103,8 @@ static void say(struct peer *p, const char *text)
 
 static void send_message(struct peer *p)
 {
-    buf_printf(&p->out, "<message to='%s'%s%s%s type='chat' id='%llu'><body>%llu %s</body></message>",
+    buf_printf(&p->out,
+               "<message to='%s'%s%s%s type='chat' id='%llu'><body>%llu %s</body></message>",
                p->partner->to, is_component ? " from='" : "", is_component ? p->from : "",
                is_component ? "'" : "", (unsigned long long)p->sent, (unsigned long long)p->sent,
                buf_z(&body));

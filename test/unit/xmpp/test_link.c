@@ -329,7 +329,8 @@ static void survives_a_bad_stanza(size_t chunk)
 {
     struct play *p = play_new(chunk);
     come_up(p);
-    wire_say(p->router, "<message to='u@h' from='a@b'/><message to='u@h' from='a@b'><x:y/></message>"
+    wire_say(p->router, "<message to='u@h' from='a@b'/>"
+                        "<message to='u@h' from='a@b'><x:y/></message>"
                         "<message to='u@h' from='a@b'/>");
     assert_int_equal(p->stanzas, 2);
     assert_true(link_is_up(p->link));
