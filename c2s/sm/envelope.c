@@ -12,7 +12,8 @@
  *                <output id>stanzas…</output>   <-
  *                      <kick id condition/>     <-
  *   <close id/>                                 -> sm_close
- *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error'
+ *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error'; one
+ *   that was away and has forgotten us answers <gone/>
  */
 #include "c2s/sm/sm_private.h"
 
@@ -115,6 +116,26 @@ void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word)
 
 /* --- reading --- */
 
+/* By one of whom we know nothing: what he has with us, we have lost. */
+static void on_alive(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
+{
+    (void)envelope, (void)node;
+    if (map_get(&sm->peers, from))
+        return;
+    struct sm_peer *peer = sm_peer_get(sm, from);
+    struct buf *out = sm_envelope_begin(sm, peer, "gone", SPAN_NONE, (struct link_done){0});
+    if (out)
+        sm_envelope_end(sm, out);
+    sm_peer_put(sm, peer);
+}
+
+static void on_gone(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
+{
+    (void)envelope, (void)node;
+    sm_front_peer_down(sm, from);
+    sm_guest_peer_down(sm, from);
+}
+
 static const struct {
     struct span word;
     void (*handle)(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node);
@@ -122,6 +143,7 @@ static const struct {
     {SPAN_INIT("open"), sm_guest_open},     {SPAN_INIT("input"), sm_guest_input},
     {SPAN_INIT("close"), sm_guest_close},   {SPAN_INIT("opened"), sm_front_on_opened},
     {SPAN_INIT("output"), sm_front_output}, {SPAN_INIT("kick"), sm_front_kick},
+    {SPAN_INIT("alive"), on_alive},         {SPAN_INIT("gone"), on_gone},
 };
 
 void sm_envelope(struct sm *sm, struct stanza *envelope)
@@ -129,9 +151,10 @@ void sm_envelope(struct sm *sm, struct stanza *envelope)
     struct span from = stanza_attr(envelope, 0, SPAN("from"));
     uint32_t node = stanza_child(envelope, 0, SPAN(NS_FRONT), SPAN_NONE);
 
+    if (span_is_empty(from))
+        return; /* without a name it would concern all of them */
     if (span_eq(envelope->type, SPAN("error"))) {
-        sm_front_peer_down(sm, from);
-        sm_guest_peer_down(sm, from);
+        on_gone(sm, from, envelope, node);
         return;
     }
     for (size_t i = 0; node && i < ARRAY_LEN(words); i++) {

@@ -214,11 +214,27 @@ static void copy_subtree(struct stanza *to, const struct stanza *from, uint32_t 
     }
 }
 
+/* Its front believes in a session that ended while it could not be told. */
+static void deny(struct sm *sm, struct span from, struct span id)
+{
+    struct sm_peer *front = sm_peer_get(sm, from);
+    struct buf *out = sm_envelope_begin(sm, front, "kick", id, (struct link_done){0});
+
+    if (out) {
+        xml_attr(out, "condition", span_of(stream_error_name(STREAM_RESET)));
+        sm_envelope_end(sm, out);
+    }
+    sm_peer_put(sm, front);
+}
+
 void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
 {
-    struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
+    struct span id = stanza_attr(e, node, SPAN("id"));
+    struct sm_guest *g = find(sm, from, id);
     uint32_t child = stanza_child(e, node, SPAN(NS_CLIENT), SPAN_NONE);
 
+    if (!g)
+        deny(sm, from, id);
     if (!g || !g->session || !child)
         return;
     if (g->is_over) { /* it has not heard: the link may have been full */
@@ -250,13 +266,27 @@ void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t 
         end(g);
 }
 
+/* Our link is gone, not the front, which may not even notice: it hears of it when the link is back. */
+static void say_lost(struct sm_guest *g)
+{
+    if (!g->session) {
+        answer(g->sm, g->front, g->id, STANZA_RESOURCE_CONSTRAINT);
+    } else if (!g->is_over) {
+        g->kicked = STREAM_RESET;
+        say_kick(g);
+    }
+}
+
 void sm_guest_peer_down(struct sm *sm, struct span instance)
 {
     struct sm_guest *g;
     size_t cursor = 0;
 
     while ((g = map_next(&sm->guests, &cursor)) != NULL) {
-        if (span_is_none(instance) || span_eq(sm_peer_name(g->front), instance))
-            end(g);
+        if (span_is_none(instance))
+            say_lost(g);
+        else if (!span_eq(sm_peer_name(g->front), instance))
+            continue;
+        end(g);
     }
 }

@@ -200,6 +200,50 @@ static void the_death_of_either_is_noticed(void **state)
     end(&t);
 }
 
+/* The owner's link has been away for less than a beat: no envelope has come back. */
+static void a_short_absence_of_the_owner_is_told(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    struct kit_client *opening = kit_open(t.front, "alice", "net.test", "more");
+    (void)state;
+
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    pump_one(t.front, t.owner, t.owner); /* "open", of which the owner says nothing before */
+    kit_link_down(t.owner);
+    kit_link_up(t.owner);
+    pump(&t);
+    assert_int_equal(far->kicked, STREAM_RESET);
+    assert_true(opening->is_answered);
+    kit_close(t.front, far), kit_close(t.front, opening);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+/* The owner is another process now, which knows of nothing. */
+static void a_new_owner_of_the_same_name_denies(void **state)
+{
+    struct two t;
+    struct sm_opts opts = *kit_opts();
+    struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+    struct kit_client *idle = open_fronted(&t, "idle");
+    (void)state;
+
+    kit_close(t.owner, own);
+    kit_free(t.owner);
+    opts.instance = SPAN("c2s-2.prime.test");
+    t.owner = kit_new(&opts);
+    kit_link_up(t.owner);
+    say(&t, far, "<presence/>");
+    assert_int_equal(far->kicked, STREAM_RESET);
+    assert_int_equal(idle->kicked, STREAM_ERROR_NONE);
+    loop_sim_advance(t.front->loop, 10000);
+    pump(&t);
+    assert_int_equal(idle->kicked, STREAM_RESET);
+    kit_close(t.front, far), kit_close(t.front, idle);
+    end(&t);
+}
+
 static void deleting_the_user_ends_it(void **state)
 {
     struct two t;
@@ -267,6 +311,8 @@ int main(void)
         cmocka_unit_test(cancelled_while_the_owner_is_asked),
         cmocka_unit_test(an_owner_who_has_let_go_refuses),
         cmocka_unit_test(the_death_of_either_is_noticed),
+        cmocka_unit_test(a_short_absence_of_the_owner_is_told),
+        cmocka_unit_test(a_new_owner_of_the_same_name_denies),
         cmocka_unit_test(deleting_the_user_ends_it),
         cmocka_unit_test(words_about_unknown_sessions),
         cmocka_unit_test(freed_with_fronts_and_guests),
