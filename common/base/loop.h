@@ -52,7 +52,7 @@ struct timer {
     void *ctx;
 };
 
-/* (Re)starts it: fire(ctx) is called once, delay_ms from now, unless stopped. May restart itself. */
+/* (Re)starts it: fire(ctx) is called once, delay_ms from now, unless stopped. May restart it. */
 void timer_start(struct timer *t, struct loop *loop, uint64_t delay_ms, void (*fire)(void *ctx),
                  void *ctx);
 void timer_stop(struct timer *t); /* harmless when stopped */

@@ -39,7 +39,7 @@ static bool make_room(struct sink *k, size_t n)
 
 static inline void put(struct sink *k, const char *p, size_t n)
 {
-    if ((size_t)(k->end - k->at) < n && !make_room(k, n))
+    if (n == 0 || ((size_t)(k->end - k->at) < n && !make_room(k, n)))
         return;
     memcpy(k->at, p, n);
     k->at += n;
