@@ -96,6 +96,17 @@ static void refuse_opening(struct sm_session *s, enum stanza_error e)
     c->ops->opened(c, NULL, SPAN_NONE, e, NULL);
 }
 
+/* Streams that are being ended take a while to go; their farewell must not come after the presence
+ * of the one that has their address now. */
+static void say_farewells(const struct sm_user *user, struct span resource)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_gone && span_eq(s->resource, resource))
+            sm_presence_close(s);
+    }
+}
+
 static void open_session(struct sm_session *s)
 {
     struct sm_user *user = s->user;
@@ -109,6 +120,7 @@ static void open_session(struct sm_session *s)
     }
     if (old)
         sm_session_kick(old, STREAM_CONFLICT, "replaced by a new session");
+    say_farewells(user, s->resource);
     leave_opening(s);
     s->state = SM_SESSION_OPEN;
     list_append(&user->sessions, &s->node);
