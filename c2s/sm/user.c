@@ -176,18 +176,26 @@ static void refused(struct sm_user *user, struct span owner)
     sm_user_settle(user);
 }
 
+/* A bulk claim that met a release is refused at first, and granted when that is over. */
+static void granted(struct sm *sm, struct sm_user *user, struct span jid)
+{
+    if (!user || user->state == SM_USER_IDLE) {
+        if (sm_is_linked(sm))
+            link_release(sm->link, jid); /* nobody here needs it any more: let others have it */
+    } else if (user->state == SM_USER_CLAIMING || user->state == SM_USER_LOST) {
+        grant(user);
+        sm_user_settle(user); /* the openings may have been cancelled */
+    }
+}
+
 void sm_user_on_claim(struct sm *sm, struct span jid, struct span owner)
 {
     struct sm_user *user = user_of_bare(sm, jid);
 
-    if (!user)
-        return;
-    if (!span_is_none(owner) && !span_eq(owner, sm->opts.instance)) {
+    if (span_is_none(owner) || span_eq(owner, sm->opts.instance))
+        granted(sm, user, jid);
+    else if (user)
         refused(user, owner);
-    } else if (user->state == SM_USER_CLAIMING) {
-        grant(user);
-        sm_user_settle(user); /* the openings may have been cancelled */
-    }
 }
 
 void sm_user_on_released(struct sm *sm, struct span jid)

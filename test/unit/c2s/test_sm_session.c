@@ -57,6 +57,30 @@ static void a_new_session_throws_out_the_old_of_its_resource(void **state)
     kit_free(k);
 }
 
+/* The old stream takes a while to end; its farewell comes before the new one's presence. */
+static void the_old_is_gone_before_the_new_is_there(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *old = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *bob = kit_open(k, "bob", "prime.test", "y");
+    (void)state;
+
+    kit_say(k, bob, "<presence/>");
+    kit_say(k, old, "<presence/>");
+    kit_say(k, old, "<presence to='bob@prime.test'/>");
+    kit_heard(bob);
+    struct kit_client *new = kit_open(k, "alice", "prime.test", "x");
+    EXPECT(bob, "type='unavailable'");
+    kit_say(k, new, "<presence/>");
+    kit_say(k, new, "<presence to='bob@prime.test'/>");
+    kit_heard(bob), kit_heard(new);
+    kit_close(k, old);
+    EXPECT_NOTHING(bob);
+    EXPECT_NOTHING(new);
+    kit_close(k, new), kit_close(k, bob);
+    kit_free(k);
+}
+
 static void conflicts_are_limited_in_rate(void **state)
 {
     struct kit *k = kit_new(NULL);
@@ -237,7 +261,34 @@ static void strangers_answers_change_nothing(void **state)
     sm_link_events.on_claim(k->sm, SPAN("zoe@prime.test"), SPAN_NONE);
     sm_link_events.on_claim(k->sm, SPAN("nonsense"), SPAN("c2s-2.prime.test"));
     sm_link_events.on_released(k->sm, SPAN("zoe@prime.test"));
-    EXPECT_WORDS(k, "released-ok zoe@prime.test\n");
+    /* what nobody here wants is not kept from others */
+    EXPECT_WORDS(k, "release zoe@prime.test\nreleased-ok zoe@prime.test\n");
+    kit_free(k);
+}
+
+/* The bulk claim of a returning link met another's release: refused, then granted after all. */
+static void a_late_grant_is_used_or_given_back(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "1");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "1");
+    (void)state;
+
+    kit_link_up(k);
+    kit_drain(&k->link.words);
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    sm_link_events.on_claim(k->sm, SPAN("bob@prime.test"), SPAN("c2s-2.prime.test"));
+    kit_close(k, a);
+    struct kit_client *again = kit_open(k, "bob", "prime.test", "2");
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    EXPECT_WORDS(k, "release alice@prime.test\n");
+    sm_link_events.on_claim(k->sm, SPAN("bob@prime.test"), SPAN_NONE);
+    kit_settle(k);
+    assert_non_null(again->session);
+    kit_close(k, b);
+    EXPECT_WORDS(k, "");
+    kit_close(k, again);
+    EXPECT_WORDS(k, "release bob@prime.test\n");
     kit_free(k);
 }
 
@@ -269,6 +320,7 @@ int main(void)
         cmocka_unit_test(opens_with_the_resource_asked_for_or_one_of_ours),
         cmocka_unit_test(refuses_what_is_no_resource),
         cmocka_unit_test(a_new_session_throws_out_the_old_of_its_resource),
+        cmocka_unit_test(the_old_is_gone_before_the_new_is_there),
         cmocka_unit_test(conflicts_are_limited_in_rate),
         cmocka_unit_test(the_sessions_of_a_user_are_limited),
         cmocka_unit_test(a_cancelled_opening_is_never_answered),
@@ -278,6 +330,7 @@ int main(void)
         cmocka_unit_test(who_comes_back_meanwhile_is_claimed_again),
         cmocka_unit_test(without_a_router_it_works_alone_and_claims_later),
         cmocka_unit_test(strangers_answers_change_nothing),
+        cmocka_unit_test(a_late_grant_is_used_or_given_back),
         cmocka_unit_test(freed_with_sessions_and_jobs_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
