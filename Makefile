@@ -125,6 +125,15 @@ $(E2E): $(BUILD)/%: $(BUILD)/%.o
 .PHONY: e2e
 e2e: $(E2E)
 
+# --- load generators -------------------------------------------------------------------------------
+
+BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard test/bench/*.c))
+$(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SEES_xmpp)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
+
+.PHONY: bench
+bench: $(BENCH)
+
 # --- what people type ------------------------------------------------------------------------------
 
 # deps comes before anything is read off the installed packages: make starts itself again after it.
@@ -206,6 +215,7 @@ help:
 	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'
 	@echo 'make deps       install the Debian packages that all of these need'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)'
+	@echo 'make bench      build the load generators of test/bench'
 	@echo 'make unit       build the unit tests; check-quick also runs them and the plays'
 	@echo 'make SANITIZE=1 TARGET   the same with ASan and UBSan, in build/asan/'
 
