@@ -219,4 +219,4 @@ help:
 	@echo 'make unit       build the unit tests; check-quick also runs them and the plays'
 	@echo 'make SANITIZE=1 TARGET   the same with ASan and UBSan, in build/asan/'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
