@@ -173,12 +173,23 @@ static bool is_stanza_name(struct span name)
            span_eq(name, SPAN("iq"));
 }
 
+/* Names of one's own are compared byte by byte. Whoever has the default route speaks for all other
+ * names: theirs must be prepared, or one could be a name of ours in capitals. */
+static bool may_pass_from(struct peer *p, struct span from)
+{
+    struct router *r = p->router;
+    struct jid jid;
+    if (r->routes.fallback == p &&
+        (!jid_parse(from, &jid, &r->from_scratch) || jid.full.p != from.p))
+        return false;
+    return peer_may_send_from(p, jid_domain_of(from));
+}
+
 bool relay_frame(struct peer *p, const struct starttag *tag, struct span frame)
 {
     struct router *r = p->router;
     /* Whatever needs an answer of ours, or a closer look, is left to the parser. */
-    if (span_is_none(tag->from) || span_is_none(tag->to) ||
-        !peer_may_send_from(p, jid_domain_of(tag->from)))
+    if (span_is_none(tag->from) || span_is_none(tag->to) || !may_pass_from(p, tag->from))
         return false;
     if (span_eq(tag->xmlns, SPAN(NS_ROUTER)) && span_eq(tag->name, SPAN("envelope"))) {
         relay_envelope(p, tag->from, tag->to, frame);
@@ -245,7 +256,10 @@ void relay_envelope(struct peer *p, struct span from, struct span to, struct spa
     struct router *r = p->router;
     const struct route *route = routes_find(&r->routes, jid_domain_of(to));
     struct peer *target = route && route->kind != ROUTE_SHARED ? route->members[0].peer : NULL;
-    if (!target || !target->is_internal || !peer_is_up(target)) {
+    /* They are the talk of those who share a domain, and believed there: what faces other servers
+     * has no part in it. */
+    if (!target || !target->is_internal || !peer_is_up(target) || p->bound_shared == 0 ||
+        target->bound_shared == 0) {
         bounce_envelope(p, from, to, frame, STANZA_SERVICE_UNAVAILABLE);
         return;
     }

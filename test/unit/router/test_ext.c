@@ -420,6 +420,30 @@ static void envelopes(size_t chunk)
 }
 AT_ALL_CHUNKS(envelopes)
 
+/* What an envelope says is believed by its reader: only those who share domains talk so. */
+static void envelopes_of_others(size_t chunk)
+{
+    static const char *const names[][2] = {{"net.h", NET_SECRET}, {"s2s.h", S2S_SECRET}};
+    struct house *h = house_new(chunk, 0);
+    struct wire *c2s = join_c2s(h, "c2s-1.h");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char text[512];
+        struct wire *w = join(h, names[i][0], names[i][1]);
+        wire_say(w, fill(text, sizeof text, "<envelope" EXT " to='c2s-1.h' from='%s'>" INNER,
+                         names[i][0]));
+        wire_expect(w, " condition='service-unavailable'");
+        expect_nothing(c2s);
+        wire_say(c2s, fill(text, sizeof text, "<envelope" EXT " to='%s' from='c2s-1.h'>" INNER,
+                           names[i][0]));
+        wire_expect(c2s, " condition='service-unavailable'");
+        expect_nothing(w);
+        wire_free(&w);
+    }
+    wire_free(&c2s);
+    house_free(h);
+}
+AT_ALL_CHUNKS(envelopes_of_others)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +461,7 @@ int main(void)
         cmocka_unit_test(watching_at_all),
         cmocka_unit_test(plain_components_hear_stanzas_only_at_all),
         cmocka_unit_test(envelopes_at_all),
+        cmocka_unit_test(envelopes_of_others_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -269,6 +269,26 @@ static void the_default_route(size_t chunk)
 }
 AT_ALL_CHUNKS(the_default_route)
 
+/* What faces the federation speaks for every name but ours, in whatever letters. */
+static void the_default_route_in_capitals(size_t chunk)
+{
+    static const char *const ours[] = {"u@H", "u@h.", "IRC.h", "u@H/x", "u@\xEF\xBD\x88"};
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        char text[256];
+        struct house *h = house_new(chunk, 0);
+        struct wire *c2s = join_c2s(h, "c2s-1.h"), *s2s = join_s2s(h);
+        wire_say(s2s, "<message from='v@Example.org/R' to='u@h' id='1'/>");
+        wire_expect(c2s, "from='v@example.org/R'");
+        wire_say(s2s, fill(text, sizeof text, "<message from='%s' to='u@h'/>", ours[i]));
+        wire_expect_end(s2s, STREAM_ERROR("invalid-from"));
+        expect_nothing(c2s);
+        wire_free(&c2s);
+        wire_free(&s2s);
+        house_free(h);
+    }
+}
+AT_ALL_CHUNKS(the_default_route_in_capitals)
+
 /* --- ends ------------------------------------------------------------------------------------- */
 
 /* A stream that has ended with an error is still there until the other side closes, too. */
@@ -320,6 +340,7 @@ int main(void)
         cmocka_unit_test(own_stanzas_pass_verbatim_at_all),
         cmocka_unit_test(own_offences_at_all),
         cmocka_unit_test(the_default_route_at_all),
+        cmocka_unit_test(the_default_route_in_capitals_at_all),
         cmocka_unit_test(nothing_is_written_to_the_dying),
         cmocka_unit_test(the_dying_own_nobody),
     };
