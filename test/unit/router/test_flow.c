@@ -193,6 +193,32 @@ static void askers_who_do_not_read(void **state)
     house_free(h);
 }
 
+/* Who is only slow, his queue full of stanzas, is still answered. */
+static void the_slow_are_answered(void **state)
+{
+    struct house *h = house_new(0, 0);
+    struct wire *slow = join_c2s(h, "c2s-1.h"), *other = join_c2s(h, "c2s-2.h");
+    (void)state;
+    wire_say(slow, "<watch" EXT "/><claim" EXT " jid='u@h'/>");
+    wire_heard(slow);
+    conn_pause(slow->conn);
+    say_big(other, "v@h", "u@h", 100);
+    wire_expect(other, "<resource-constraint ");
+    for (int i = 0; i < 50; i++)
+        wire_say(slow, "<claim" EXT " jid='w@h'/>");
+    struct wire *irc = join(h, "irc.h", "irc");
+    conn_resume(slow->conn);
+    loop_sim_settle(h->loop);
+    const char *heard = wire_heard(slow);
+    assert_int_equal(count(heard, "<claim "), 50);
+    assert_int_equal(count(heard, "<route "), 1);
+    assert_false(slow->is_closed);
+    wire_free(&slow);
+    wire_free(&other);
+    wire_free(&irc);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +229,7 @@ int main(void)
         cmocka_unit_test(not_for_himself),
         cmocka_unit_test(waiting_is_not_death),
         cmocka_unit_test(askers_who_do_not_read),
+        cmocka_unit_test(the_slow_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
