@@ -107,6 +107,34 @@ static void close_listeners(struct router *r)
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
+static void take_route(struct peer *p, struct route *route)
+{
+    char text[JID_PART_MAX];
+    struct span name = {text, route->name.n}; /* the route may go */
+    bool shared = route->kind == ROUTE_SHARED;
+    memcpy(text, route->name.p, name.n);
+    peer_unbind(p, route);
+    if (shared)
+        claims_forget(&p->router->claims, p, name);
+    LOG(LOG_INFO, "route.taken", F_SPAN("name", name), F_SPAN("peer", p->name));
+}
+
+/* What its section does not allow any more. */
+static void trim_routes(struct peer *p)
+{
+    struct routes *routes = &p->router->routes;
+    const struct component *c = p->component;
+    struct route *route;
+    size_t cursor = 0;
+    while ((route = routes_next(routes, &cursor)))
+        if (route_has(route, p) && !(route->kind == ROUTE_SHARED
+                                         ? component_may_share(c, route->name)
+                                         : component_may_be(c, route->name)))
+            take_route(p, route);
+    if (routes->fallback == p && !c->is_default)
+        routes->fallback = NULL;
+}
+
 /* Rights follow the section of the same name; whose section has gone, goes. */
 static void renew_rights(struct router *r)
 {
@@ -120,6 +148,8 @@ static void renew_rights(struct router *r)
         p->component = c;
         if (p->is_up && !stays)
             peer_error(p, STREAM_NOT_AUTHORIZED, "no longer configured");
+        else if (p->is_up)
+            trim_routes(p);
     }
 }
 

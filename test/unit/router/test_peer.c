@@ -325,6 +325,42 @@ static void reloads(void **state)
     house_free(h);
 }
 
+/* Who stays keeps only what his section still allows. */
+static void a_reload_trims_rights(void **state)
+{
+    struct house *h = house_new(0, 0);
+    struct wire *c2s = join_c2s(h, "c2s-1.h"), *s2s = join_s2s(h);
+    struct wire *gate = join(h, "gate.h", "gate");
+    struct component fewer[] = {house_components[0], house_components[1], house_components[5]};
+    struct router_conf conf = h->conf;
+    char error[CONF_ERROR_MAX];
+    (void)state;
+    wire_say(c2s, "<bind" EXT " name='n' shared='true'/><claims" EXT ">u@h\nu@n</claims>");
+    wire_say(gate, "<bind" EXT " name='a.gate.h'/>");
+    fewer[0].shared.count = 1;
+    fewer[1].is_default = false;
+    fewer[2].names.count = 1;
+    conf.components = fewer;
+    conf.component_count = ARRAY_LEN(fewer);
+    wire_heard(gate);
+    assert_true(router_reload(h->router, &conf, error));
+    loop_sim_settle(h->loop);
+    assert_int_equal(claims_count(&h->router->claims), 1);
+    assert_null(h->router->routes.fallback);
+    wire_say(gate, "<iq type='get' id='1' from='gate.h' to='u@h'/>");
+    wire_expect(c2s, "id='1'");
+    wire_say(gate, "<iq type='get' id='2' from='gate.h' to='u@n'/>"
+                   "<iq type='get' id='3' from='gate.h' to='v@example.org'/>");
+    wire_expect(gate, STANZA_ERROR("service-unavailable"));
+    wire_say(gate, "<iq type='get' id='4' from='a.gate.h' to='u@h'/>");
+    wire_expect_end(gate, STREAM_ERROR("invalid-from"));
+    expect_nothing(s2s);
+    wire_free(&c2s);
+    wire_free(&s2s);
+    wire_free(&gate);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +378,7 @@ int main(void)
         cmocka_unit_test(hearts_beat),
         cmocka_unit_test(stops_in_order),
         cmocka_unit_test(reloads),
+        cmocka_unit_test(a_reload_trims_rights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
