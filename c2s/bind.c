@@ -109,10 +109,21 @@ void bind_write_features(struct client *c, struct buf *out)
     xml_raw(out, SPAN("</max-bytes></limits>"));
 }
 
+/* What is answered here is bounded as what the session manager says. */
+static bool has_room(struct client *c)
+{
+    if (stream_out_len(&c->stream) <= (size_t)c->c2s->conf->backlog)
+        return true;
+    stream_error(&c->stream, STREAM_RESOURCE_CONSTRAINT, "too much unread");
+    return false;
+}
+
 void bind_on_iq(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
     uint32_t bind = stanza_child(stanza, 0, SPAN(NS_BIND), SPAN("bind"));
+    if (!has_room(c))
+        return;
     if (!bind) {
         stream_error(s, STREAM_NOT_AUTHORIZED, "bind a resource first");
         return;
@@ -139,6 +150,8 @@ static bool answer_session(struct client *c, const struct stanza *stanza)
         !span_eq(stanza->type, SPAN("set")) || span_is_none(stanza->id) ||
         !stanza_child(stanza, 0, SPAN(NS_SESSION), SPAN("session")))
         return false;
+    if (!has_room(c))
+        return true;
     iq_write_result(stream_out(&c->stream), stanza->id, SPAN_NONE, span_of(c->jid));
     stream_flush(&c->stream);
     return true;

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A whole c2s in virtual time, with a router that is away unless a test says otherwise: stopping in
+ * awkward states, reloading, what headers say, and clients that do not read.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "../wire.h"
+#include "base/mem.h"
+#include "c2s/c2s.h"
+#include "tls/crypto.h"
+#include "xml/parser.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define CONF                                                                                       \
+    "[c2s]\nhost = capulet.example\n"                                                              \
+    "[router]\nsecret = 0123456789abcdef0123456789abcdef\n"
+#define OPEN(to)                                                                                   \
+    "<stream:stream to='" to "' version='1.0' xmlns='jabber:client' "                              \
+    "xmlns:stream='http://etherx.jabber.org/streams'>"
+#define LOGIN                                                                                      \
+    OPEN("capulet.example")                                                                        \
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHJvbWVvAHNlY3JldA==</auth>"
+#define BIND(resource)                                                                             \
+    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>" resource     \
+    "</resource></bind></iq>"
+
+struct house {
+    struct loop *loop;
+    struct daemon daemon;
+    struct c2s *c2s;
+    struct wire *router; /* the far end of the link, when there is one */
+    unsigned stopped;
+};
+
+static struct c2s_conf *conf_new(const char *more)
+{
+    char path[] = "/tmp/test_process.XXXXXX", error[CONF_ERROR_MAX];
+    int fd = mkstemp(path);
+    assert_true(dprintf(fd, "%s%s", CONF, more) > 0);
+    close(fd);
+    struct c2s_conf *conf = conf_load(&c2s_conf_spec, path, true, error);
+    unlink(path);
+    if (!conf)
+        fail_msg("%s", error);
+    return conf;
+}
+
+static void free_conf(void *conf)
+{
+    conf_free(&c2s_conf_spec, &conf);
+}
+
+static struct conn *no_router(void *ctx)
+{
+    (void)ctx;
+    return NULL;
+}
+
+/* Takes the connection and never says a word. */
+static struct conn *silent_router(void *ctx)
+{
+    struct house *h = ctx;
+    struct conn *near;
+    if (h->router)
+        return NULL;
+    h->router = wire_new(h->loop, 0, &near);
+    return near;
+}
+
+static void on_done(void *ctx, enum accounts_result r)
+{
+    (void)ctx;
+    assert_int_equal(r, ACCOUNTS_OK);
+}
+
+static struct house *house_new(const char *more, struct conn *(*connect)(void *))
+{
+    char error[CONF_ERROR_MAX];
+    struct house *h = mem_zalloc(sizeof *h);
+    crypto_init();
+    crypto_simulate(7);
+    h->loop = loop_new_sim();
+    h->daemon = (struct daemon){.loop = h->loop, .instance = "c2s-1", .conf = conf_new(more)};
+    c2s_test_connect = connect;
+    c2s_test_connect_ctx = h;
+    h->c2s = c2s_new(&h->daemon, error);
+    assert_non_null(h->c2s);
+    accounts_add(h->c2s->accounts, SPAN("romeo"), SPAN("secret"), on_done, NULL);
+    loop_sim_settle(h->loop);
+    return h;
+}
+
+static void on_stopped(void *ctx)
+{
+    struct house *h = ctx;
+    h->stopped++;
+}
+
+static void house_free(struct house *h)
+{
+    if (!h->c2s->is_stopping)
+        c2s_stop(h->c2s, on_stopped, h);
+    loop_sim_advance(h->loop, 9000); /* the daemon has no patience for more */
+    assert_int_equal(h->stopped, 1);
+    c2s_free(&h->c2s);
+    if (h->router)
+        wire_free(&h->router);
+    loop_free(&h->loop);
+    free_conf(h->daemon.conf);
+    xml_parser_shared_free();
+    crypto_simulate(0);
+    free(h);
+}
+
+static struct wire *client_new(struct house *h)
+{
+    static const struct transport_ops none;
+    struct conn *near;
+    struct wire *w = wire_new(h->loop, 0, &near);
+    client_accept(h->c2s, near, true);
+    conn_start_transport(w->conn, &none, NULL);
+    loop_sim_settle(h->loop);
+    return w;
+}
+
+static struct wire *login(struct house *h)
+{
+    struct wire *w = client_new(h);
+    wire_say(w, LOGIN);
+    wire_expect(w, "<success");
+    wire_say(w, OPEN("capulet.example"));
+    wire_expect(w, "</stream:features>");
+    return w;
+}
+
+/* --- the end ----------------------------------------------------------------------------------- */
+
+/* What waits for the router must not keep the process. */
+static void stops_without_a_router(void **state)
+{
+    (void)state;
+    struct house *h = house_new("", no_router);
+    struct wire *w = login(h);
+    wire_say(w, BIND("a"));
+    wire_expect(w, "type='result'");
+    wire_say(w, "<message to='juliet@elsewhere.example'><body>hi</body></message>");
+    c2s_stop(h->c2s, on_stopped, h);
+    loop_sim_settle(h->loop);
+    wire_expect_end(w, "system-shutdown");
+    wire_free(&w);
+    house_free(h);
+}
+
+/* Each moment of a login: also those in which a thread or the store has yet to answer. */
+static void stops_within_a_login(void **state)
+{
+    static const char *const said[] = {"", OPEN("capulet.example"), LOGIN,
+                                       LOGIN OPEN("capulet.example") BIND("a")};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(said); i++) {
+        struct house *h = house_new("", i % 2 ? silent_router : no_router);
+        struct wire *w = client_new(h);
+        if (*said[i])
+            conn_send(w->conn, span_of(said[i]));
+        c2s_stop(h->c2s, on_stopped, h);
+        wire_free(&w);
+        house_free(h);
+    }
+}
+
+/* A process that could not open its sockets ends so: a leak would be found by a sanitizer. */
+static void ends_without_having_served(void **state)
+{
+    (void)state;
+    struct house *h = house_new("", no_router);
+    c2s_free(&h->c2s);
+    loop_free(&h->loop);
+    free_conf(h->daemon.conf);
+    crypto_simulate(0);
+    free(h);
+}
+
+/* --- reload ------------------------------------------------------------------------------------ */
+
+static bool reload(struct house *h, const char *more, char error[CONF_ERROR_MAX])
+{
+    struct c2s_conf *conf = conf_new(more);
+    bool is_taken = c2s_reload(h->c2s, conf, error);
+    free_conf(is_taken ? h->daemon.conf : conf);
+    if (is_taken)
+        h->daemon.conf = conf;
+    return is_taken;
+}
+
+static void on_found(void *ctx, enum accounts_result r, const struct sasl_credentials *c)
+{
+    uint32_t *iterations = ctx;
+    assert_int_equal(r, ACCOUNTS_OK);
+    *iterations = c->sha1.iterations;
+}
+
+/* The session manager and the accounts get the new values, too. */
+static void reloads_limits(void **state)
+{
+    char error[CONF_ERROR_MAX];
+    uint32_t iterations = 0;
+    (void)state;
+    struct house *h = house_new("", no_router);
+    assert_true(reload(h, "[auth]\niterations = 5000\n[limits]\nsessions_per_user = 1\n", error));
+    struct wire *a = login(h), *b = login(h);
+    wire_say(a, BIND("a"));
+    wire_expect(a, "type='result'");
+    wire_say(b, BIND("b"));
+    wire_expect(b, "<resource-constraint");
+    accounts_add(h->c2s->accounts, SPAN("juliet"), SPAN("secret"), on_done, NULL);
+    loop_sim_settle(h->loop);
+    accounts_credentials(h->c2s->accounts, SPAN("juliet"), on_found, &iterations);
+    loop_sim_settle(h->loop);
+    assert_int_equal(iterations, 5000);
+    wire_free(&a);
+    wire_free(&b);
+    house_free(h);
+}
+
+/* What needs a restart is refused, not ignored. */
+static void refuses_what_is_fixed(void **state)
+{
+    static const char *const fixed[] = {
+        "[c2s]\nlisten = 127.0.0.1:6222\n", "[c2s]\nlisten_tls = 127.0.0.1:6223\n",
+        "[c2s]\ncontrol = /elsewhere\n",    "[c2s]\nnetwork = verona.example\n",
+        "[store]\npath = /elsewhere\n",     "[router]\naddress = 127.0.0.1:1\n",
+        "[router]\ntls = true\n",           "[router]\ntls_name = r.example\n",
+        "[router]\ntls_ca = /elsewhere\n",
+    };
+    char error[CONF_ERROR_MAX];
+    (void)state;
+    struct house *h = house_new("", no_router);
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        if (reload(h, fixed[i], error))
+            fail_msg("taken: %s", fixed[i]);
+    house_free(h);
+}
+
+/* --- headers and sizes ------------------------------------------------------------------------- */
+
+/* RFC 6120 4.9.1.3: an error before we know whom the client wants comes from the host. */
+static void errors_say_who_we_are(void **state)
+{
+    static const char *const bad[] = {OPEN("elsewhere.example"), "<oops/>", "<!DOCTYPE a>"};
+    (void)state;
+    struct house *h = house_new("", no_router);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct wire *w = client_new(h);
+        wire_say(w, bad[i]);
+        wire_expect_end(w, "from='capulet.example'");
+        wire_free(&w);
+    }
+    house_free(h);
+}
+
+/* Whatever it is that a client has answered again and again without reading: it ends. */
+static void cuts_off_who_does_not_read(void **state)
+{
+    static const struct {
+        const char *first, *again;
+    } cases[] = {
+        {"", "<iq type='get' id='x'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"},
+        {BIND("a"),
+         "<iq type='set' id='x'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>"},
+        {BIND("a"), "<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>"},
+        {BIND("a"), "<iq type='get' id='x'><none xmlns='urn:none'/></iq>"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct house *h = house_new("[limits]\nbacklog = 65536\n", no_router);
+        struct wire *w = login(h);
+        if (*cases[i].first)
+            wire_say(w, cases[i].first);
+        conn_pause(w->conn);
+        struct client *c = CONTAINER_OF(h->c2s->clients.next, struct client, node);
+        for (int n = 0; n < 4000 && stream_is_open(&c->stream); n++)
+            wire_say(w, cases[i].again);
+        if (stream_is_open(&c->stream))
+            fail_msg("%zu bytes after: %s", stream_out_len(&c->stream), cases[i].again);
+        wire_free(&w);
+        house_free(h);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stops_without_a_router),
+        cmocka_unit_test(stops_within_a_login),
+        cmocka_unit_test(ends_without_having_served),
+        cmocka_unit_test(reloads_limits),
+        cmocka_unit_test(refuses_what_is_fixed),
+        cmocka_unit_test(errors_say_who_we_are),
+        cmocka_unit_test(cuts_off_who_does_not_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
