@@ -26,6 +26,7 @@ struct change {
     void *ctx;
     char *user, *password;
     size_t password_len;
+    uint32_t iterations;
     int64_t created;
     enum accounts_result result;
     uint8_t salt_sha1[16], salt_sha256[16];
@@ -117,10 +118,9 @@ static void work(void *arg)
 {
     struct change *c = arg;
     struct span password = span_make(c->password, c->password_len);
-    uint32_t iterations = c->accounts->iterations; /* never changes */
     bool good =
-        scram_keys_derive(CRYPTO_SHA1, password, iterations, c->salt_sha1, &c->keys.sha1) &&
-        scram_keys_derive(CRYPTO_SHA256, password, iterations, c->salt_sha256, &c->keys.sha256);
+        scram_keys_derive(CRYPTO_SHA1, password, c->iterations, c->salt_sha1, &c->keys.sha1) &&
+        scram_keys_derive(CRYPTO_SHA256, password, c->iterations, c->salt_sha256, &c->keys.sha256);
     c->result = good ? ACCOUNTS_OK : ACCOUNTS_BAD_PASSWORD;
     password_wipe(c);
 }
@@ -164,6 +164,7 @@ static void change_derive(struct change *c, struct span password)
     }
     c->password = mem_strdup_span(password);
     c->password_len = password.n;
+    c->iterations = a->iterations;
     crypto_random(c->salt_sha1, sizeof(c->salt_sha1));
     crypto_random(c->salt_sha256, sizeof(c->salt_sha256));
     list_append(&a->waiting, &c->node);
@@ -253,6 +254,11 @@ void accounts_unref(struct accounts *a)
         return;
     loop_defer_cancel(&a->answer);
     free(a);
+}
+
+void accounts_set_iterations(struct accounts *a, uint32_t iterations)
+{
+    a->iterations = iterations;
 }
 
 void accounts_free(struct accounts **a_p)

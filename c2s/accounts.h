@@ -16,6 +16,8 @@ struct store;
 struct accounts;
 
 struct accounts *accounts_new(struct loop *loop, struct store *store, uint32_t iterations);
+/* For passwords that are set from now on. */
+void accounts_set_iterations(struct accounts *a, uint32_t iterations);
 /* Before store_close. What is under way is still answered: by the store, or as failed. */
 void accounts_free(struct accounts **a);
 

@@ -42,9 +42,12 @@ struct c2s {
     struct listener *listeners[C2S_LISTENERS_MAX];
     size_t listener_count;
     struct list_node clients;
-    size_t client_count;
+    size_t client_count; /* with those that are only held */
+    size_t stream_count; /* without */
     uint64_t started_ms;
-    bool is_stopping;
+    bool is_stopping, is_link_gone;
+    struct timer stop_wait;
+    struct deferred finish;
     void (*on_stopped)(void *ctx); /* after c2s_stop */
     void *stopped_ctx;
 };
@@ -114,7 +117,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
 /* Ends all streams (system-shutdown), the link and the store, then calls done(ctx). */
 void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx);
 void c2s_free(struct c2s **c2s);
-/* A client is gone: perhaps the last that a stop waits for. */
+/* A client's stream is gone, or all of it: perhaps the last that a stop waits for. */
 void c2s_client_gone(struct c2s *c2s);
 /* For tests: the router is reached by this instead of a socket; set before c2s_new. */
 extern struct conn *(*c2s_test_connect)(void *ctx);

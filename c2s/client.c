@@ -166,14 +166,17 @@ static void on_handled(void *ctx)
 static void on_closed(struct stream *s)
 {
     struct client *c = client_of(s);
+    struct c2s *c2s = c->c2s;
     LOG(LOG_INFO, "client.closed", F_STR("sid", s->id), F_STR("jid", c->jid ? c->jid : ""),
         F_STR("cond", s->error ? stream_error_name(s->error) : ""),
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in),
         F_INT("stanzas", s->stanzas_in));
     bind_close(c);
-    limits_disconnect(&c->c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
+    limits_disconnect(&c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
     c->is_gone = true;
+    c2s->stream_count--;
     free_if_unheld(c);
+    c2s_client_gone(c2s);
 }
 
 #define BEFORE_LOGIN (STREAM_IN(C2S_CONNECTED) | STREAM_IN(C2S_SECURED))
@@ -228,6 +231,8 @@ void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)
     bind_init(c);
     handled_init(&c->handled, on_handled, c);
     stream_init(&c->stream, &role, c2s->loop, conn, c);
+    stream_set_from(&c->stream, c2s->host); /* until the client has named the one that it wants */
+    c2s->stream_count++;
     enum limits_verdict verdict = limits_connect(&c2s->limits, conn_peer(conn), &c->address);
     if (verdict != LIMITS_OK) {
         refuse(c, verdict, direct_tls);

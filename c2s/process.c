@@ -18,8 +18,11 @@ void *c2s_test_connect_ctx;
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-static struct tls_ctx *server_tls(const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
+static struct tls_ctx *server_tls(struct loop *loop, const struct c2s_conf *conf,
+                                  char error_r[CONF_ERROR_MAX])
 {
+    if (loop_is_sim(loop))
+        return tls_ctx_twin();
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert, .key_file = conf->key, .alpn = SPAN("xmpp-client")};
     return tls_ctx_new(&opts, error_r);
@@ -28,7 +31,7 @@ static struct tls_ctx *server_tls(const struct c2s_conf *conf, char error_r[CONF
 static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
 {
     const struct c2s_conf *conf = c2s->conf;
-    c2s->tls = loop_is_sim(c2s->loop) ? tls_ctx_twin() : server_tls(conf, error_r);
+    c2s->tls = server_tls(c2s->loop, conf, error_r);
     if (!c2s->tls)
         return false;
     if (!conf->router_tls)
@@ -65,10 +68,9 @@ static void make_link(struct c2s *c2s)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static void make_sm(struct c2s *c2s)
+static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *conf)
 {
-    const struct c2s_conf *conf = c2s->conf;
-    struct sm_opts opts = {
+    return (struct sm_opts){
         .host = c2s->host,
         .network = c2s->network,
         .instance = span_of(c2s->name),
@@ -80,7 +82,6 @@ static void make_sm(struct c2s *c2s)
         .max_stanza = (size_t)conf->stanza,
         .version = KONTALK_VERSION,
     };
-    c2s->sm = sm_new(c2s->loop, c2s->store, &opts);
 }
 
 struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
@@ -110,7 +111,8 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
         return NULL;
     }
     c2s->accounts = accounts_new(d->loop, c2s->store, (uint32_t)conf->auth_iterations);
-    make_sm(c2s);
+    struct sm_opts opts = sm_options(c2s, conf);
+    c2s->sm = sm_new(c2s->loop, c2s->store, &opts);
     make_link(c2s);
     return c2s;
 }
@@ -182,15 +184,31 @@ bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
+static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
 /* What a running process cannot change: it must be started again for these. */
 static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_conf *b)
 {
+    if (!lists_equal(&a->listen, &b->listen) || !lists_equal(&a->listen_tls, &b->listen_tls))
+        return "listen and listen_tls";
+    if (strcmp(a->control, b->control) != 0)
+        return "control";
     if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
         return "host and network";
     if (strcmp(a->store_path, b->store_path) != 0)
         return "[store] path";
     if (strcmp(a->router_address, b->router_address) != 0 ||
-        strcmp(a->router_secret, b->router_secret) != 0)
+        strcmp(a->router_secret, b->router_secret) != 0 || a->router_tls != b->router_tls ||
+        strcmp(a->router_tls_ca, b->router_tls_ca) != 0 ||
+        strcmp(a->router_tls_name, b->router_tls_name) != 0)
         return "[router]";
     return NULL;
 }
@@ -202,7 +220,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
         snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
         return false;
     }
-    struct tls_ctx *tls = server_tls(conf, error_r);
+    struct tls_ctx *tls = server_tls(c2s->loop, conf, error_r);
     if (!tls)
         return false;
     tls_ctx_unref(&c2s->tls);
@@ -212,12 +230,21 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     c2s->limits.max_connections = (uint64_t)conf->connections_per_address;
     c2s->limits.max_delay_ms = (uint64_t)conf->failure_delay;
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
+    struct sm_opts opts = sm_options(c2s, conf);
+    sm_set_limits(c2s->sm, &opts);
+    accounts_set_iterations(c2s->accounts, (uint32_t)conf->auth_iterations);
     return true;
 }
 
 /* --- unmaking --------------------------------------------------------------------------------- */
 
-/* What is stored last is stored: only then is the process done. */
+/*
+ * The streams end first, then the link, once what clients are held for has been answered: by the
+ * store always, by the router only if it is there. What is stored last is stored: only then is the
+ * process done.
+ */
+#define STOP_WAIT_MS 1000
+
 static void finish(void *ctx)
 {
     struct c2s *c2s = ctx;
@@ -228,16 +255,31 @@ static void finish(void *ctx)
     c2s->on_stopped(c2s->stopped_ctx);
 }
 
-static void close_link(struct c2s *c2s)
+static void on_link_gone(void *ctx)
 {
+    struct c2s *c2s = ctx;
+    c2s->is_link_gone = true;
+    c2s_client_gone(c2s);
+}
+
+static void close_link(void *ctx)
+{
+    struct c2s *c2s = ctx;
+    timer_stop(&c2s->stop_wait);
     sm_set_link(c2s->sm, NULL);
-    link_close(&c2s->link, finish, c2s);
+    link_close(&c2s->link, on_link_gone, c2s);
 }
 
 void c2s_client_gone(struct c2s *c2s)
 {
-    if (c2s->is_stopping && c2s->client_count == 0 && c2s->link)
+    if (!c2s->is_stopping || c2s->stream_count > 0)
+        return;
+    if (c2s->link && c2s->client_count == 0)
         close_link(c2s);
+    else if (c2s->link && !timer_is_running(&c2s->stop_wait))
+        timer_start(&c2s->stop_wait, c2s->loop, STOP_WAIT_MS, close_link, c2s);
+    else if (c2s->is_link_gone && c2s->client_count == 0)
+        loop_defer(c2s->loop, &c2s->finish); /* the store may be calling just now */
 }
 
 static void stop_listening(struct c2s *c2s)
@@ -252,6 +294,7 @@ static void stop_listening(struct c2s *c2s)
 void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx)
 {
     c2s->is_stopping = true;
+    c2s->finish = (struct deferred){.call = finish, .ctx = c2s};
     c2s->on_stopped = done;
     c2s->stopped_ctx = ctx;
     stop_listening(c2s);
@@ -270,6 +313,10 @@ void c2s_free(struct c2s **c2s_ptr)
         return;
     *c2s_ptr = NULL;
     stop_listening(c2s);
+    if (c2s->link) { /* never served: it could not start */
+        sm_set_link(c2s->sm, NULL);
+        link_close(&c2s->link, NULL, NULL);
+    }
     if (c2s->sm)
         sm_free(&c2s->sm);
     if (c2s->accounts)

@@ -22,6 +22,16 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     return sm;
 }
 
+void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
+{
+    sm->opts.max_sessions = opts->max_sessions;
+    sm->opts.max_roster = opts->max_roster;
+    sm->opts.max_offline = opts->max_offline;
+    sm->opts.max_offline_bytes = opts->max_offline_bytes;
+    sm->opts.max_backlog = opts->max_backlog;
+    sm->opts.max_stanza = opts->max_stanza;
+}
+
 void sm_hold(struct sm *sm)
 {
     sm->holds++;

@@ -61,6 +61,8 @@ struct sm_opts {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
+/* The max_* of opts, from now on: what is open or stored already stays. */
+void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 
 /* The link's events, for struct link_events of the owner of the link (ctx = sm). */
