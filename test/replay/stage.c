@@ -12,7 +12,9 @@
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
+/* The control socket's path also names the file where the router keeps who was here: none. */
 static const char router_text[] = "[router]\n"
+                                  "control = /nonexistent/router.ctl\n"
                                   "settle = 0\n"
                                   "[component c2s]\n"
                                   "secret = " SECRET "\n"
@@ -58,7 +60,7 @@ static struct conn *connect_to_router(void *ctx)
     struct instance *i = ctx;
     struct stage *s = i->stage;
     struct conn *theirs;
-    if (!s->router || i->is_cut_off)
+    if (!s->router || s->is_router_stopping || i->is_cut_off)
         return NULL;
     conn_pair_fake(s->loop, s->chunk, 0, &i->link_conn, &theirs);
     router_accept(s->router, theirs);
@@ -85,9 +87,13 @@ void stage_stop_router(struct stage *s)
 {
     if (!s->router)
         return;
+    s->is_router_stopping = true; /* it listens no more */
     router_stop(s->router, on_router_stopped, s);
     for (int i = 0; i < 10 && s->router; i++)
         loop_sim_advance(s->loop, 1000);
+    if (s->router)
+        die("the router has not stopped");
+    s->is_router_stopping = false;
 }
 
 static void on_added(void *ctx, enum accounts_result r)
@@ -286,7 +292,7 @@ void actor_start_tls(struct actor *a)
 
 bool actor_connect_router(struct actor *a)
 {
-    if (!a->stage->router)
+    if (!a->stage->router || a->stage->is_router_stopping)
         return false;
     router_accept(a->stage->router, make_pair(a));
     loop_sim_settle(a->stage->loop);

@@ -41,6 +41,7 @@ struct stage {
     struct router_conf *router_conf;
     struct c2s_conf *c2s_conf;
     struct router *router; /* NULL: not running */
+    bool is_router_stopping;
     struct instance c2s[STAGE_INSTANCES];
     struct actor actors[STAGE_ACTORS];
     struct buf users; /* names that every instance has, each ended by LF */

@@ -58,8 +58,8 @@ static void nobody_comes(void **state)
     expect_nothing(irc);
     loop_sim_advance(h->loop, 20);
     const char *heard = wire_heard(irc);
-    assert_non_null(strstr(heard, "id='1' to='irc.h' from='u@h'"));
-    assert_non_null(strstr(heard, "id='2' to='irc.h' from='u@example.org'"));
+    assert_non_null(strstr(heard, "to='irc.h' from='u@h' id='1'"));
+    assert_non_null(strstr(heard, "to='irc.h' from='u@example.org' id='2'"));
     assert_null(strstr(heard, "presence"));
     wire_free(&irc);
     house_free(h);
