@@ -195,6 +195,12 @@ class Client(Listening, slixmpp.ClientXMPP):
             await self.request(self.suite.host, "<ping xmlns='urn:xmpp:ping'/>")
         return started
 
+    def gone(self):
+        """A future that is done when the connection has ended, from now on."""
+        future = asyncio.get_running_loop().create_future()
+        self.add_event_handler("disconnected", lambda _: future.done() or future.set_result(True))
+        return future
+
     async def logout(self):
         if self.is_connected():
             self.end_session_on_disconnect = True

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kontalkctl against running processes, and without them."""
+import asyncio
 import json
 import subprocess
 
@@ -46,8 +47,9 @@ def test_deleting_a_user_ends_the_sessions(suite):
         jid = f"ctl-gone@{suite.host}"
         await in_thread(suite.ctl, "user", "add", jid, PASSWORD)
         async with online(suite, jid) as (a,):
+            gone = a.gone()
             await in_thread(suite.ctl, "user", "del", jid)
-            await a.disconnected
+            await asyncio.wait_for(gone, DEADLINE)
     run(play())
 
 

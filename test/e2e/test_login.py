@@ -149,10 +149,9 @@ def test_same_resource_replaces_the_session(suite):
     async def play():
         jid = suite.user() + "/phone"
         async with online(suite, jid) as (old,):
-            gone = asyncio.get_running_loop().create_future()
+            gone = old.gone()
             conflict = asyncio.get_running_loop().create_future()
             old.add_event_handler("stream_error", lambda e: conflict.set_result(e["condition"]))
-            old.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(1))
             async with online(suite, jid) as (new,):
                 assert await asyncio.wait_for(conflict, 10) == "conflict"
                 await asyncio.wait_for(gone, 10)

@@ -54,8 +54,7 @@ def test_c2s_restart_keeps_accounts_and_messages(new_suite):
             a.send_message(to, "kept", mtype="chat")
             # The answer means that the message before it is in safe hands or refused.
             await a.request(suite.host, PING)
-            gone = asyncio.get_running_loop().create_future()
-            a.add_event_handler("disconnected", lambda _: gone.done() or gone.set_result(1))
+            gone = a.gone()
             await in_thread(suite.restart, "c2s")
             await asyncio.wait_for(gone, DEADLINE)
         async with online(suite, to) as (b,):
