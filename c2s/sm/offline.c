@@ -6,6 +6,8 @@
  * write to the client, delete what was written, load again, until nothing is left. A message that
  * comes meanwhile for that session is stored behind the others, so that it does not overtake them,
  * and the last load finds it. If the session ends in between, what it has not got is still stored.
+ * Who stores a message for a user that he does not own tells the owner, if there is one by then: the
+ * user may have come meanwhile, or the router may have been away.
  * XEP-0160, XEP-0203, XEP-0334; RFC 6121 8.5.2.2.1. Called by message.c and presence.c.
  */
 #include "c2s/sm/sm_private.h"
@@ -46,6 +48,8 @@ enum sm_offline_rule sm_offline_rule(const struct stanza *s)
     return has_content(s) ? SM_OFFLINE_STORE : SM_OFFLINE_DROP;
 }
 
+static void begin_any(struct sm_user *user, const struct sm_session *but);
+
 /* --- storing ---------------------------------------------------------------------------------- */
 
 struct insert {
@@ -65,13 +69,49 @@ static int insert_run(struct db *db, struct store_job *store_job)
     return sm_offline_insert(db, i->name, i->stamp, buf_span(&i->stanza), &i->limits);
 }
 
+/* By the router to whom it concerns; headlines are never answered. In the host's name, which only
+ * the host's own client servers have. */
+static void tell_owner(struct sm *sm, struct span name)
+{
+    struct sm_out out;
+
+    if (sm_user_owned(sm, name))
+        return; /* he has been brought it, or will be */
+    struct buf *buf = sm_out_begin(sm, NULL, &out);
+    xml_raw(buf, SPAN("<message type='headline'"));
+    xml_attr(buf, "from", sm->opts.host);
+    xml_raw(buf, SPAN(" to='"));
+    xml_value(buf, name);
+    xml_raw(buf, SPAN("@"));
+    xml_value(buf, sm->opts.host);
+    xml_raw(buf, SPAN("'><stored xmlns='" NS_FRONT "'/></message>"));
+    sm_out_end(&out);
+}
+
+bool sm_offline_on_told(const struct sm_in *in)
+{
+    struct sm_user *user;
+
+    if (!span_eq(in->stanza->from, in->sm->opts.host) ||
+        !stanza_child(in->stanza, 0, SPAN(NS_FRONT), SPAN("stored")))
+        return false;
+    user = sm_user_owned(in->sm, in->to.local);
+    if (user) {
+        user->flush_again = true;
+        begin_any(user, NULL);
+    }
+    return true;
+}
+
 static bool insert_finish(struct sm_job *job, int result)
 {
     struct insert *i = (struct insert *)job;
     struct sm_out out;
 
-    if (result == STORE_OK)
+    if (result == STORE_OK) {
+        tell_owner(job->sm, i->name);
         return true;
+    }
     if (!i->is_answered)
         return true;
     bool is_final = result == SM_OFFLINE_NO_ACCOUNT || result == SM_OFFLINE_LIMIT;
@@ -325,6 +365,17 @@ void sm_offline_begin(struct sm_session *s)
     load_next(user);
 }
 
+static void begin_any(struct sm_user *user, const struct sm_session *but)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s != but && sm_session_is_eligible(s)) {
+            sm_offline_begin(s);
+            return;
+        }
+    }
+}
+
 void sm_offline_end(struct sm_session *s)
 {
     struct sm_user *user = s->user;
@@ -332,11 +383,5 @@ void sm_offline_end(struct sm_session *s)
     if (!user || user->flush_session != s)
         return;
     flush_over(user);
-    LIST_FOR_EACH (node, &user->sessions) {
-        struct sm_session *other = CONTAINER_OF(node, struct sm_session, node);
-        if (other != s && sm_session_is_eligible(other)) {
-            sm_offline_begin(other);
-            return;
-        }
-    }
+    begin_any(user, s);
 }

@@ -262,6 +262,8 @@ void sm_offline_message(struct sm_in *in, struct span name, struct sm_user *user
 void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user);
 void sm_offline_begin(struct sm_session *s); /* it has become eligible: bring what is stored */
 void sm_offline_end(struct sm_session *s);   /* it is eligible no more */
+/* From the link: another instance has stored something for a user of ours. False: it is no such. */
+bool sm_offline_on_told(const struct sm_in *in);
 
 struct sm_offline_row {
     int64_t id, stamp;

@@ -244,6 +244,36 @@ static void a_new_owner_of_the_same_name_denies(void **state)
     end(&t);
 }
 
+/* Instance 1 stores a message in the store of both while it cannot know that alice is at 2. */
+static void what_another_has_stored_is_brought(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t);
+    (void)state;
+
+    struct kit_client *bob = kit_open(t.front, "bob", "prime.test", "b");
+    kit_link_down(t.front);
+    kit_say(t.front, bob, "<message to='alice@net.test'><body>1</body></message>");
+    assert_int_equal(kit_offline_count(t.front, "alice"), 1);
+    /* Each has a store of its own here: what is in one is put into the other. */
+    kit_sql(t.owner, "INSERT INTO offline (account, stamp, bytes, stanza) SELECT id, 0, 9,"
+                     " '<message><body>1</body></message>' FROM account WHERE name = ?1", "alice");
+    EXPECT_NOTHING(own);
+    kit_link_up(t.front);
+    pump(&t);
+    EXPECT(own, "<body>1</body>");
+    assert_int_equal(kit_offline_count(t.owner, "alice"), 0);
+    /* Nobody else says so. */
+    kit_sql(t.owner, "INSERT INTO offline (account, stamp, bytes, stanza) SELECT id, 0, 9,"
+                     " '<message><body>2</body></message>' FROM account WHERE name = ?1", "alice");
+    kit_link_say(t.owner, "<message from='x@y' to='alice@prime.test' type='headline'>"
+                          "<stored xmlns='http://kontalk.org/extensions/front'/></message>");
+    assert_null(strstr(kit_heard(own), "<body>2</body>"));
+    kit_close(t.front, bob);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
 static void deleting_the_user_ends_it(void **state)
 {
     struct two t;
@@ -313,6 +343,7 @@ int main(void)
         cmocka_unit_test(the_death_of_either_is_noticed),
         cmocka_unit_test(a_short_absence_of_the_owner_is_told),
         cmocka_unit_test(a_new_owner_of_the_same_name_denies),
+        cmocka_unit_test(what_another_has_stored_is_brought),
         cmocka_unit_test(deleting_the_user_ends_it),
         cmocka_unit_test(words_about_unknown_sessions),
         cmocka_unit_test(freed_with_fronts_and_guests),
