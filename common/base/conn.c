@@ -257,7 +257,8 @@ void conn_abort(struct conn *c, int error)
     if (c->state == CONN_CLOSED)
         return;
     c->state = CONN_CLOSED;
-    c->error = error;
+    if (c->error == 0) /* else a transport has failed before */
+        c->error = error;
     timer_stop(&c->timer);
     if (c->fake)
         conn_fake_stop(c);

@@ -104,30 +104,6 @@ static bool fd_has_more(struct conn *c, size_t got, int budget)
     return c->ops->pending(c->transport) > 0 || (got >= RECORD_LARGE && budget > 0);
 }
 
-static void fd_read(struct conn *c, int budget)
-{
-    char *p = read_buffer(c);
-
-    while (c->state == CONN_OPEN && c->paused == 0 && !c->eof) {
-        ssize_t n = fd_recv(c, p, LOOP_READ_MAX);
-        if (n == -EAGAIN)
-            break;
-        if (n < 0) {
-            conn_abort(c, (int)n);
-            return;
-        }
-        if (n == 0) {
-            conn_ended(c);
-            break;
-        }
-        if (c->handler->on_data)
-            c->handler->on_data(c->ctx, span_make(p, (size_t)n));
-        if (c->state != CONN_OPEN || !fd_has_more(c, (size_t)n, --budget))
-            break;
-    }
-    conn_fd_watch(c);
-}
-
 /* Input while closing goes nowhere, but has to be taken: a socket that is closed with unread
  * input resets the connection, and the peer may then lose what was sent to it last. */
 static void fd_discard(struct conn *c)
@@ -139,6 +115,50 @@ static void fd_discard(struct conn *c)
         if (n == 0)
             conn_ended(c);
         if (n <= 0)
+            break;
+    }
+    if (c->lingers && c->eof)
+        conn_abort(c, 0);
+    conn_fd_watch(c);
+}
+
+/* The transport has failed, and told the peer why: it gets a moment to read that. */
+static void fd_fail(struct conn *c, int error)
+{
+    if (!c->transport_failed || error == -ECONNRESET || c->eof) {
+        conn_abort(c, error);
+        return;
+    }
+    buf_clear(&c->out);
+    conn_release_out(c);
+    c->error = error;
+    c->state = CONN_CLOSING;
+    c->lingers = true;
+    c->blocked = c->wants_write = false;
+    shutdown(c->fd, SHUT_WR);
+    conn_deadline(c, CONN_LINGER_MS);
+    fd_discard(c);
+}
+
+static void fd_read(struct conn *c, int budget)
+{
+    char *p = read_buffer(c);
+
+    while (c->state == CONN_OPEN && c->paused == 0 && !c->eof) {
+        ssize_t n = fd_recv(c, p, LOOP_READ_MAX);
+        if (n == -EAGAIN)
+            break;
+        if (n < 0) {
+            fd_fail(c, (int)n);
+            return;
+        }
+        if (n == 0) {
+            conn_ended(c);
+            break;
+        }
+        if (c->handler->on_data)
+            c->handler->on_data(c->ctx, span_make(p, (size_t)n));
+        if (c->state != CONN_OPEN || !fd_has_more(c, (size_t)n, --budget))
             break;
     }
     conn_fd_watch(c);
@@ -251,7 +271,7 @@ static void fd_handshake(struct conn *c)
             c->handler->on_secure(c->ctx);
     } else if (result != -EAGAIN) {
         c->transport_failed = true;
-        conn_abort(c, result);
+        fd_fail(c, result);
     }
     conn_fd_watch(c);
 }
@@ -302,7 +322,8 @@ void conn_fd_tick(struct conn *c)
             fd_flush(c);
         break;
     case CONN_CLOSING:
-        fd_flush(c);
+        if (!c->lingers)
+            fd_flush(c);
         break;
     case CONN_CLOSED:
         break;

@@ -19,6 +19,7 @@
 #define CONN_HANDSHAKE_MS 10000
 #define CONN_CLOSE_MS 5000
 #define CONN_STALL_MS 60000
+#define CONN_LINGER_MS 1000
 #define CONN_LOW_WATER (64 * 1024)
 
 enum conn_state {
@@ -68,6 +69,7 @@ struct conn {
     bool read_soon : 1;        /* the transport may have input that poll does not see */
     bool wants_write : 1;      /* the transport's handshake or recv waits for room to write */
     bool transport_failed : 1; /* ask it for the reason */
+    bool lingers : 1;          /* closing: nothing goes out any more, the peer's end is awaited */
     struct addr peer;
     union {
         uv_poll_t poll;

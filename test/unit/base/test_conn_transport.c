@@ -19,6 +19,7 @@ struct toy {
     int fd;
     bool greeted, wants_write, said_bye, *freed;
     int fail_handshake;
+    bool alerts; /* says "A" before it fails */
     char in[16384];
     size_t in_n;
     size_t record; /* recv hands out this much at most */
@@ -31,8 +32,11 @@ static int toy_handshake(void *t)
     struct toy *toy = t;
     char c;
 
-    if (toy->fail_handshake)
+    if (toy->fail_handshake) {
+        if (toy->alerts && send(toy->fd, "A", 1, MSG_NOSIGNAL) != 1)
+            return -errno;
         return toy->fail_handshake;
+    }
     if (!toy->greeted) {
         if (send(toy->fd, "T", 1, MSG_NOSIGNAL) != 1)
             return -errno;
@@ -201,6 +205,51 @@ static void test_transport_fails(void **state)
     ends_expect(&ends_client, "");
 }
 
+static void fail_with_alert(void)
+{
+    ends_join();
+    struct toy *toy = toy_new(ends_server.conn);
+    toy->fail_handshake = -EPROTO;
+    toy->alerts = true;
+    ends_client.keep = true;
+    conn_send(ends_client.conn, SPAN("what the transport never reads"));
+    conn_start_transport(ends_server.conn, &toy_ops, toy);
+}
+
+/* A peer that goes on talking hears why it failed, not that the connection was reset. */
+static void test_transport_fails_aloud(void **state)
+{
+    (void)state;
+    ends_client.echo = true;
+    fail_with_alert();
+    ends_run_until(ends_are_over);
+    ends_expect_closed(&ends_server, -EPROTO);
+    assert_string_equal(ends_server.reason, "toy broken");
+    ends_expect_closed(&ends_client, 0);
+    assert_int_equal(ends_client.bytes, 1);
+}
+
+static bool server_has_failed(void)
+{
+    return !ends_server.conn || ends_server.conn->state == CONN_CLOSING;
+}
+
+/* But not for long. */
+static void test_transport_fails_soon(void **state)
+{
+    (void)state;
+    fail_with_alert();
+    conn_pause(ends_client.conn); /* never sees the end */
+    ends_run_until(server_has_failed);
+    assert_non_null(ends_server.conn);
+    struct timer *t = &ends_server.conn->timer;
+    assert_in_range(t->deadline - loop_now(ends_loop), 1, 2000);
+    t->fire(t->ctx);
+    conn_resume(ends_client.conn);
+    ends_run_until(ends_are_over);
+    ends_expect_closed(&ends_server, -EPROTO);
+}
+
 static void test_transport_deadline(void **state)
 {
     (void)state;
@@ -274,6 +323,8 @@ int main(void)
         CASE(test_transport_upgrade),
         CASE(test_transport_many),
         CASE(test_transport_fails),
+        CASE(test_transport_fails_aloud),
+        CASE(test_transport_fails_soon),
         CASE(test_transport_deadline),
         CASE(test_transport_close_early),
         CASE(test_transport_connecting),
