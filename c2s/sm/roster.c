@@ -14,6 +14,10 @@
 
 #define NAME_MAX_BYTES 1023
 #define GROUPS_MAX 100
+/* Name and groups of one item; with the number of items, it bounds what a roster can hold. */
+#define ITEM_MAX_BYTES 4096
+/* Rosters on their way to one session: each may be as big as that. */
+#define GETS_MAX 4
 
 struct roster_job {
     struct sm_job job; /* first */
@@ -58,16 +62,17 @@ static struct roster_job *job_new(struct sm_in *in)
     return r;
 }
 
-static void submit(struct sm_in *in, enum store_kind kind, struct roster_job *r,
+static bool submit(struct sm_in *in, enum store_kind kind, struct roster_job *r,
                    int (*run)(struct db *db, struct store_job *job))
 {
     if (sm_job_submit(in->sm, kind, &r->job, in->session->user, in->session, run)) {
         r->job.done = sm_in_take_done(in);
-        return;
+        return true;
     }
     destroy(&r->job);
     free(r);
     sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, NULL);
+    return false;
 }
 
 static void write_query(struct buf *out, const struct roster_job *r)
@@ -105,6 +110,7 @@ static bool get_finish(struct sm_job *job, int result)
     struct sm_in in;
     struct sm_out out;
 
+    job->session->roster_gets--;
     if (!resume(r, &in))
         return true;
     if (result == SM_ROSTER_SAME) {
@@ -126,12 +132,17 @@ void sm_roster_get(struct sm_in *in, uint32_t payload)
         sm_refuse(in, STANZA_BAD_REQUEST, NULL); /* RFC 6121 2.1.3 */
         return;
     }
+    if (in->session->roster_gets == GETS_MAX) {
+        sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "one roster after the other");
+        return;
+    }
     in->session->is_interested = true;
     r = job_new(in);
     r->ver = stanza_attr(&r->request, stanza_child(&r->request, 0, SPAN_NONE, SPAN_NONE),
                          SPAN("ver"));
     r->job.finish = get_finish;
-    submit(in, STORE_READ, r, get_run);
+    if (submit(in, STORE_READ, r, get_run))
+        in->session->roster_gets++;
 }
 
 /* --- set -------------------------------------------------------------------------------------- */
@@ -224,6 +235,8 @@ static enum stanza_error read_item(struct roster_job *r, struct jid_scratch *scr
         return STANZA_NOT_ACCEPTABLE;
     enum stanza_error e = read_groups(s, item, &r->groups);
     r->item.groups = buf_span(&r->groups);
+    if (e == STANZA_ERROR_NONE && r->item.name.n + r->item.groups.n > ITEM_MAX_BYTES)
+        return STANZA_NOT_ACCEPTABLE;
     return e;
 }
 

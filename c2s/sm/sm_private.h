@@ -93,6 +93,7 @@ struct sm_session {
     enum sm_session_state state;
     enum stanza_error refusal; /* of an opening */
     unsigned refs;             /* its list and its jobs */
+    unsigned roster_gets;      /* under way */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
     bool is_gone;       /* kicked, or the client takes nothing more */

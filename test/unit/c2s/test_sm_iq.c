@@ -218,6 +218,35 @@ static void a_roster_is_bounded(void **state)
     kit_free(k);
 }
 
+/* What a client makes us hold of its roster at one time: an item's texts, and how often it asks. */
+static void a_roster_does_not_fill_the_memory(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
+    char group[1001], xml[8192];
+    (void)state;
+
+    memset(group, 'g', 1000);
+    group[1000] = 0;
+    snprintf(xml, sizeof(xml), "<item jid='c@else'><group>1%s</group><group>2%s</group>"
+             "<group>3%s</group><group>4%s</group></item>", group, group, group, group);
+    set(k, a, xml);
+    EXPECT(a, "type='result'");
+    snprintf(xml, sizeof(xml), "<item jid='c@else' name='%s'><group>1%s</group><group>2%s</group>"
+             "<group>3%s</group><group>4%s</group></item>", group, group, group, group, group);
+    set(k, a, xml);
+    EXPECT(a, "<not-acceptable");
+    for (int i = 0; i < 5; i++)
+        kit_input(k, a, ASK("get", "", ROSTER("")));
+    EXPECT(a, "<resource-constraint");
+    kit_settle(k);
+    assert_null(strstr(kit_heard(a), "type='error'"));
+    kit_say(k, a, ASK("get", "", ROSTER("")));
+    EXPECT(a, "jid='c@else'");
+    kit_close(k, a);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +256,7 @@ int main(void)
         cmocka_unit_test(a_known_version_is_answered_with_nothing),
         cmocka_unit_test(bad_items_are_refused),
         cmocka_unit_test(a_roster_is_bounded),
+        cmocka_unit_test(a_roster_does_not_fill_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
