@@ -174,13 +174,19 @@ static int run(struct process *p)
     } else {
         LOG(LOG_ERROR, "daemon.start.failed", F_STR("err", error));
     }
+    if (p->forced) {
+        /* Cut short, streams, jobs and threads still refer to each other: nothing is freed. What
+         * has been acknowledged is stored. */
+        LOG(LOG_WARN, "daemon.end", F_INT("forced", 1));
+        _exit(EXIT_FAILURE);
+    }
     timer_stop(&p->stop_timer);
     if (p->spec->free && p->d.state)
         p->spec->free(&p->d);
     loop_free(&p->d.loop);
     if (started)
-        LOG(LOG_INFO, "daemon.end", F_INT("forced", p->forced));
-    return started && !p->forced ? 0 : 1;
+        LOG(LOG_INFO, "daemon.end", F_INT("forced", 0));
+    return started ? 0 : 1;
 }
 
 /* -t: the verdict, for people and scripts. */

@@ -38,7 +38,8 @@ struct daemon_spec {
     bool (*reload)(struct daemon *d, const void *old, char error_r[CONF_ERROR_MAX]);
     /* Begins an orderly stop; calls daemon_stopped(d) when done (10 s at most, then it ends). */
     void (*stop)(struct daemon *d);
-    /* Frees d->state; the loop has ended. Not called when d->state is NULL. */
+    /* Frees d->state; the loop has ended. Not called when d->state is NULL, nor when a stop has not
+     * come to its end. */
     void (*free)(struct daemon *d);
 };
 

@@ -313,7 +313,7 @@ static void test_second_signal(void **state)
     kill(f->pid, SIGTERM);
     assert_int_equal(finish(), 1);
     assert_not_said("ev=daemon.stop.late");
-    assert_said("ev=demo.free");
+    assert_not_said("ev=demo.free"); /* threads may still come back to what would be freed */
     assert_said("ev=daemon.end forced=1");
 }
 
