@@ -154,7 +154,7 @@ static struct span internal_to(const struct sm_in *in, char *text)
 
 void sm_send_to_router(struct sm_in *in)
 {
-    char text[JID_TEXT_MAX];
+    char text[JID_TEXT_MAX] SM_HOT;
     struct sm *sm = in->sm;
     const struct stanza_write_opts opts = {
         .ns = SPAN(NS_COMPONENT),

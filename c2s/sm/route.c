@@ -124,7 +124,7 @@ static void from_client(struct sm_in *in)
 {
     struct stanza *s = in->stanza;
     enum sm_kind kind = kind_of(s);
-    struct jid_scratch scratch;
+    struct jid_scratch scratch SM_HOT;
 
     if (kind == SM_UNKNOWN) {
         sm_session_kick(in->session, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
@@ -164,7 +164,7 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
 {
     struct sm_in in = {.sm = ctx, .stanza = stanza, .is_from_link = true};
     enum sm_kind kind = kind_of(stanza);
-    struct jid_scratch scratch;
+    struct jid_scratch scratch SM_HOT;
 
     if (kind == SM_UNKNOWN || span_is_empty(stanza->from) ||
         !jid_parse(stanza->to, &in.to, &scratch)) {
@@ -181,7 +181,7 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
 void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
 {
     struct sm_in in = {.sm = sm, .stanza = stanza};
-    struct jid_scratch scratch;
+    struct jid_scratch scratch SM_HOT;
 
     if (jid_parse(to, &in.to, &scratch))
         by_kind(&in, kind_of(stanza));

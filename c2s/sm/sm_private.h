@@ -27,6 +27,10 @@
 #define SM_MAX_JOB_BYTES (64u << 20)      /* stanzas on their way into the store */
 #define SM_MAX_JOBS 20000
 
+/* Room of some KiB on the way of every stanza, read only where it has been written: the compiler
+ * need not clear it (-ftrivial-auto-var-init). */
+#define SM_HOT __attribute__((uninitialized))
+
 struct sm_front;
 struct sm_wait;
 
