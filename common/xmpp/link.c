@@ -146,8 +146,8 @@ static void on_header(struct stream *s, const struct stanza *header)
 {
     struct link *l = s->ctx;
     char digest[41];
-    (void)header;
-    link_handshake(span_of(s->id), l->opts.secret, digest);
+    /* The whole id: the stream keeps as much as ours have. */
+    link_handshake(stanza_attr(header, 0, SPAN("id")), l->opts.secret, digest);
     struct buf *out = stream_out(s);
     xml_raw(out, SPAN("<handshake>"));
     buf_append(out, span_make(digest, 40));

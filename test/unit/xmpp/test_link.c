@@ -193,6 +193,21 @@ static void handshake_digest(void **state)
     assert_string_equal(digest, "aaee83c26aeeafcbabeabfcbcd50df997e0a2a1e");
 }
 
+/* Other makes of router have longer ids than ours. */
+static void handshake_of_a_long_id(void **state)
+{
+#define LONG_ID "2f7d9a7e-94f4-4c0c-9b0b-1c2f6f0f2d11-and-a-half"
+    char digest[41];
+    (void)state;
+    struct play *p = play_new(0);
+    loop_sim_advance(p->loop, 0);
+    wire_say(p->router, "<stream:stream xmlns='jabber:component:accept' from='c.h' id='" LONG_ID
+                        "' xmlns:stream='http://etherx.jabber.org/streams'>");
+    link_handshake(SPAN(LONG_ID), SPAN("test"), digest);
+    wire_expect(p->router, digest);
+    play_free(p);
+}
+
 static void comes_up_and_relays(size_t chunk)
 {
     struct play *p = play_new(chunk);
@@ -357,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_digest),
+        cmocka_unit_test(handshake_of_a_long_id),
         cmocka_unit_test(comes_up_and_relays_at_all),
         cmocka_unit_test(queues_while_away_at_all),
         cmocka_unit_test(full_queue_refuses),
