@@ -116,7 +116,9 @@ def make_certificate(directory, names):
 class Site:
     """The directory of a suite: config/, data/, logs/ and the runtime directory."""
 
-    def __init__(self, directory, host, network, ports):
+    def __init__(self, directory, host, network, ports, components=None):
+        """components: {name: secret} of more components than a and b."""
+        self.more_components = components or {}
         self.directory = os.path.abspath(directory)
         self.host = host
         self.network = network or host
@@ -159,6 +161,8 @@ class Site:
             ("component c2s", "internal"): "true",
             ("component examples", "secret"): self.component_secret,
             ("component examples", "names"): " ".join(self.components.values()),
+            **{(f"component {name}", "secret"): secret
+               for name, secret in self.more_components.items()},
         })
         values = {
             ("c2s", "host"): self.host,
