@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#define OWNERS_MAX 3
+
 struct sm_front {
     struct sm_session *session;
     struct sm_peer *owner; /* NULL: gone */
@@ -103,6 +105,16 @@ static struct sm_front *find(struct sm *sm, struct span from, const struct stanz
     return NULL;
 }
 
+/* The owner is one no more: the router knows who is. Not for ever, lest two send us to each other. */
+static void ask_again(struct sm_session *s)
+{
+    sm_front_forget(s);
+    if (++s->owners_asked > OWNERS_MAX)
+        sm_session_ready(s, STANZA_RESOURCE_CONSTRAINT);
+    else
+        sm_session_claim(s, span_make(s->bare.p, span_index(s->bare, '@')));
+}
+
 void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
 {
     struct sm_front *f = find(sm, from, e, node);
@@ -115,8 +127,11 @@ void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint3
         return;
     }
     enum stanza_error cause = stanza_error_parse(error);
-    sm_session_ready(f->session,
-                     cause == STANZA_ERROR_NONE ? STANZA_UNDEFINED_CONDITION : cause);
+    if (cause == SM_NOT_OWNER)
+        ask_again(f->session);
+    else
+        sm_session_ready(f->session,
+                         cause == STANZA_ERROR_NONE ? STANZA_UNDEFINED_CONDITION : cause);
 }
 
 void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
@@ -155,7 +170,7 @@ void sm_front_peer_down(struct sm *sm, struct span instance)
         if (f->session->state == SM_SESSION_OPEN)
             sm_session_kick(f->session, STREAM_RESET, "the server of your account has gone");
         else
-            sm_session_ready(f->session, STANZA_RESOURCE_CONSTRAINT);
+            ask_again(f->session);
     }
 }
 

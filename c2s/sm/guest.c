@@ -175,7 +175,7 @@ void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t n
     if (!jid_parse(stanza_attr(e, node, SPAN("jid")), &jid, &scratch) || jid_is_bare(&jid) ||
         span_is_none(jid.local) || !sm_is_local_domain(sm, jid.domain) ||
         !sm_user_owned(sm, jid.local)) {
-        answer(sm, front, id, STANZA_RESOURCE_CONSTRAINT); /* not ours any more: claim again */
+        answer(sm, front, id, SM_NOT_OWNER);
         sm_peer_put(sm, front);
         return;
     }
@@ -270,7 +270,7 @@ void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t 
 static void say_lost(struct sm_guest *g)
 {
     if (!g->session) {
-        answer(g->sm, g->front, g->id, STANZA_RESOURCE_CONSTRAINT);
+        answer(g->sm, g->front, g->id, SM_NOT_OWNER);
     } else if (!g->is_over) {
         g->kicked = STREAM_RESET;
         say_kick(g);

@@ -173,6 +173,15 @@ void sm_session_ready(struct sm_session *s, enum stanza_error refusal)
     loop_defer(s->sm->loop, &s->sm->answer);
 }
 
+void sm_session_claim(struct sm_session *s, struct span name)
+{
+    s->user = sm_user_get(s->sm, name);
+    s->user->opening_count++;
+    list_remove(&s->node);
+    list_append(&s->user->waiting, &s->node);
+    sm_user_want(s->user);
+}
+
 void sm_open(struct sm *sm, struct sm_client *c, struct span name, struct span domain,
              struct span wish)
 {
@@ -186,10 +195,7 @@ void sm_open(struct sm *sm, struct sm_client *c, struct span name, struct span d
         sm_session_ready(s, STANZA_JID_MALFORMED);
         return;
     }
-    s->user = sm_user_get(sm, name);
-    s->user->opening_count++;
-    list_append(&s->user->waiting, &s->node);
-    sm_user_want(s->user);
+    sm_session_claim(s, name);
 }
 
 void sm_open_cancel(struct sm *sm, struct sm_client *c)

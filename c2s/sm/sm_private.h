@@ -98,6 +98,7 @@ struct sm_session {
     enum stanza_error refusal; /* of an opening */
     unsigned refs;             /* its list and its jobs */
     unsigned roster_gets;      /* under way */
+    unsigned owners_asked;     /* who were no owners any more, while opening (front.c) */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
     bool is_gone;       /* kicked, or the client takes nothing more */
@@ -194,6 +195,8 @@ struct sm_session *sm_session_ref(struct sm_session *s);
 void sm_session_unref(struct sm_session *s);
 /* Can be answered now, by the end of the tick. refusal NONE: open it. */
 void sm_session_ready(struct sm_session *s, enum stanza_error refusal);
+/* An opening that waits for the claim on its user. */
+void sm_session_claim(struct sm_session *s, struct span name);
 void sm_session_kick(struct sm_session *s, enum stream_error e, const char *text);
 void sm_session_drop_all(struct sm *sm); /* for sm_free: without a word */
 /* Available with a priority that is not negative: messages to the bare JID come here. */
@@ -318,6 +321,9 @@ struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const cha
 void sm_envelope_end(struct sm *sm, struct buf *out); /* without content */
 /* After '>' and content in jabber:client. */
 void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word);
+
+/* Answer to an opening: who owns the user must be asked anew. */
+#define SM_NOT_OWNER STANZA_GONE
 
 /* --- front.c --- clients here whose user another instance owns */
 void sm_front_open(struct sm_session *s, struct span owner);

@@ -163,7 +163,7 @@ static void refused(struct sm_user *user, struct span owner)
             s->user = NULL;
             user->opening_count--;
             if (sm_is_guest(s->client)) /* its front asks the new owner */
-                sm_session_ready(s, STANZA_RESOURCE_CONSTRAINT);
+                sm_session_ready(s, SM_NOT_OWNER);
             else
                 sm_front_open(s, owner);
         }

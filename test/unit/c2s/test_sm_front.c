@@ -159,7 +159,8 @@ static void cancelled_while_the_owner_is_asked(void **state)
     end(&t);
 }
 
-static void an_owner_who_has_let_go_refuses(void **state)
+/* The user's last session there has gone while the front asked: he can be had. */
+static void an_owner_who_has_let_go_is_claimed_from(void **state)
 {
     struct two t;
     struct kit_client *own = begin(&t);
@@ -167,8 +168,54 @@ static void an_owner_who_has_let_go_refuses(void **state)
 
     kit_close(t.owner, own);
     struct kit_client *far = open_fronted(&t, "far");
+    EXPECT_WORDS(t.front, "claim alice@prime.test\nclaim alice@prime.test\n");
+    assert_false(far->is_answered);
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(t.front);
+    assert_non_null(far->session);
+    kit_close(t.front, far);
+    end(&t);
+}
+
+/* The router is wrong about the owner: nobody runs in circles. */
+static void asking_for_the_owner_ends(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t);
+    (void)state;
+
+    kit_close(t.owner, own);
+    struct kit_client *far = open_fronted(&t, "far");
+    for (int i = 0; i < 3; i++) {
+        assert_false(far->is_answered);
+        sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+        pump(&t);
+    }
     assert_int_equal(far->refused, STANZA_RESOURCE_CONSTRAINT);
     kit_close(t.front, far);
+    end(&t);
+}
+
+/* The owner goes between its answer and the client's. */
+static void lost_while_being_answered(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = kit_client_new();
+    (void)state;
+
+    sm_open(t.front->sm, &far->c, SPAN("alice"), SPAN("prime.test"), SPAN("far"));
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    pump_one(t.front, t.owner, t.owner);
+    kit_settle(t.owner);
+    pump_one(t.owner, t.front, t.owner); /* "opened" */
+    t.front->link.is_up = false;
+    sm_link_events.on_down(t.front->sm);
+    kit_settle(t.front);
+    assert_non_null(far->session); /* served alone, as the router is away */
+    kit_say(t.front, far, "<presence/>");
+    EXPECT(far, "<presence");
+    kit_close(t.front, far);
+    kit_close(t.owner, own);
     end(&t);
 }
 
@@ -212,9 +259,13 @@ static void a_short_absence_of_the_owner_is_told(void **state)
     pump_one(t.front, t.owner, t.owner); /* "open", of which the owner says nothing before */
     kit_link_down(t.owner);
     kit_link_up(t.owner);
+    kit_drain(&t.front->link.words);
     pump(&t);
     assert_int_equal(far->kicked, STREAM_RESET);
-    assert_true(opening->is_answered);
+    EXPECT_WORDS(t.front, "claim alice@prime.test\n");
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    pump(&t);
+    assert_non_null(opening->session);
     kit_close(t.front, far), kit_close(t.front, opening);
     kit_close(t.owner, own);
     end(&t);
@@ -339,7 +390,9 @@ int main(void)
         cmocka_unit_test(serves_a_client_through_another_instance),
         cmocka_unit_test(a_conflict_reaches_the_other_instance),
         cmocka_unit_test(cancelled_while_the_owner_is_asked),
-        cmocka_unit_test(an_owner_who_has_let_go_refuses),
+        cmocka_unit_test(an_owner_who_has_let_go_is_claimed_from),
+        cmocka_unit_test(asking_for_the_owner_ends),
+        cmocka_unit_test(lost_while_being_answered),
         cmocka_unit_test(the_death_of_either_is_noticed),
         cmocka_unit_test(a_short_absence_of_the_owner_is_told),
         cmocka_unit_test(a_new_owner_of_the_same_name_denies),
