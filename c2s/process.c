@@ -9,6 +9,7 @@
 #include "tls/crypto.h"
 #include "xmpp/ns.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,14 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
     };
 }
 
+/* The same for all instances and for ever: a salt that changed would tell that nobody has it. */
+static void make_auth_secret(struct c2s *c2s)
+{
+    static_assert(sizeof c2s->auth_secret == 32, "the length of a SHA-256");
+    crypto_hmac(CRYPTO_SHA256, span_of(c2s->conf->router_secret),
+                SPAN("salts of users who do not exist"), c2s->auth_secret);
+}
+
 struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
 {
     const struct c2s_conf *conf = d->conf;
@@ -99,7 +108,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     if (asprintf(&c2s->name, "%s.%s", d->instance, conf->host) < 0)
         abort();
     crypto_init();
-    crypto_random(c2s->auth_secret, sizeof c2s->auth_secret);
+    make_auth_secret(c2s);
     c2s->stanza_limits = framer_limits_client;
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
     limits_init(&c2s->limits, (uint64_t)conf->prelogin_per_address,

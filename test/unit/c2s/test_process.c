@@ -85,9 +85,10 @@ static void on_done(void *ctx, enum accounts_result r)
 static struct house *house_new(const char *more, struct conn *(*connect)(void *))
 {
     char error[CONF_ERROR_MAX];
+    static uint64_t seed = 7; /* no two processes draw the same */
     struct house *h = mem_zalloc(sizeof *h);
     crypto_init();
-    crypto_simulate(7);
+    crypto_simulate(seed++);
     h->loop = loop_new_sim();
     h->daemon = (struct daemon){.loop = h->loop, .instance = "c2s-1", .conf = conf_new(more)};
     c2s_test_connect = connect;
@@ -267,6 +268,35 @@ static void errors_say_who_we_are(void **state)
     house_free(h);
 }
 
+static void fake_salt(char salt[64])
+{
+    struct house *h = house_new("", no_router);
+    struct wire *w = client_new(h);
+    struct buf text = {0};
+    wire_say(w, OPEN("capulet.example") "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
+                                        "mechanism='SCRAM-SHA-256'>biwsbj1ub2JvZHkscj1hYmM=</auth>");
+    const char *challenge = strstr(wire_heard(w), "<challenge ");
+    assert_non_null(challenge);
+    struct span rest = span_of(strchr(challenge, '>') + 1);
+    assert_true(base64_decode(&text, span_make(rest.p, span_index(rest, '<'))));
+    const char *s = strstr(buf_z(&text), ",s=");
+    assert_non_null(s);
+    snprintf(salt, 64, "%.*s", (int)strcspn(s + 3, ","), s + 3);
+    buf_free(&text);
+    wire_free(&w);
+    house_free(h);
+}
+
+/* A user who does not exist must look the same at every instance and after every start. */
+static void unknown_users_keep_their_salt(void **state)
+{
+    char first[64], second[64];
+    (void)state;
+    fake_salt(first);
+    fake_salt(second);
+    assert_string_equal(first, second);
+}
+
 /* Whatever it is that a client has answered again and again without reading: it ends. */
 static void cuts_off_who_does_not_read(void **state)
 {
@@ -305,6 +335,7 @@ int main(void)
         cmocka_unit_test(reloads_limits),
         cmocka_unit_test(refuses_what_is_fixed),
         cmocka_unit_test(errors_say_who_we_are),
+        cmocka_unit_test(unknown_users_keep_their_salt),
         cmocka_unit_test(cuts_off_who_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
