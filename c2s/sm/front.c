@@ -105,7 +105,7 @@ static struct sm_front *find(struct sm *sm, struct span from, const struct stanz
     return NULL;
 }
 
-/* The owner is one no more: the router knows who is. Not for ever, lest two send us to each other. */
+/* The owner is one no more: the router knows who is. Not for ever, lest two send us round. */
 static void ask_again(struct sm_session *s)
 {
     sm_front_forget(s);

@@ -266,7 +266,7 @@ void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t 
         end(g);
 }
 
-/* Our link is gone, not the front, which may not even notice: it hears of it when the link is back. */
+/* Our link is gone, not the front, which may not even notice: it is told when the link is back. */
 static void say_lost(struct sm_guest *g)
 {
     if (!g->session) {

@@ -6,8 +6,8 @@
  * write to the client, delete what was written, load again, until nothing is left. A message that
  * comes meanwhile for that session is stored behind the others, so that it does not overtake them,
  * and the last load finds it. If the session ends in between, what it has not got is still stored.
- * Who stores a message for a user that he does not own tells the owner, if there is one by then: the
- * user may have come meanwhile, or the router may have been away.
+ * Who stores a message for a user that he does not own tells the owner, if there is one by then:
+ * the user may have come meanwhile, or the router may have been away.
  * XEP-0160, XEP-0203, XEP-0334; RFC 6121 8.5.2.2.1. Called by message.c and presence.c.
  */
 #include "c2s/sm/sm_private.h"

@@ -143,7 +143,7 @@ static struct wire *login(struct house *h)
     return w;
 }
 
-/* --- the end ----------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* What waits for the router must not keep the process. */
 static void stops_without_a_router(void **state)
@@ -190,7 +190,7 @@ static void ends_without_having_served(void **state)
     free(h);
 }
 
-/* --- reload ------------------------------------------------------------------------------------ */
+/* --- reload ----------------------------------------------------------------------------------- */
 
 static bool reload(struct house *h, const char *more, char error[CONF_ERROR_MAX])
 {
@@ -251,7 +251,7 @@ static void refuses_what_is_fixed(void **state)
     house_free(h);
 }
 
-/* --- headers and sizes ------------------------------------------------------------------------- */
+/* --- headers and sizes ------------------------------------------------------------------------ */
 
 /* RFC 6120 4.9.1.3: an error before we know whom the client wants comes from the host. */
 static void errors_say_who_we_are(void **state)
@@ -273,8 +273,9 @@ static void fake_salt(char salt[64])
     struct house *h = house_new("", no_router);
     struct wire *w = client_new(h);
     struct buf text = {0};
-    wire_say(w, OPEN("capulet.example") "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' "
-                                        "mechanism='SCRAM-SHA-256'>biwsbj1ub2JvZHkscj1hYmM=</auth>");
+    wire_say(w, OPEN("capulet.example"));
+    wire_say(w, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-256'>"
+                "biwsbj1ub2JvZHkscj1hYmM=</auth>");
     const char *challenge = strstr(wire_heard(w), "<challenge ");
     assert_non_null(challenge);
     struct span rest = span_of(strchr(challenge, '>') + 1);
