@@ -223,7 +223,7 @@ static void a_roster_does_not_fill_the_memory(void **state)
 {
     struct kit *k = kit_new(NULL);
     struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
-    char group[1001], xml[8192];
+    char group[1001], xml[5400];
     (void)state;
 
     memset(group, 'g', 1000);
