@@ -18,7 +18,7 @@ DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls
               libsqlite3-dev libidn-dev libinih-dev libstrophe-dev
 DEPS_RUN := python3 supervisor gnutls-bin
 DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-slixmpp go-sendxmpp \
-             profanity tmux
+             profanity tmux biboumi ngircd jabber-muc
 DEPS_LINT := clang clang-tidy cppcheck
 
 # Compiler and linker flags: what each is for is in HACKING.md.
@@ -116,9 +116,9 @@ $(REPLAY): $(call obj,$(wildcard test/replay/*.c)) $(ROUTER_ROOM) $(C2S_ROOM) $(
 .PHONY: replay
 replay: $(REPLAY)
 
-# --- programs of the end-to-end tests: each .c file is a client of its own, of libstrophe only ----
+# --- clients and components for the end-to-end tests: each .c file is one, of libstrophe only ------
 
-E2E := $(patsubst %.c,$(BUILD)/%,$(wildcard test/e2e/*.c))
+E2E := $(patsubst %.c,$(BUILD)/%,$(wildcard test/e2e/*.c test/components/*.c))
 $(E2E): $(BUILD)/%: $(BUILD)/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -lstrophe
 
@@ -142,16 +142,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 .PHONY: deps
 deps:
-	@missing=; for p in $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST) $(DEPS_LINT); do \
-	    dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || \
-	    missing="$$missing $$p"; \
-	done; [ -n "$$missing" ] || exit 0; \
-	if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
-	if [ -n "$$root" ] && ! command -v sudo >/dev/null; then \
-	    echo "make deps: neither root nor sudo; install:$$missing" >&2; exit 1; fi; \
-	echo "Installing:$$missing"; \
-	$$root apt-get -qq update && $$root env DEBIAN_FRONTEND=noninteractive \
-	    apt-get -qq -y --no-install-recommends install $$missing >/dev/null
+	@test/deps $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST) $(DEPS_LINT)
 
 .PHONY: run
 run:
