@@ -12,8 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -23,6 +25,9 @@
 #define ACCEPT_BUDGET 64
 #define FULL_PAUSE_MS 100
 #define FULL_LOG_MS 10000
+/* Descriptors that TCP's newcomers leave to the process: for its own connections and files, and for
+ * the administration, whose socket is a Unix one. */
+#define SPARE_FDS 32
 
 struct listener {
     struct loop *loop;
@@ -34,6 +39,7 @@ struct listener {
     uint64_t full_logged; /* when; 0: never */
     uv_poll_t poll;
     int fd;
+    int fd_max;     /* the highest that a newcomer may have */
     int reserve;    /* -1: none to be had */
     bool is_closed; /* freed by on_accept: the accept loop must stop */
     /* Of a Unix socket's file: only what we made is removed. */
@@ -110,6 +116,11 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         struct addr peer = {.len = sizeof(peer.ss)};
         int fd =
             accept4(l->fd, (struct sockaddr *)&peer.ss, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd > l->fd_max) {
+            close(fd);
+            turn_away(l, EMFILE);
+            break;
+        }
         if (fd >= 0) {
             l->on_accept(l->ctx, conn_new_fd(l->loop, fd, &peer));
         } else if (errno == EAGAIN) {
@@ -178,12 +189,23 @@ static int bind_inet(struct listener *l, bool reuseport)
     return getsockname(l->fd, (struct sockaddr *)&l->at.ss, &l->at.len) == 0 ? 0 : -errno;
 }
 
+static int highest_fd(const struct addr *at)
+{
+    struct rlimit files;
+
+    if (addr_is_unix(at) || getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT_MAX)
+        return INT_MAX;
+    int count = (int)files.rlim_cur;
+    return count - 1 - (count < 4 * SPARE_FDS ? count / 4 : SPARE_FDS);
+}
+
 static int listener_open(struct listener *l, const struct listen_opts *opts)
 {
     int err;
 
     if (loop_is_sim(l->loop))
         return -ENETUNREACH;
+    l->fd_max = highest_fd(&l->at);
     l->fd = socket(l->at.ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (l->fd < 0)
         return -errno;

@@ -2,8 +2,9 @@
 /*
  * listen - a listening socket that hands out connections.
  *
- * When descriptors run out (EMFILE) a reserve descriptor is used to accept and close the newcomer
- * and accepting pauses for 100 ms, so that the loop never spins.
+ * The last descriptors are left to the process, but for newcomers at a Unix socket. When they run
+ * out (EMFILE) a reserve descriptor is used to accept and close the newcomer and accepting pauses
+ * for 100 ms, so that the loop never spins.
  */
 #ifndef BASE_LISTEN_H
 #define BASE_LISTEN_H

@@ -339,6 +339,37 @@ static void test_no_descriptors(void **state)
     listener_free(&l);
 }
 
+/* Newcomers do not get the last ones: the process itself must still connect and open files. */
+static void test_spares_descriptors(void **state)
+{
+    struct addr at = address("127.0.0.1:0");
+    struct rlimit old, low;
+    int error, waiting[WAITING], own[10];
+
+    (void)state;
+    log_set_sink(count_full, NULL);
+    int lowest_free = dup(0);
+    close(lowest_free);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    low = old;
+    low.rlim_cur = (rlim_t)lowest_free + 48;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    struct listener *l = listener_new(loop, &at, NULL, on_accept, NULL, &error);
+    for (int i = 0; i < WAITING; i++)
+        waiting[i] = dial(listener_addr(l));
+    run_for(250);
+    assert_in_range(accepted, 1, WAITING - 1);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        assert_true((own[i] = dup(0)) >= 0);
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        close(own[i]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (int i = 0; i < WAITING; i++)
+        close(waiting[i]);
+    log_set_sink(NULL, NULL);
+    listener_free(&l);
+}
+
 /* --- freeing --- */
 
 static void free_listener(void *ctx, struct conn *c)
@@ -388,7 +419,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_tcp),           CASE(test_shared_port),    CASE(test_v6_only),
         CASE(test_errors),        CASE(test_unix),           CASE(test_unix_stale),
-        CASE(test_unix_not_ours), CASE(test_no_descriptors), CASE(test_free_inside),
+        CASE(test_unix_not_ours), CASE(test_no_descriptors), CASE(test_spares_descriptors),
+        CASE(test_free_inside),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
