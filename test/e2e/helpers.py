@@ -44,6 +44,7 @@ class Suite:
     def __init__(self, directory, *options):
         self.directory = str(directory)
         self.used = 0
+        self.expected_errors = ()  # events that a test provokes
         self.load(self.command("start", "--password", PASSWORD, *options))
 
     def load(self, text):
@@ -78,7 +79,9 @@ class Suite:
             with open(os.path.join(self.paths["logs"], name), errors="replace",
                       encoding="utf-8") as log:
                 errors += [line for line in log
-                           if "lvl=error" in line or "Sanitizer" in line or "runtime error" in line]
+                           if ("lvl=error" in line or "Sanitizer" in line
+                               or "runtime error" in line)
+                           and not any(f"ev={event} " in line for event in self.expected_errors)]
         assert not dead, f"died: {dead}"
         assert not errors, errors
 
@@ -259,8 +262,9 @@ async def attached(suite, key):
 class Raw:
     """A client that sends whatever it is told to."""
 
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+    def __init__(self, port, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE,
+                                               source_address=(source, 0))
         self.text = ""
 
     def __enter__(self):
