@@ -48,8 +48,6 @@ enum sm_offline_rule sm_offline_rule(const struct stanza *s)
     return has_content(s) ? SM_OFFLINE_STORE : SM_OFFLINE_DROP;
 }
 
-static void begin_any(struct sm_user *user, const struct sm_session *but);
-
 /* --- storing ---------------------------------------------------------------------------------- */
 
 struct insert {
@@ -69,47 +67,13 @@ static int insert_run(struct db *db, struct store_job *store_job)
     return sm_offline_insert(db, i->name, i->stamp, buf_span(&i->stanza), &i->limits);
 }
 
-/* By the router to whom it concerns; headlines are never answered. In the host's name, which only
- * the host's own client servers have. */
-static void tell_owner(struct sm *sm, struct span name)
-{
-    struct sm_out out;
-
-    if (sm_user_owned(sm, name))
-        return; /* he has been brought it, or will be */
-    struct buf *buf = sm_out_begin(sm, NULL, &out);
-    xml_raw(buf, SPAN("<message type='headline'"));
-    xml_attr(buf, "from", sm->opts.host);
-    xml_raw(buf, SPAN(" to='"));
-    xml_value(buf, name);
-    xml_raw(buf, SPAN("@"));
-    xml_value(buf, sm->opts.host);
-    xml_raw(buf, SPAN("'><stored xmlns='" NS_FRONT "'/></message>"));
-    sm_out_end(&out);
-}
-
-bool sm_offline_on_told(const struct sm_in *in)
-{
-    struct sm_user *user;
-
-    if (!span_eq(in->stanza->from, in->sm->opts.host) ||
-        !stanza_child(in->stanza, 0, SPAN(NS_FRONT), SPAN("stored")))
-        return false;
-    user = sm_user_owned(in->sm, in->to.local);
-    if (user) {
-        user->flush_again = true;
-        begin_any(user, NULL);
-    }
-    return true;
-}
-
 static bool insert_finish(struct sm_job *job, int result)
 {
     struct insert *i = (struct insert *)job;
     struct sm_out out;
 
     if (result == STORE_OK) {
-        tell_owner(job->sm, i->name);
+        sm_owner_tell(job->sm, i->name, "stored");
         return true;
     }
     if (!i->is_answered)
@@ -374,6 +338,12 @@ static void begin_any(struct sm_user *user, const struct sm_session *but)
             return;
         }
     }
+}
+
+void sm_offline_look(struct sm_user *user)
+{
+    user->flush_again = true;
+    begin_any(user, NULL);
 }
 
 void sm_offline_end(struct sm_session *s)

@@ -138,11 +138,9 @@ void sm_user_deleted(struct sm *sm, struct span name)
     struct sm_user *user = sm_user_find(sm, name);
 
     sm_front_user_deleted(sm, name);
-    if (!user)
-        return;
-    LIST_FOR_EACH (node, &user->sessions)
-        sm_session_kick(CONTAINER_OF(node, struct sm_session, node), STREAM_NOT_AUTHORIZED,
-                        "account deleted");
+    if (user)
+        sm_user_end_sessions(user);
+    sm_owner_tell(sm, name, "deleted");
 }
 
 struct span sm_session_jid(const struct sm_session *session)

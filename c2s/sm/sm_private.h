@@ -185,6 +185,7 @@ struct sm_session *sm_user_session(const struct sm_user *user, struct span resou
 bool sm_user_is_reachable(const struct sm_user *user); /* has a session that takes messages */
 void sm_user_want(struct sm_user *user);   /* an opening has come: claim */
 void sm_user_settle(struct sm_user *user); /* something ended: release or free; may free user */
+void sm_user_end_sessions(struct sm_user *user); /* his account is no more */
 void sm_user_on_claim(struct sm *sm, struct span jid, struct span owner);
 void sm_user_on_released(struct sm *sm, struct span jid);
 void sm_user_on_link_down(struct sm *sm);
@@ -270,8 +271,7 @@ void sm_offline_message(struct sm_in *in, struct span name, struct sm_user *user
 void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user);
 void sm_offline_begin(struct sm_session *s); /* it has become eligible: bring what is stored */
 void sm_offline_end(struct sm_session *s);   /* it is eligible no more */
-/* From the link: another instance has stored something for a user of ours. False: it is no such. */
-bool sm_offline_on_told(const struct sm_in *in);
+void sm_offline_look(struct sm_user *user);  /* something has been stored for him elsewhere */
 
 struct sm_offline_row {
     int64_t id, stamp;
@@ -306,6 +306,10 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
                    char ver_r[44]);
 int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
                      size_t max_items, struct buf *items, char ver_r[44]);
+
+/* --- owner.c --- words to whoever owns a user */
+void sm_owner_tell(struct sm *sm, struct span name, const char *word);
+bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary message */
 
 /* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"

@@ -81,6 +81,13 @@ bool sm_user_is_reachable(const struct sm_user *user)
     return false;
 }
 
+void sm_user_end_sessions(struct sm_user *user)
+{
+    LIST_FOR_EACH (node, &user->sessions)
+        sm_session_kick(CONTAINER_OF(node, struct sm_session, node), STREAM_NOT_AUTHORIZED,
+                        "account deleted");
+}
+
 static void user_free(struct sm_user *user)
 {
     timer_stop(&user->flush_wait);

@@ -338,6 +338,7 @@ static void deleting_the_user_ends_it(void **state)
     kit_close(t.front, far);
     pump(&t);
     assert_int_equal(sm_session_count(t.owner->sm), 1);
+    assert_int_equal(own->kicked, STREAM_NOT_AUTHORIZED); /* told by whoever deleted her */
     kit_close(t.owner, own);
     end(&t);
 }
