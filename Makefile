@@ -134,6 +134,8 @@ $(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SEES_xmpp)
 .PHONY: bench
 bench: $(BENCH)
 
+include test/fuzz/fuzz.mk
+
 # --- what people type ------------------------------------------------------------------------------
 
 # deps comes before anything is read off the installed packages: make starts itself again after it.
@@ -153,15 +155,15 @@ run:
 .PHONY: check
 check:
 	+@$(AGAIN) deps
-	-+@$(AGAIN) -s -k $(PARALLEL) all unit replay e2e
-	@$(PYTHON) test/run --build $(BUILD) unit replay e2e
+	-+@$(AGAIN) -s -k $(PARALLEL) all unit replay e2e corpus
+	@$(PYTHON) test/run --build $(BUILD) unit replay corpus e2e
 
 # For sanitizers and for a quick look: what needs no other program.
 .PHONY: check-quick
 check-quick:
 	+@$(AGAIN) deps
-	-+@$(AGAIN) -s -k $(PARALLEL) unit replay
-	@$(PYTHON) test/run --build $(BUILD) unit replay
+	-+@$(AGAIN) -s -k $(PARALLEL) unit replay corpus
+	@$(PYTHON) test/run --build $(BUILD) unit replay corpus
 
 .PHONY: lint
 lint:

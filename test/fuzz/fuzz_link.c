@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * fuzz_link - XEP-0114 and our extension of it: the bytes of a component against a whole router,
+ * and the bytes of a router against our own end of a link.
+ *
+ * Byte 0: the side (below); byte 1: the size of the pieces. 0xFF in the bytes lets time pass: the
+ * byte after it, in quarters of a second. Beside the component that misbehaves there is one that
+ * hears well-formed stanzas only, and is still served at the end.
+ */
+#include "fuzz.h"
+
+#include "base/conn.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "router/router.h"
+#include "tls/crypto.h"
+#include "xmpp/link.h"
+#include "xmpp/ns.h"
+
+enum side {
+    STRANGER,    /* to the router, from its first byte */
+    THIRD_PARTY, /* a component after its handshake */
+    INTERNAL,    /* one of our own processes after its handshake */
+    ROUTER,      /* to a link, from its first byte */
+    ROUTER_UP,   /* to a link that is up */
+    SIDES,
+};
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define HEAD                                                                                       \
+    "<stream:stream xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM "' id='1' from='c.h' to='"
+
+static char *shared[] = {"h", "n"}, *names[] = {"c*.h", "*.n"}, *gates[] = {"gate.h", "*.gate.h"};
+static struct component components[] = {
+    {.section = "c2s", .secret = SECRET, .names = {names, 2}, .shared = {shared, 2},
+     .internal = true, .is_default = true},
+    {.section = "irc.h", .secret = "irc", .is_default = true},
+    {.section = "gate", .secret = "gate", .names = {gates, 2}},
+};
+static const struct router_conf conf = {
+    .control = "", .tls_cert = "", .tls_key = "", .tap_file = "", .queue = 64 * 1024,
+    .components = components, .component_count = ARRAY_LEN(components)};
+
+/* --- a far end -------------------------------------------------------------------------------- */
+
+struct end {
+    struct conn *conn; /* NULL: closed */
+    struct buf heard;
+};
+
+static void on_data(void *ctx, struct span bytes)
+{
+    struct end *e = ctx;
+    buf_append(&e->heard, bytes);
+}
+
+static void on_close(void *ctx, int error, const char *reason)
+{
+    struct end *e = ctx;
+    (void)error;
+    (void)reason;
+    e->conn = NULL;
+}
+
+static const struct conn_handler handler = {.on_data = on_data, .on_close = on_close};
+
+static void say(struct loop *loop, struct end *e, struct span text)
+{
+    if (e->conn)
+        conn_send(e->conn, text);
+    loop_sim_settle(loop);
+}
+
+static void say_all(struct loop *loop, struct end *e, struct span in)
+{
+    while (in.n > 0) {
+        bool waits = memchr(in.p, 0xff, in.n);
+        say(loop, e, fuzz_part(&in, '\xff'));
+        if (waits)
+            loop_sim_advance(loop, 250 * (uint64_t)fuzz_byte(&in));
+    }
+}
+
+static void end_free(struct loop *loop, struct end *e)
+{
+    if (e->conn)
+        conn_abort(e->conn, 0);
+    loop_sim_settle(loop);
+    buf_free(&e->heard);
+}
+
+/* --- a component against the router ------------------------------------------------------------ */
+
+static void knock(struct loop *loop, struct router *r, struct end *e, size_t chunk)
+{
+    struct conn *near;
+    conn_pair_fake(loop, chunk, 0, &e->conn, &near);
+    conn_set_handler(e->conn, &handler, e);
+    router_accept(r, near);
+}
+
+static void join(struct loop *loop, struct end *e, const char *name, const char *secret)
+{
+    char digest[41];
+    struct buf text = {0};
+    buf_printf(&text, HEAD "%s'>", name);
+    say(loop, e, buf_span(&text));
+    const char *id = strstr(buf_z(&e->heard), " id='");
+    if (!id)
+        fuzz_fail("no header", buf_span(&e->heard), SPAN(""));
+    link_handshake(span_make(id + 5, 32), span_of(secret), digest);
+    buf_clear(&text);
+    buf_printf(&text, "<handshake>%s</handshake>", digest);
+    say(loop, e, buf_span(&text));
+    buf_free(&text);
+}
+
+static bool hears(const struct end *e, struct span text)
+{
+    struct span heard = buf_span(&e->heard);
+    return memmem(heard.p, heard.n, text.p, text.n) != NULL;
+}
+
+/* One that has shaken hands, and holds h when it is one of ours. */
+static void enter(struct loop *loop, struct end *e, enum side side)
+{
+    if (side == THIRD_PARTY)
+        join(loop, e, "irc.h", "irc");
+    if (side != INTERNAL)
+        return;
+    join(loop, e, "c9.h", SECRET);
+    say(loop, e, SPAN("<bind xmlns='" NS_ROUTER "' id='b' name='h' shared='true'/>"));
+}
+
+static void try_router(struct span in, enum side side, size_t chunk)
+{
+    char error[CONF_ERROR_MAX];
+    struct loop *loop = loop_new_sim();
+    struct router *r = router_new(loop, &conf, error);
+    struct end bad = {0}, witness = {0};
+    knock(loop, r, &bad, chunk);
+    enter(loop, &bad, side);
+    knock(loop, r, &witness, 0);
+    join(loop, &witness, "gate.h", "gate");
+    if (!hears(&witness, SPAN("<handshake/>")))
+        fuzz_fail("the witness is not let in", buf_span(&witness.heard), SPAN(""));
+    say_all(loop, &bad, in);
+    say(loop, &witness, SPAN("<message from='gate.h' to='gate.h' id='own'/>"));
+    if (!hears(&witness, SPAN("id='own'")))
+        fuzz_fail("the witness is not served", in, buf_span(&witness.heard));
+    fuzz_check_speech(buf_span(&witness.heard), SPAN(NS_COMPONENT), false);
+    fuzz_check_speech(buf_span(&bad.heard), SPAN(NS_COMPONENT), true);
+    end_free(loop, &bad);
+    end_free(loop, &witness);
+    router_free(&r);
+    loop_sim_settle(loop);
+    loop_free(&loop);
+}
+
+/* --- a router against a link ------------------------------------------------------------------- */
+
+struct ours {
+    struct loop *loop;
+    struct end far;
+    struct link *link;
+    size_t chunk, done, sent;
+    bool is_gone, refuses;
+};
+
+static struct conn *on_connect_wanted(void *ctx)
+{
+    struct ours *o = ctx;
+    struct conn *near;
+    if (o->refuses || o->far.conn)
+        return NULL;
+    o->refuses = true; /* once is enough */
+    conn_pair_fake(o->loop, o->chunk, 0, &o->far.conn, &near);
+    conn_set_handler(o->far.conn, &handler, &o->far);
+    return near;
+}
+
+static void on_done(void *ctx, bool safe)
+{
+    struct ours *o = ctx;
+    (void)safe;
+    o->done++;
+}
+
+static void send_back(struct ours *o, const struct stanza *s)
+{
+    o->sent++;
+    link_send_stanza(o->link, s, &(struct stanza_write_opts){.to = s->from, .from = s->to},
+                     (struct link_done){on_done, o});
+}
+
+static void on_stanza(void *ctx, struct stanza *stanza)
+{
+    send_back(ctx, stanza);
+}
+
+static void on_up(void *ctx)
+{
+    struct ours *o = ctx;
+    link_claims_begin(o->link);
+    link_claims_add(o->link, SPAN("u@h"));
+    link_claims_end(o->link);
+}
+
+static void on_claim(void *ctx, struct span jid, struct span owner)
+{
+    struct ours *o = ctx;
+    (void)owner;
+    link_release(o->link, jid);
+}
+
+static void on_released(void *ctx, struct span jid)
+{
+    struct ours *o = ctx;
+    link_released_ok(o->link, jid);
+}
+
+static void on_route(void *ctx, struct span name, bool is_up)
+{
+    struct ours *o = ctx;
+    if (is_up)
+        link_claim(o->link, name);
+}
+
+static const struct link_events events = {.on_up = on_up,
+                                          .on_stanza = on_stanza,
+                                          .on_envelope = on_stanza,
+                                          .on_claim = on_claim,
+                                          .on_released = on_released,
+                                          .on_route = on_route};
+
+static void on_gone(void *ctx)
+{
+    struct ours *o = ctx;
+    o->is_gone = true;
+}
+
+static void try_link(struct span in, enum side side, size_t chunk)
+{
+    static const struct link_bind binds[] = {{.name = SPAN_INIT("h"), .shared = true}};
+    struct ours o = {.loop = loop_new_sim(), .chunk = chunk};
+    struct link_opts opts = {.name = SPAN("c.h"),
+                             .secret = SPAN("test"),
+                             .binds = binds,
+                             .bind_count = 1,
+                             .queue_max = 4096,
+                             .watch = true,
+                             .connect = on_connect_wanted,
+                             .connect_ctx = &o};
+    o.link = link_new(o.loop, &opts, &events, &o);
+    loop_sim_settle(o.loop);
+    if (side == ROUTER_UP)
+        say(o.loop, &o.far,
+            SPAN(HEAD "'><handshake/><bind xmlns='" NS_ROUTER "' id='1' type='result'/>"));
+    if (side == ROUTER_UP && !link_is_up(o.link))
+        fuzz_fail("the link is not up", buf_span(&o.far.heard), SPAN(""));
+    say_all(o.loop, &o.far, in);
+    fuzz_check_speech(buf_span(&o.far.heard), SPAN(NS_COMPONENT), true);
+    link_close(&o.link, on_gone, &o);
+    end_free(o.loop, &o.far);
+    loop_sim_advance(o.loop, 10000);
+    if (!o.is_gone || o.done != o.sent)
+        fuzz_fail("the link leaves something behind", in, SPAN(""));
+    loop_free(&o.loop);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct span in = fuzz_input(data, n);
+    enum side side = fuzz_byte(&in) % SIDES;
+    size_t chunk = fuzz_byte(&in) % 16;
+    crypto_simulate(11);
+    if (side < ROUTER)
+        try_router(in, side, chunk);
+    else
+        try_link(in, side, chunk);
+    crypto_simulate(0);
+    return 0;
+}
