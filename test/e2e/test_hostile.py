@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 import warnings
+from random import Random
+from xml.etree import ElementTree
 
 import pytest
 from helpers import BUILD, DEADLINE, PASSWORD, ROOT, Raw, Suite, eventually
@@ -28,7 +30,7 @@ STREAMS = "xmlns:stream='http://etherx.jabber.org/streams'"
 HAS_SANITIZER = "asan" in os.path.basename(BUILD)
 
 
-# --- measuring -------------------------------------------------------------------------------------
+# --- measuring ------------------------------------------------------------------------------------
 
 def rss(pid):
     """Resident memory, KiB."""
@@ -76,7 +78,7 @@ def flood(sock, data, most):
     assert sent < most, "it took everything"
 
 
-# --- speaking --------------------------------------------------------------------------------------
+# --- speaking -------------------------------------------------------------------------------------
 
 def plain(user, password=PASSWORD):
     token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
@@ -122,7 +124,7 @@ class RawComponent(Raw):
         self.expect("<handshake/>")
 
 
-# --- suites ----------------------------------------------------------------------------------------
+# --- suites ---------------------------------------------------------------------------------------
 
 def configure(suite, section, **values):
     """Other settings of c2s from now on."""
@@ -145,7 +147,7 @@ def house(tmp_path_factory):
     it.stop()
 
 
-# --- TLS -------------------------------------------------------------------------------------------
+# --- TLS ------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("pause", [False, True], ids=["one-segment", "two-segments"])
 @pytest.mark.parametrize("what", ["auth", "stream", "iq"])
@@ -210,7 +212,7 @@ def test_renegotiation_ends_the_connection(house):
             assert done.returncode != 0
 
 
-# --- XML -------------------------------------------------------------------------------------------
+# --- XML ------------------------------------------------------------------------------------------
 
 LAUGHS = "".join(f"<!ENTITY l{i} '{f'&l{i - 1};' * 10}'>" for i in range(1, 10))
 BOMBS = {
@@ -298,7 +300,55 @@ def test_byte_by_byte(house, way, size):
         assert HAS_SANITIZER or cpu(pid) - before < 1
 
 
-# --- passwords -------------------------------------------------------------------------------------
+def some_xml(random, depth=0):
+    """An element by chance: prefixes, defaults, CDATA, references, and all that needs escaping."""
+    def word():
+        return random.choice("abcxyz") + random.choice(["", "-1", "\u00e9", "_", ".b"])
+
+    def value(quote):
+        return "".join(random.choice(
+            ["a", " ", "&lt;", "&amp;", "&gt;", "&quot;", "&apos;", "&#10;", "&#9;", "&#13;", "\n",
+             "\u20ac", "\U0001f600", "'" if quote != "'" else "", '"' if quote != '"' else "",
+             "&#x41;", "]", ">"]) for _ in range(random.randrange(6)))
+
+    prefix = random.choice(["", "", "p:", "q:"])
+    name = prefix + word()
+    uris = {"p": "urn:p", "q": random.choice(["urn:q", "urn:p", "u v&amp;w"])}
+    tag = "".join(f" xmlns:{key}='{uri}'" for key, uri in uris.items())
+    if random.random() < 0.4:
+        tag += random.choice([" xmlns='urn:d'", " xmlns='jabber:client'", " xmlns='u\t&apos;'"])
+    for key in sorted({word() for _ in range(random.randrange(4))}):
+        quote = random.choice("'\"")
+        tag += f" {random.choice(['', 'p:', 'xml:'])}{key}={quote}{value(quote)}{quote}"
+    inside = []
+    for _ in range(random.randrange(4) if depth < 4 else 0):
+        inside.append(random.choice([
+            lambda: some_xml(random, depth + 1), lambda: value("both").replace("]", ""),
+            lambda: f"<![CDATA[{value(chr(0))}]]>".replace("]]]", "] ]]")])())
+    return f"<{name}{tag}/>" if not inside else f"<{name}{tag}>{''.join(inside)}</{name}>"
+
+
+def tree(text):
+    """What expat makes of a stanza: names, attributes and texts, as no prefix can change them."""
+    def of(element):
+        return (element.tag, sorted(element.attrib.items()), element.text or "",
+                [(of(child), child.tail or "") for child in element])
+    root = ElementTree.fromstring(f"<s xmlns='jabber:client'>{text}</s>")[0]
+    return [(of(child), child.tail or "") for child in root], root.text or ""
+
+
+def test_another_parser_understands_the_same(house):
+    """X33, X19, X31: what leaves us is, to expat, what came in."""
+    random = Random(1597)
+    with Session(house, "u11") as raw:
+        for i in range(1500):
+            inside = some_xml(random)
+            raw.send(f"<message to='{raw.jid}' id='d{i}'>{inside}</message>")
+            came = raw.expect(f"<message [^>]*id='d{i}'.*?</message>")[0]
+            assert tree(came) == tree(f"<message>{inside}</message>"), (inside, came)
+
+
+# --- passwords ------------------------------------------------------------------------------------
 
 def challenge(suite, user):
     with Raw(suite.ports["c2s_tls"]) as raw:
@@ -319,6 +369,26 @@ def test_nobody_is_challenged_as_somebody_is(house):
     assert (nobody["i"], len(nobody["s"]), len(nobody["r"])) == (
         known["i"], len(known["s"]), len(known["r"]))
     assert nobody["r"] != again["r"]
+
+
+def test_logins_given_up_leave_nothing(house):
+    """T20"""
+    first = base64.b64encode(b"n,,n=u12,r=abcdefgh").decode()
+    attempt = f"<auth {SASL} mechanism='SCRAM-SHA-256'>{first}</auth><abort {SASL}/>"
+
+    def give_up(times):
+        for _ in range(times):
+            with Raw(house.ports["c2s_tls"]) as raw:
+                raw.start_tls(house, alpn="xmpp-client")
+                raw.open(house.host)
+                raw.expect("</stream:features>")
+                for _ in range(4):
+                    raw.send(attempt)
+                    raw.expect("<aborted/>")
+
+    give_up(20)
+    with unharmed(house, grows=MIB // 2):
+        give_up(100)
 
 
 def test_a_storm_of_passwords_holds_nobody_up(new_suite):
@@ -367,7 +437,7 @@ def test_who_is_added_again_inherits_nothing(house):
         raw.ping()
 
 
-# --- sockets ---------------------------------------------------------------------------------------
+# --- sockets --------------------------------------------------------------------------------------
 
 def is_open(sock):
     sock.setblocking(False)

@@ -140,8 +140,7 @@ static bool logs_in(struct play *p, struct actor *a, struct span as, size_t numb
     struct span domain = user.n < bare.n ? span_from(bare, user.n + 1) : SPAN("");
     if (!actor_connect(a, number, true))
         return play_fail(p, "no such c2s", as, SPAN_NONE);
-    return play_authenticates(p, a, user, domain) &&
-           play_binds(p, a, span_from(as, bare.n + 1));
+    return play_authenticates(p, a, user, domain) && play_binds(p, a, span_from(as, bare.n + 1));
 }
 
 static bool becomes_component(struct play *p, struct actor *a, struct span domain)

@@ -119,8 +119,8 @@ void stage_start_c2s(struct stage *s, size_t number)
     char error[CONF_ERROR_MAX];
     struct instance *i = &s->c2s[number - 1];
     i->stage = s;
-    i->daemon = (struct daemon){
-        .loop = s->loop, .instance = names[number - 1], .conf = s->c2s_conf};
+    i->daemon =
+        (struct daemon){.loop = s->loop, .instance = names[number - 1], .conf = s->c2s_conf};
     c2s_test_connect = connect_to_router;
     c2s_test_connect_ctx = i;
     i->is_cut_off = false;
@@ -162,7 +162,8 @@ void stage_kill_c2s(struct stage *s, size_t number)
 {
     struct c2s *c2s = s->c2s[number - 1].c2s;
     stage_cut_off_c2s(s, number, true);
-    LIST_FOR_EACH (node, &c2s->clients) {
+    LIST_FOR_EACH(node, &c2s->clients)
+    {
         struct client *c = CONTAINER_OF(node, struct client, node);
         if (c->stream.conn)
             conn_abort(c->stream.conn, -ECONNRESET);
@@ -271,8 +272,8 @@ static struct conn *make_pair(struct actor *a)
 
 bool actor_connect(struct actor *a, size_t number, bool direct_tls)
 {
-    struct c2s *c2s = number >= 1 && number <= STAGE_INSTANCES ? a->stage->c2s[number - 1].c2s
-                                                               : NULL;
+    struct c2s *c2s =
+        number >= 1 && number <= STAGE_INSTANCES ? a->stage->c2s[number - 1].c2s : NULL;
     if (!c2s)
         return false;
     client_accept(c2s, make_pair(a), direct_tls);

@@ -97,8 +97,8 @@ long text_match(struct span heard, struct span pattern)
         const char *dots = memmem(pattern.p, pattern.n, "...", 3);
         struct span piece = {pattern.p, dots ? (size_t)(dots - pattern.p) : pattern.n};
         struct span rest = span_from(heard, at);
-        const char *hit = piece.n == 0 ? rest.p
-                          : is_gap     ? memmem(rest.p, rest.n, piece.p, piece.n)
+        const char *hit = piece.n == 0               ? rest.p
+                          : is_gap                   ? memmem(rest.p, rest.n, piece.p, piece.n)
                           : span_starts(rest, piece) ? rest.p
                                                      : NULL;
         if (!hit)

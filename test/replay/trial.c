@@ -74,9 +74,10 @@ static bool hears_error(struct play *p, struct actor *a, struct span name)
     struct span heard = buf_span(&a->heard);
     if (span_starts(heard, SPAN("<?xml")) && !play_hears(p, a, SPAN("<?xml...<stream:stream...>")))
         return false;
-    snprintf(pattern, sizeof pattern,
-             "<stream:error><%.*s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>...</stream:error>"
-             END, SPAN_ARG(name));
+    snprintf(
+        pattern, sizeof pattern,
+        "<stream:error><%.*s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>...</stream:error>" END,
+        SPAN_ARG(name));
     return play_hears(p, a, span_of(pattern));
 }
 
@@ -99,8 +100,7 @@ static bool ends(struct play *p, struct actor *a, struct span outcome)
     if (span_eq(outcome, SPAN("closed")))
         return ends_alone(p, a) && play_hears(p, a, SPAN("nothing"));
     if (is_stream_error(outcome))
-        return hears_error(p, a, outcome) && play_hears(p, a, SPAN("nothing")) &&
-               ends_alone(p, a);
+        return hears_error(p, a, outcome) && play_hears(p, a, SPAN("nothing")) && ends_alone(p, a);
     if (!play_hears(p, a, outcome) || !play_hears(p, a, SPAN("nothing")))
         return false;
     return span_ends(outcome, SPAN(END)) ? ends_alone(p, a) : is_alive(p, a);
