@@ -15,10 +15,16 @@
 static void set_tcp_options(int fd)
 {
     int on = 1;
+    /* A phone that vanished is noticed after six minutes of silence; carriers forget idle
+     * connections after about as long. */
+    int idle = 300, interval = 20, probes = 3;
     unsigned stall = CONN_STALL_MS;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall, sizeof(stall));
 }
 
