@@ -94,3 +94,20 @@ def test_the_other_instance_goes_on(pair):
             async with online(pair, a.boundjid.bare) as (again,):
                 await again.message("where are you")
     run(play())
+
+
+def test_what_is_said_while_the_router_is_away_arrives(pair):
+    """To a user of the other instance, who stays where he is."""
+    async def play():
+        async with on_both(pair) as (a, b):
+            await in_thread(pair.kill, "router", "KILL")
+            for client, other in ((a, b), (b, a)):
+                client.send_message(other.boundjid.bare, "one", mtype="chat")
+                client.send_message(other.boundjid.full, "two", mtype="chat")
+                answer = await client.request(pair.host, "<ping xmlns='urn:xmpp:ping'/>")
+                assert answer["type"] == "result"
+            await in_thread(pair.restart, "router")
+            for client in (a, b):
+                await client.message("one")
+                await client.message("two")
+    run(play())
