@@ -28,8 +28,9 @@ uint8_t fuzz_byte(struct span *in);
 /* The input up to the next separator, or its end; takes the separator, too. */
 struct span fuzz_part(struct span *in, char separator);
 
-/* What a process of ours has said on a stream must be whole frames that parse, after the root's
- * start tag; the last may be unfinished only if is_open. */
+/* What a process of ours has said on a stream must be whole frames that parse; the last may be
+ * unfinished only if is_open. ns none: frames are enough, as when the router carries on verbatim
+ * what one of our own processes has said. */
 void fuzz_check_speech(struct span heard, struct span ns, bool is_open);
 
 #endif

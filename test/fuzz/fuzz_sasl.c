@@ -68,6 +68,17 @@ static void add_nonce(struct course *c, struct buf *message)
         buf_append(message, span_make(first.p + 2, span_index(first, ',') - 2));
 }
 
+/* PLAIN: what follows the last NUL. Many spellings are the same password (SASLprep). */
+static void note_password(struct course *c, struct span message)
+{
+    const char *nul = message.n ? memrchr(message.p, '\0', message.n) : NULL;
+    struct buf prepared = {0};
+    if (nul && sasl_prep(span_from(message, (size_t)(nul + 1 - message.p)), &prepared) &&
+        span_eq(buf_span(&prepared), SPAN(PASSWORD)))
+        c->knows = true;
+    buf_free(&prepared);
+}
+
 static void expand(struct course *c, struct span part, struct buf *message)
 {
     for (size_t i = 0; i < part.n; i++) {
@@ -79,8 +90,7 @@ static void expand(struct course *c, struct span part, struct buf *message)
             buf_append_char(message, part.p[i]);
     }
     struct span whole = buf_span(message);
-    if (memmem(whole.p, whole.n, PASSWORD, sizeof PASSWORD - 1))
-        c->knows = true;
+    note_password(c, whole);
     if (buf_len(&c->server_first) > 0)
         return;
     /* The client's first message without its header: what follows the second comma. */
