@@ -11,6 +11,10 @@
 
 #include <stdlib.h>
 
+/* Stanzas of one client that are not yet in safe hands (being stored, waiting for the router):
+ * beyond, it is not read, so that no client fills what all share. */
+#define WAITING_MAX 256
+
 /* --- what the session manager may do to a client ---------------------------------------------- */
 
 static struct client *client_of_sm(struct sm_client *sm)
@@ -165,6 +169,18 @@ void bind_on_stanza(struct stream *s, struct stanza *stanza)
         done.call(done.ctx, true);
     else
         sm_input(c->session, stanza, done);
+    if (c->handled.waiting >= WAITING_MAX && !c->is_throttled && stream_is_open(s)) {
+        c->is_throttled = true;
+        stream_pause(s);
+    }
+}
+
+void bind_on_handled(struct client *c)
+{
+    if (!c->is_throttled || c->handled.waiting > WAITING_MAX / 2)
+        return;
+    c->is_throttled = false;
+    stream_resume(&c->stream);
 }
 
 void bind_close(struct client *c)

@@ -77,6 +77,7 @@ struct client {
     struct sm_session *session;
     struct handled handled;
     unsigned holds;      /* answers that are still to come from threads and the store */
+    bool is_throttled;   /* not read until more of its stanzas are in safe hands */
     bool is_gone;        /* the stream has closed: freed when holds and handled are empty */
 };
 
@@ -104,6 +105,8 @@ void bind_write_features(struct client *c, struct buf *out);
 void bind_on_iq(struct stream *s, struct stanza *stanza);
 /* A stanza of a bound client. */
 void bind_on_stanza(struct stream *s, struct stanza *stanza);
+/* More of its stanzas are in safe hands: reads on if it was throttled. */
+void bind_on_handled(struct client *c);
 /* The stream is gone. */
 void bind_close(struct client *c);
 

@@ -160,6 +160,7 @@ bool client_release(struct client *c)
 
 static void on_handled(void *ctx)
 {
+    bind_on_handled(ctx);
     free_if_unheld(ctx);
 }
 

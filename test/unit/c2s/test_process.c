@@ -327,6 +327,25 @@ static void cuts_off_who_does_not_read(void **state)
     }
 }
 
+/* One client's stanzas that wait for the router are bounded: then it waits, too. */
+static void does_not_read_on_while_much_waits(void **state)
+{
+    (void)state;
+    struct house *h = house_new("", no_router);
+    struct wire *w = login(h);
+    wire_say(w, BIND("a"));
+    wire_expect(w, "type='result'");
+    for (int n = 0; n < 255; n++)
+        wire_say(w, "<message to='juliet@elsewhere.example'><body>hi</body></message>");
+    wire_say(w, "<iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>");
+    wire_expect(w, "id='p1'");
+    wire_say(w, "<message to='juliet@elsewhere.example'><body>hi</body></message>");
+    wire_say(w, "<iq type='get' id='p2'><ping xmlns='urn:xmpp:ping'/></iq>");
+    wire_expect_not(w, "id='p2'");
+    wire_free(&w);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +357,7 @@ int main(void)
         cmocka_unit_test(errors_say_who_we_are),
         cmocka_unit_test(unknown_users_keep_their_salt),
         cmocka_unit_test(cuts_off_who_does_not_read),
+        cmocka_unit_test(does_not_read_on_while_much_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
