@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control - what kontalkctl may ask the router: info, route list, claim list.
+ * control - what kontalkctl may ask the router: info, route list, route explain, claim list.
  */
 #include "base/control.h"
 
@@ -86,9 +86,36 @@ static void run_claims(void *ctx, struct control_call *call, const struct span *
     control_ok(call);
 }
 
+/* route explain JID [FROM]: for the domain itself the sender counts, too. */
+static void run_explain(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct router *r = ctx;
+    struct jid to, from = {.full = SPAN_INIT("")};
+    if (!jid_parse(args[0], &to, &r->to_scratch) ||
+        (count > 1 && !jid_parse(args[1], &from, &r->from_scratch))) {
+        control_error(call, "not an address");
+        return;
+    }
+    struct relay_view v = relay_explain(r, &to, from.full);
+    control_row(call,
+                (const struct span[]){SPAN("jid"), SPAN("rule"), SPAN("peer"), SPAN("component"),
+                                      SPAN("fate")},
+                5);
+    control_row(call,
+                (const struct span[]){to.full, span_of(v.rule), v.peer ? v.peer->name : SPAN(""),
+                                      span_of(v.peer ? v.peer->section : ""), span_of(v.fate)},
+                5);
+    control_ok(call);
+}
+
 static const struct control_command commands[] = {
     {.name = "info", .usage = "info", .run = run_info},
     {.name = "route list", .usage = "route list", .run = run_routes},
+    {.name = "route explain",
+     .min_args = 1,
+     .max_args = 2,
+     .usage = "route explain JID [FROM]",
+     .run = run_explain},
     {.name = "claim list", .usage = "claim list", .run = run_claims},
     {0},
 };

@@ -25,6 +25,7 @@ enum fate {
 
 struct decision {
     enum fate fate;
+    const char *rule; /* what decided, for relay_explain */
     struct peer *peer;
     struct claim *claim;
 };
@@ -35,8 +36,10 @@ static struct decision decide_shared(struct router *r, const struct route *route
     struct decision d = {.fate = FATE_PEER};
     if (!r->settle.done) {
         d.fate = FATE_SETTLE;
+        d.rule = "shared domain, settling after a start";
     } else if (!span_is_none(k->to.local)) {
         d.claim = claims_find(&r->claims, k->to.bare);
+        d.rule = d.claim ? "claim" : "shared domain, hash of the address";
         if (d.claim && d.claim->fence)
             d.fate = FATE_FENCE;
         else
@@ -44,6 +47,7 @@ static struct decision decide_shared(struct router *r, const struct route *route
     } else {
         if (!span_is_none(k->to.resource))
             d.peer = route_instance(route, k->to.resource);
+        d.rule = d.peer ? "instance of a shared domain" : "shared domain, hash of the sender";
         /* By the sender, so that a conversation with the domain itself stays with one member. */
         if (!d.peer)
             d.peer = route_pick(route, jid_bare_of(k->from));
@@ -57,16 +61,27 @@ static struct decision decide(struct router *r, const struct packet *k)
     if (route && route->kind == ROUTE_SHARED)
         return decide_shared(r, route, k);
     if (route)
-        return (struct decision){.fate = FATE_PEER, .peer = route->members[0].peer};
+        return (struct decision){.rule = "domain", .peer = route->members[0].peer};
     struct peer *fallback = r->routes.fallback;
     bool ours = conf_is_ours(r->conf, k->to.domain);
     if (!r->settle.done && (ours || (!fallback && conf_has_default(r->conf))))
-        return (struct decision){.fate = FATE_SETTLE};
+        return (struct decision){.fate = FATE_SETTLE, .rule = "settling after a start"};
     /* Names of ours do not leave by the default route; and what has come in by it does not go out
      * again: that would be an open relay. */
     if (ours || !fallback || fallback == k->sender)
-        return (struct decision){.fate = FATE_NOBODY};
-    return (struct decision){.fate = FATE_PEER, .peer = fallback};
+        return (struct decision){.fate = FATE_NOBODY,
+                                 .rule = ours ? "a name of ours that is not connected"
+                                              : "no route and no default route"};
+    return (struct decision){.rule = "default route", .peer = fallback};
+}
+
+struct relay_view relay_explain(struct router *r, const struct jid *to, struct span from)
+{
+    static const char *const fates[] = {"delivered", "held: its user changes hands",
+                                        "held: too early to say", "bounced"};
+    const struct packet k = {.from = from, .to = *to};
+    struct decision d = decide(r, &k);
+    return (struct relay_view){.rule = d.rule, .fate = fates[d.fate], .peer = d.peer};
 }
 
 /* --- deliver ---------------------------------------------------------------------------------- */

@@ -157,6 +157,13 @@ struct packet {
     const struct stanza *tree;
 };
 
+/* What would become of a stanza: which rule decides, for whom (NULL: nobody), and what then. */
+struct relay_view {
+    const char *rule, *fate;
+    const struct peer *peer;
+};
+struct relay_view relay_explain(struct router *r, const struct jid *to, struct span from);
+
 /* Decides and delivers, holds or bounces. */
 void relay_packet(struct router *r, const struct packet *k);
 /* A raw frame of an internal peer; false: it must be parsed first. */

@@ -159,6 +159,7 @@ class Site:
             ("component c2s", "names"): f"c2s-*.{self.host}",
             ("component c2s", "shared"): " ".join(dict.fromkeys([self.host, self.network])),
             ("component c2s", "internal"): "true",
+            (f"component kontalkctl.{self.host}", "secret"): secrets.token_hex(16),
             ("component examples", "secret"): self.component_secret,
             ("component examples", "names"): " ".join(self.components.values()),
             **{(f"component {name}", "secret"): secret
@@ -180,7 +181,8 @@ class Site:
         }
         values.update({("limits", key): value for key, value in limits.items()})
         self.write("c2s", values)
-        self.write("kontalkctl", {("kontalkctl", "runtime"): self.runtime})
+        self.write("kontalkctl", {("kontalkctl", "runtime"): self.runtime,
+                                  ("kontalkctl", "component"): f"kontalkctl.{self.host}"})
 
     def write(self, name, values):
         with open(os.path.join(ROOT, "etc", f"{name}.conf"), encoding="utf-8") as file:

@@ -9,6 +9,7 @@
 #include "base/control.h"
 
 #include "base/conn.h"
+#include "base/daemon.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -47,6 +48,8 @@ struct control_peer {
 
 struct control_call {
     struct control_peer *peer; /* NULL: the asker has gone */
+    void (*on_gone)(void *ctx); /* watched, and reading */
+    void *gone_ctx;
 };
 
 static void dispatch(struct control_peer *peer);
@@ -83,6 +86,7 @@ void control_row(struct control_call *call, const struct span *words, size_t cou
 static void call_end(struct control_call *call, struct span end, const char *reason)
 {
     struct control_peer *peer = call->peer;
+    bool is_paused = !call->on_gone;
 
     free(call);
     if (!peer)
@@ -98,7 +102,8 @@ static void call_end(struct control_call *call, struct span end, const char *rea
     }
     buf_append_char(out, '\n');
     conn_flush_soon(peer->conn);
-    conn_resume(peer->conn);
+    if (is_paused)
+        conn_resume(peer->conn);
     if (!peer->dispatching)
         dispatch(peer);
 }
@@ -113,7 +118,39 @@ void control_error(struct control_call *call, const char *reason)
     call_end(call, SPAN(".error"), reason);
 }
 
+void control_watch(struct control_call *call, void (*on_gone)(void *ctx), void *ctx)
+{
+    call->on_gone = on_gone;
+    call->gone_ctx = ctx;
+    if (call->peer)
+        conn_resume(call->peer->conn); /* the end is seen by reading only */
+}
+
+size_t control_queued(const struct control_call *call)
+{
+    return call->peer ? conn_out_len(call->peer->conn) : 0;
+}
+
 /* --- requests --- */
+
+/* What every process can be asked. */
+static void run_reload(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    char error[CONF_ERROR_MAX];
+
+    (void)ctx;
+    (void)args;
+    (void)count;
+    if (daemon_reload(error))
+        control_ok(call);
+    else
+        control_error(call, error);
+}
+
+static const struct control_command common_commands[] = {
+    {.name = "reload", .usage = "reload", .run = run_reload},
+    {0},
+};
 
 /* How many of words the command's name takes; 0: it is another command. */
 static size_t match_name(const char *name, const struct span *words, size_t count)
@@ -133,14 +170,17 @@ static size_t match_name(const char *name, const struct span *words, size_t coun
 static const struct control_command *find_command(const struct control *c, const struct span *words,
                                                   size_t count, size_t *used_r)
 {
+    const struct control_command *const tables[] = {c->commands, common_commands};
     const struct control_command *best = NULL;
 
     *used_r = 0;
-    for (const struct control_command *cmd = c->commands; cmd->name; cmd++) {
-        size_t used = match_name(cmd->name, words, count);
-        if (used > *used_r) {
-            best = cmd;
-            *used_r = used;
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        for (const struct control_command *cmd = tables[i]; cmd->name; cmd++) {
+            size_t used = match_name(cmd->name, words, count);
+            if (used > *used_r) {
+                best = cmd;
+                *used_r = used;
+            }
         }
     }
     return best;
@@ -169,7 +209,7 @@ static void run_line(struct control_peer *peer, char *line, size_t n)
     /* Words after the name stay out of the log: they may be passwords. */
     LOG(LOG_INFO, "control.request", F_STR("command", cmd->name),
         F_INT("uid", conn_peer_uid(peer->conn)));
-    peer->call = mem_alloc(sizeof(*peer->call));
+    peer->call = mem_zalloc(sizeof(*peer->call));
     peer->call->peer = peer;
     conn_pause(peer->conn);
     if (count - used < (size_t)cmd->min_args || count - used > (size_t)cmd->max_args) {
@@ -231,7 +271,8 @@ static void on_data(void *ctx, struct span bytes)
         dispatch(peer);
 }
 
-/* Nothing is read during a call, so that here all requests have their answers, perhaps unsent. */
+/* Nothing is read during a call that is not watched, so that here all other requests have their
+ * answers, perhaps unsent. */
 static void on_eof(void *ctx)
 {
     struct control_peer *peer = ctx;
@@ -251,14 +292,18 @@ static void peer_detach(struct control_peer *peer)
 static void on_close(void *ctx, int error, const char *reason)
 {
     struct control_peer *peer = ctx;
+    struct control_call *call = peer->call;
 
     (void)error;
     (void)reason;
     peer_detach(peer);
-    if (peer->call)
-        peer->call->peer = NULL;
     buf_wipe(&peer->in);
     free(peer);
+    if (!call)
+        return;
+    call->peer = NULL;
+    if (call->on_gone)
+        call->on_gone(call->gone_ctx);
 }
 
 static const struct conn_handler peer_handler = {

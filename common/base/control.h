@@ -8,6 +8,8 @@
  * on a line that starts with a dot: ".ok", ".error<TAB>reason". A line over 64 KiB, or anything
  * that is no request, closes that connection and nothing else. Requests of one connection are
  * answered in order, one at a time.
+ *
+ * Every process that daemon_main runs knows "reload": it does what SIGHUP does.
  */
 #ifndef BASE_CONTROL_H
 #define BASE_CONTROL_H
@@ -35,6 +37,14 @@ void control_free(struct control **c);
 void control_row(struct control_call *call, const struct span *words, size_t count);
 void control_ok(struct control_call *call);
 void control_error(struct control_call *call, const char *reason);
+
+/*
+ * For an answer that goes on: from now on it is noticed when the asker hangs up, and told by
+ * on_gone(ctx), once; the call still ends with control_ok then. on_gone does not come after that.
+ */
+void control_watch(struct control_call *call, void (*on_gone)(void *ctx), void *ctx);
+/* Bytes of rows that the asker has not read yet. */
+size_t control_queued(const struct control_call *call);
 
 /* --- the asking side, blocking: for command-line tools --- */
 

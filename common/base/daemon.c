@@ -31,6 +31,8 @@ struct process {
     bool stopping, forced;
 };
 
+static struct process *running; /* one for each program: where daemon_reload is heard */
+
 static struct process *process_of(struct daemon *d)
 {
     return CONTAINER_OF(d, struct process, d);
@@ -98,24 +100,36 @@ static bool swap_conf(struct process *p, void *fresh, char error[CONF_ERROR_MAX]
     return true;
 }
 
-static void on_reload_signal(void *ctx, int signum)
+bool daemon_reload(char error_r[CONF_ERROR_MAX])
 {
-    struct process *p = ctx;
-    char error[CONF_ERROR_MAX] = "";
+    struct process *p = running;
     char reloading[64];
 
-    (void)signum;
-    if (p->stopping)
-        return;
+    error_r[0] = '\0';
+    if (!p || p->stopping) {
+        snprintf(error_r, CONF_ERROR_MAX, "not running");
+        return false;
+    }
     snprintf(reloading, sizeof(reloading), "RELOADING=1\nMONOTONIC_USEC=%llu",
              (unsigned long long)loop_now_us(p->d.loop));
     daemon_notify(reloading);
-    void *fresh = conf_load(p->spec->conf, p->d.conf_path, p->spec->secret_conf, error);
-    if (fresh && swap_conf(p, fresh, error))
+    void *fresh = conf_load(p->spec->conf, p->d.conf_path, p->spec->secret_conf, error_r);
+    bool good = fresh && swap_conf(p, fresh, error_r);
+    if (good)
         LOG(LOG_INFO, "daemon.reload", F_STR("file", p->d.conf_path));
     else
-        LOG(LOG_ERROR, "daemon.reload.refused", F_STR("err", error));
+        LOG(LOG_ERROR, "daemon.reload.refused", F_STR("err", error_r));
     daemon_notify("READY=1");
+    return good;
+}
+
+static void on_reload_signal(void *ctx, int signum)
+{
+    char error[CONF_ERROR_MAX];
+
+    (void)ctx;
+    (void)signum;
+    daemon_reload(error);
 }
 
 /* --- starting --- */
@@ -162,6 +176,7 @@ static int run(struct process *p)
 
     prepare(p);
     p->d.loop = loop_new();
+    running = p;
     loop_on_signal(p->d.loop, SIGTERM, on_stop_signal, p);
     loop_on_signal(p->d.loop, SIGINT, on_stop_signal, p);
     loop_on_signal(p->d.loop, SIGHUP, on_reload_signal, p);
@@ -180,6 +195,7 @@ static int run(struct process *p)
         LOG(LOG_WARN, "daemon.end", F_INT("forced", 1));
         _exit(EXIT_FAILURE);
     }
+    running = NULL;
     timer_stop(&p->stop_timer);
     if (p->spec->free && p->d.state)
         p->spec->free(&p->d);

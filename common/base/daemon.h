@@ -47,5 +47,7 @@ extern const char *const log_level_names[]; /* error warn info debug, NULL */
 
 int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
 void daemon_stopped(struct daemon *d);
+/* Does what SIGHUP does, in the process that daemon_main runs; false with the reason. */
+bool daemon_reload(char error_r[CONF_ERROR_MAX]);
 
 #endif

@@ -20,13 +20,21 @@ static int by_version(const void *a, const void *b)
     return strverscmp(*(char *const *)a, *(char *const *)b); /* c2s-2 before c2s-10 */
 }
 
-static char *join(const char *directory, const char *name)
+char *ctl_join(const char *directory, const char *name)
 {
     struct buf path = {0};
     buf_printf(&path, "%s/%s", directory, name);
     char *copy = mem_strdup_span(buf_span(&path));
     buf_free(&path);
     return copy;
+}
+
+struct span ctl_process_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct span name = span_of(slash ? slash + 1 : path);
+    name.n -= strlen(suffix);
+    return name;
 }
 
 int ctl_sockets(const struct ctl *ctl, const char *prefix, struct conf_list *paths_r)
@@ -42,7 +50,7 @@ int ctl_sockets(const struct ctl *ctl, const char *prefix, struct conf_list *pat
             continue;
         paths_r->items =
             mem_realloc(paths_r->items, (paths_r->count + 1) * sizeof(*paths_r->items));
-        paths_r->items[paths_r->count++] = join(ctl->runtime, e->d_name);
+        paths_r->items[paths_r->count++] = ctl_join(ctl->runtime, e->d_name);
     }
     closedir(dir);
     if (paths_r->count)
@@ -99,7 +107,7 @@ int ctl_ask_c2s(const struct ctl *ctl, const struct span *words, size_t count, c
 int ctl_ask_router(const struct ctl *ctl, const struct span *words, size_t count, ctl_row *row,
                    void *ctx, char error_r[CTL_ERROR_MAX])
 {
-    char *path = join(ctl->runtime, "router.ctl");
+    char *path = ctl_join(ctl->runtime, "router.ctl");
     int result = ctl_ask(path, words, count, row, ctx, error_r);
 
     if (result < 0)

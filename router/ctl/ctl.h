@@ -13,7 +13,9 @@
 #define CTL_ERROR_MAX 512
 
 struct ctl {
-    const char *runtime; /* the directory of control sockets */
+    const char *directory; /* of the configuration */
+    const char *runtime;   /* of the control sockets */
+    const char *component; /* who ping and send speak as */
     bool json;
 };
 
@@ -27,12 +29,19 @@ struct ctl_command {
 
 extern const struct ctl_command user_commands[]; /* each table ends with name == NULL */
 extern const struct ctl_command list_commands[];
+extern const struct ctl_command call_commands[];
+extern const struct ctl_command reload_commands[];
 extern const struct ctl_command selftest_commands[];
 
 /* Prints "kontalkctl: ..." on standard error; returns 1. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* --- ask.c: processes and their sockets --- */
+
+/* "DIRECTORY/NAME"; free it. */
+char *ctl_join(const char *directory, const char *name);
+/* "/run/kontalk/c2s-1.ctl" is c2s-1. */
+struct span ctl_process_name(const char *path);
 
 typedef void ctl_row(void *ctx, const struct span *words, size_t count);
 
@@ -52,6 +61,11 @@ int ctl_ask_router(const struct ctl *ctl, const struct span *words, size_t count
                    void *ctx, char error_r[CTL_ERROR_MAX]);
 /* Removes an account at every c2s; returns as control_ask. */
 int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_MAX]);
+
+/* --- reload.c --- */
+
+/* All processes; prints what each said, returns the exit status. */
+int ctl_reload(const struct ctl *ctl);
 
 /* --- table.c: rows --- */
 

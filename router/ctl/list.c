@@ -13,13 +13,12 @@
 
 /* --- the router's lists --- */
 
-static int list_router(const struct ctl *ctl, const char *what)
+static int print_answer(const struct ctl *ctl, const struct span *words, size_t count)
 {
-    const struct span words[] = {span_of(what), SPAN_INIT("list")};
     char error[CTL_ERROR_MAX];
     struct table table = {0};
 
-    int result = ctl_ask_router(ctl, words, ARRAY_LEN(words), table_row, &table, error);
+    int result = ctl_ask_router(ctl, words, count, table_row, &table, error);
     if (result == 0)
         table_print(&table, ctl->json);
     table_free(&table);
@@ -30,14 +29,22 @@ static int run_routes(const struct ctl *ctl, char **args, int count)
 {
     (void)args;
     (void)count;
-    return list_router(ctl, "route");
+    return print_answer(ctl, (const struct span[]){SPAN("route"), SPAN("list")}, 2);
+}
+
+static int run_explain(const struct ctl *ctl, char **args, int count)
+{
+    struct span words[4] = {SPAN("route"), SPAN("explain"), span_of(args[0])};
+    if (count > 1)
+        words[3] = span_of(args[1]);
+    return print_answer(ctl, words, 2 + (size_t)count);
 }
 
 static int run_claims(const struct ctl *ctl, char **args, int count)
 {
     (void)args;
     (void)count;
-    return list_router(ctl, "claim");
+    return print_answer(ctl, (const struct span[]){SPAN("claim"), SPAN("list")}, 2);
 }
 
 /* --- lists that every c2s has a part of --- */
@@ -73,15 +80,6 @@ static int run_sessions(const struct ctl *ctl, char **args, int count)
 
 /* --- info: every process that has a control socket --- */
 
-/* "/run/kontalk/c2s-1.ctl" is c2s-1. */
-static struct span process_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    struct span name = span_of(slash ? slash + 1 : path);
-    name.n -= strlen(".ctl");
-    return name;
-}
-
 struct info {
     struct table *table;
     struct span process;
@@ -113,7 +111,7 @@ static int run_info(const struct ctl *ctl, char **args, int count)
     int result = ctl_sockets(ctl, "", &paths);
     table_row(&table, columns, ARRAY_LEN(columns));
     for (size_t i = 0; i < paths.count; i++) {
-        struct info info = {.table = &table, .process = process_name(paths.items[i])};
+        struct info info = {.table = &table, .process = ctl_process_name(paths.items[i])};
         if (ctl_ask(paths.items[i], &word, 1, on_info_row, &info, error) != 0)
             status = ctl_fail("%s", error);
     }
@@ -130,6 +128,8 @@ static int run_info(const struct ctl *ctl, char **args, int count)
 const struct ctl_command list_commands[] = {
     {"session list", 0, 0, "", "list the sessions of all c2s instances", run_sessions},
     {"route list", 0, 0, "", "list the router's routes", run_routes},
+    {"route explain", 1, 2, "JID [FROM]", "show which rule decides for an address, and for whom",
+     run_explain},
     {"claim list", 0, 0, "", "list which instance owns which user", run_claims},
     {"info", 0, 0, "", "show the state of every process", run_info},
     {.name = NULL},

@@ -6,6 +6,7 @@
 #include "router/ctl/ctl.h"
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -18,19 +19,23 @@
 
 #define DEFAULT_DIRECTORY "/etc/kontalk"
 #define DEFAULT_RUNTIME "/run/kontalk"
+#define DEFAULT_COMPONENT "kontalkctl.localhost"
 
 struct settings {
-    char *runtime;
+    char *runtime, *component;
 };
 
 static const struct conf_key keys[] = {
     {"kontalkctl", "runtime", CONF_STRING, offsetof(struct settings, runtime), DEFAULT_RUNTIME, 0,
      0, NULL, "Directory of the control sockets"},
+    {"kontalkctl", "component", CONF_STRING, offsetof(struct settings, component),
+     DEFAULT_COMPONENT, 0, 0, NULL, "Who ping and send speak as: a section of router.conf"},
     {.name = NULL},
 };
 static const struct conf_spec settings_spec = {keys, NULL, sizeof(struct settings), NULL};
 
-static const struct ctl_command *const groups[] = {user_commands, list_commands, selftest_commands};
+static const struct ctl_command *const groups[] = {
+    user_commands, list_commands, call_commands, reload_commands, selftest_commands};
 
 int ctl_fail(const char *format, ...)
 {
@@ -107,6 +112,7 @@ static struct settings *load_settings(const char *directory)
     if (!directory && access(buf_z(&path), F_OK) != 0 && errno == ENOENT) {
         settings = mem_zalloc(sizeof(*settings));
         settings->runtime = mem_strdup_span(SPAN(DEFAULT_RUNTIME));
+        settings->component = mem_strdup_span(SPAN(DEFAULT_COMPONENT));
     } else {
         settings = conf_load(&settings_spec, buf_z(&path), false, error);
         if (!settings)
@@ -149,7 +155,10 @@ int main(int argc, char **argv)
     struct settings *settings = load_settings(directory);
     if (!settings)
         return 1;
+    log_threshold = LOG_ERROR; /* what matters is printed by the commands */
+    ctl.directory = directory ? directory : DEFAULT_DIRECTORY;
     ctl.runtime = settings->runtime;
+    ctl.component = settings->component;
     int status = run_command(&ctl, argv + optind, argc - optind);
     if (fflush(stdout) != 0 && status == 0)
         status = ctl_fail("cannot write: %s", strerror(errno));
