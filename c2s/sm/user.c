@@ -243,4 +243,9 @@ void sm_user_on_link_up(struct sm *sm)
             link_claims_add(sm->link, user->bare);
     }
     link_claims_end(sm->link);
+    /* Others have stored for them what they could not send us, and could not tell us either. */
+    for (cursor = 0; (user = map_next(&sm->users, &cursor)) != NULL;) {
+        if (user->state == SM_USER_OWNED)
+            sm_offline_look(user);
+    }
 }

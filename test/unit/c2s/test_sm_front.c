@@ -325,6 +325,25 @@ static void what_another_has_stored_is_brought(void **state)
     end(&t);
 }
 
+/* Nobody can tell whose link is away: he looks himself when it is back. */
+static void what_was_stored_while_away_is_brought(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t);
+    (void)state;
+
+    kit_link_down(t.owner);
+    kit_sql(t.owner, "INSERT INTO offline (account, stamp, bytes, stanza) SELECT id, 0, 9,"
+                     " '<message><body>1</body></message>' FROM account WHERE name = ?1", "alice");
+    EXPECT_NOTHING(own);
+    kit_link_up(t.owner);
+    kit_settle(t.owner);
+    EXPECT(own, "<body>1</body>");
+    assert_int_equal(kit_offline_count(t.owner, "alice"), 0);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
 static void deleting_the_user_ends_it(void **state)
 {
     struct two t;
@@ -398,6 +417,7 @@ int main(void)
         cmocka_unit_test(a_short_absence_of_the_owner_is_told),
         cmocka_unit_test(a_new_owner_of_the_same_name_denies),
         cmocka_unit_test(what_another_has_stored_is_brought),
+        cmocka_unit_test(what_was_stored_while_away_is_brought),
         cmocka_unit_test(deleting_the_user_ends_it),
         cmocka_unit_test(words_about_unknown_sessions),
         cmocka_unit_test(freed_with_fronts_and_guests),
