@@ -193,13 +193,31 @@ WRAP(bool, sm_deliver, (struct sm_in *in, struct sm_session *s))
         ledger_early(number);
     if (s->client && sm_is_guest(s->client))
         ledger_to_guest(number, s->client);
+    if (number)
+        sim_trace("m%u is written for %.*s", number, SPAN_ARG(s->full));
     return __real_sm_deliver(in, s);
 }
 
 WRAP(void, sm_on_link_stanza, (void *ctx, struct stanza *stanza))
 {
-    wires_taken(link_conn(ctx), number_of_stanza(stanza));
+    const struct sm *sm = ctx;
+    uint32_t number = number_of_stanza(stanza);
+    wires_taken(link_conn(sm), number);
+    if (number)
+        sim_trace("m%u comes to %.*s", number, SPAN_ARG(sm->opts.instance));
     __real_sm_on_link_stanza(ctx, stanza);
+}
+
+WRAP(void, sm_user_on_link_up, (struct sm *sm))
+{
+    sim_trace("%.*s is linked", SPAN_ARG(sm->opts.instance));
+    __real_sm_user_on_link_up(sm);
+}
+
+WRAP(void, sm_user_on_link_down, (struct sm *sm))
+{
+    sim_trace("%.*s is not linked any more", SPAN_ARG(sm->opts.instance));
+    __real_sm_user_on_link_down(sm);
 }
 
 static void each_message(const struct stanza *s, void (*call)(void *ctx, uint32_t number),
@@ -270,10 +288,18 @@ WRAP(void, sm_guest_peer_down, (struct sm *sm, struct span instance))
 
 /* --- storage ---------------------------------------------------------------------------------- */
 
+static void trace_stored(void *ctx, uint32_t number)
+{
+    const struct span *name = ctx;
+    sim_trace("m%u is stored for %.*s", number, SPAN_ARG(*name));
+}
+
 WRAP(int, sm_offline_insert,
      (struct db *db, struct span name, int64_t stamp, struct span stanza,
       const struct sm_offline_limits *limits))
 {
+    if (sim_is_traced)
+        numbers_in(stanza, trace_stored, &name);
     if (hits(PLANT_FORGET, 10))
         return STORE_OK;
     if (hits(PLANT_REFUSE, 10))
