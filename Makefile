@@ -125,15 +125,9 @@ $(E2E): $(BUILD)/%: $(BUILD)/%.o
 .PHONY: e2e
 e2e: $(E2E)
 
-# --- load generators -------------------------------------------------------------------------------
+# --- the bench ---------------------------------------------------------------------------------------
 
-BENCH := $(patsubst %.c,$(BUILD)/%,$(wildcard test/bench/*.c))
-$(BENCH): $(BUILD)/%: $(BUILD)/%.o $(SEES_xmpp)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
-
-.PHONY: bench
-bench: $(BENCH)
-
+include test/bench/bench.mk
 include test/fuzz/fuzz.mk
 
 # --- what people type ------------------------------------------------------------------------------
@@ -208,7 +202,7 @@ help:
 	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'
 	@echo 'make deps       install the Debian packages that all of these need'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)'
-	@echo 'make bench      build the load generators of test/bench'
+	@echo 'make bench      compare with Prosody, ejabberd and jabberd2; see test/bench/README.md'
 	@echo 'make unit       build the unit tests; check-quick also runs them and the plays'
 	@echo 'make SANITIZE=1 TARGET   the same with ASan and UBSan, in build/asan/'
 
