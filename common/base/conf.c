@@ -173,7 +173,8 @@ static void begin_section(struct load *l, struct span header)
     for (const struct conf_key *k = l->spec->keys; k->name; k++)
         if (span_eq(header, span_of(k->section)))
             return;
-    load_fail(l, l->line, "unknown section [%.*s]", (int)(header.n > 60 ? 60 : header.n), header.p);
+    if (!l->spec->is_partial)
+        load_fail(l, l->line, "unknown section [%.*s]", (int)(header.n > 60 ? 60 : header.n), header.p);
 }
 
 /* A header is a line of its own; after it only a comment may come. */
@@ -258,6 +259,8 @@ static int on_value(void *ctx, const char *section, const char *name, const char
 
     (void)section; /* perhaps cut; read_header has the whole one */
     const struct conf_key *key = find_key(l, name, &index);
+    if (!key && l->spec->is_partial)
+        return 1;
     if (!key) {
         load_fail(l, l->line, "unknown key %.60s in [%s]", name, l->section);
         return 0;

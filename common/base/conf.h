@@ -60,6 +60,7 @@ struct conf_spec {
     size_t size;                         /* of the process's struct */
     /* Checks what the table cannot say; returns NULL or a reason (a literal or in scratch). */
     const char *(*check)(const void *conf, char scratch[256]);
+    bool is_partial; /* a few keys of another process's file: unknown ones are its business */
 };
 
 #define CONF_ERROR_MAX 512

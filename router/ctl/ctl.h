@@ -31,6 +31,8 @@ extern const struct ctl_command user_commands[]; /* each table ends with name ==
 extern const struct ctl_command list_commands[];
 extern const struct ctl_command call_commands[];
 extern const struct ctl_command reload_commands[];
+extern const struct ctl_command cert_commands[];
+extern const struct ctl_command check_commands[];
 extern const struct ctl_command selftest_commands[];
 
 /* Prints "kontalkctl: ..." on standard error; returns 1. */
@@ -61,6 +63,15 @@ int ctl_ask_router(const struct ctl *ctl, const struct span *words, size_t count
                    void *ctx, char error_r[CTL_ERROR_MAX]);
 /* Removes an account at every c2s; returns as control_ask. */
 int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_MAX]);
+
+/* --- cert.c --- */
+
+/* What check and cert install must know of c2s.conf. */
+struct ctl_c2s_conf {
+    char *host, *network, *cert, *key, *store_path, *router_address, *router_secret;
+    struct conf_list listen, listen_tls;
+};
+extern const struct conf_spec ctl_c2s_conf_spec;
 
 /* --- reload.c --- */
 

@@ -32,10 +32,12 @@ static const struct conf_key keys[] = {
      DEFAULT_COMPONENT, 0, 0, NULL, "Who ping and send speak as: a section of router.conf"},
     {.name = NULL},
 };
-static const struct conf_spec settings_spec = {keys, NULL, sizeof(struct settings), NULL};
+static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
 
 static const struct ctl_command *const groups[] = {
-    user_commands, list_commands, call_commands, reload_commands, selftest_commands};
+    user_commands,   list_commands, call_commands,     check_commands,
+    reload_commands, cert_commands, selftest_commands,
+};
 
 int ctl_fail(const char *format, ...)
 {

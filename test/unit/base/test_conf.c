@@ -73,7 +73,8 @@ static const char *check(const void *conf, char scratch[256])
     return scratch;
 }
 
-static const struct conf_spec spec = {keys, sections, sizeof(struct conf), check};
+static const struct conf_spec spec = {
+    .keys = keys, .sections = sections, .size = sizeof(struct conf), .check = check};
 
 static char path[64];
 
@@ -294,6 +295,22 @@ static void test_secret_permissions(void **state)
     }
 }
 
+/* What another process needs of a file: the rest is not looked at. */
+static void test_partial(void **state)
+{
+    struct conf_spec partial = spec;
+    char error[CONF_ERROR_MAX] = "";
+
+    (void)state;
+    partial.is_partial = true;
+    write_file(SPAN(HOST "strange = 1\n[elsewhere]\nkey = value\n"), 0644);
+    struct conf *c = conf_load(&partial, path, false, error);
+    assert_string_equal(error, "");
+    assert_non_null(c);
+    conf_free(&partial, (void **)&c);
+    assert_null(conf_load(&spec, path, false, error));
+}
+
 static void append(void *ctx, struct span s)
 {
     buf_append(ctx, s);
@@ -328,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_odd_files),
         cmocka_unit_test(test_secret_permissions),
+        cmocka_unit_test(test_partial),
         cmocka_unit_test(test_printed_defaults_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

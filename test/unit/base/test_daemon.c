@@ -39,7 +39,7 @@ static const struct conf_key keys[] = {
      log_level_names, "Level"},
     {.name = NULL},
 };
-static const struct conf_spec conf_spec = {keys, NULL, sizeof(struct demo_conf), NULL};
+static const struct conf_spec conf_spec = {.keys = keys, .size = sizeof(struct demo_conf)};
 
 static int64_t value_of(const struct daemon *d)
 {

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * check - what its two files share: check.c looks at files, check_running.c at certificates' use,
+ * ports and processes.
+ */
+#ifndef CTL_CHECK_H
+#define CTL_CHECK_H
+
+#include "router/conf.h"
+#include "router/ctl/ctl.h"
+#include "router/ctl/part.h"
+
+enum finding { OK, NOTE, PROBLEM };
+
+struct check {
+    const struct ctl *ctl;
+    struct table table;
+    struct router_conf *router; /* NULL: it cannot be read */
+    struct ctl_c2s_conf *c2s;   /* NULL: there is none, or it cannot be read */
+    size_t problems;
+};
+
+/* One row: what was looked at, and what was found or is to be done. */
+void check_add(struct check *c, enum finding kind, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void check_certificates(struct check *c);
+void check_running(struct check *c);
+
+#endif
