@@ -21,16 +21,18 @@ def unused_port():
 class Program:
     """A process with a directory of its own, and its output in a file there."""
 
-    def __init__(self, directory, *words):
+    def __init__(self, directory, *words, **environment):
         self.directory = str(directory)
         self.words = words
+        self.environment = {**os.environ, **environment}
         self.process = None
         self.start()
 
     def start(self):
         with open(os.path.join(self.directory, "output"), "ab") as output:
             self.process = subprocess.Popen(self.words, cwd=self.directory, stdout=output,
-                                            stdin=subprocess.DEVNULL, stderr=output)
+                                            stdin=subprocess.DEVNULL, stderr=output,
+                                            env=self.environment)
 
     def output(self):
         with open(os.path.join(self.directory, "output"), errors="replace",
@@ -142,8 +144,10 @@ def mu_conference(directory, suite, name):
 def echo(directory, suite, name):
     """The sample component of test/components."""
     directory.mkdir(exist_ok=True)
+    # libstrophe 0.12.2 leaks 64 bytes with each stream error; a sanitizer must not mind.
     return Program(directory, os.path.join(BUILD, "test/components/echo"), name,
-                   suite.components[name]["secret"], "127.0.0.1", str(suite.ports["router"]))
+                   suite.components[name]["secret"], "127.0.0.1", str(suite.ports["router"]),
+                   ASAN_OPTIONS="detect_leaks=0")
 
 
 class IrcUser:
