@@ -14,6 +14,7 @@
  *   <close id/>                                 -> sm_close
  *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error'; one
  *   that was away and has forgotten us answers <gone/>
+ *   <claimed/> to oneself, behind the claims that are made when the link is back
  */
 #include "c2s/sm/sm_private.h"
 
@@ -114,6 +115,15 @@ void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word)
     close_word(sm, out);
 }
 
+void sm_envelope_to_self(struct sm *sm)
+{
+    struct sm_peer *self = sm_peer_get(sm, sm->opts.instance);
+    struct buf *out = sm_envelope_begin(sm, self, "claimed", SPAN_NONE, (struct link_done){0});
+    if (out)
+        sm_envelope_end(sm, out);
+    sm_peer_put(sm, self);
+}
+
 /* --- reading --- */
 
 /* By one of whom we know nothing: what he has with us, we have lost. */
@@ -136,6 +146,13 @@ static void on_gone(struct sm *sm, struct span from, struct stanza *envelope, ui
     sm_guest_peer_down(sm, from);
 }
 
+static void on_claimed(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
+{
+    (void)envelope, (void)node;
+    if (span_eq(from, sm->opts.instance))
+        sm_user_on_claims_made(sm);
+}
+
 static const struct {
     struct span word;
     void (*handle)(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node);
@@ -144,6 +161,7 @@ static const struct {
     {SPAN_INIT("close"), sm_guest_close},   {SPAN_INIT("opened"), sm_front_on_opened},
     {SPAN_INIT("output"), sm_front_output}, {SPAN_INIT("kick"), sm_front_kick},
     {SPAN_INIT("alive"), on_alive},         {SPAN_INIT("gone"), on_gone},
+    {SPAN_INIT("claimed"), on_claimed},
 };
 
 void sm_envelope(struct sm *sm, struct stanza *envelope)

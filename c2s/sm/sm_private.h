@@ -190,6 +190,7 @@ void sm_user_on_claim(struct sm *sm, struct span jid, struct span owner);
 void sm_user_on_released(struct sm *sm, struct span jid);
 void sm_user_on_link_down(struct sm *sm);
 void sm_user_on_link_up(struct sm *sm);
+void sm_user_on_claims_made(struct sm *sm); /* the router knows of them */
 
 /* --- session.c --- */
 struct sm_session *sm_session_ref(struct sm_session *s);
@@ -318,6 +319,8 @@ struct sm_peer *sm_peer_get(struct sm *sm, struct span name);
 void sm_peer_put(struct sm *sm, struct sm_peer *peer);
 struct span sm_peer_name(const struct sm_peer *peer);
 void sm_envelope(struct sm *sm, struct stanza *envelope);
+/* Comes back by the router when that has read all that we have said before. */
+void sm_envelope_to_self(struct sm *sm);
 /* An envelope holding <f:word id=, open for attributes; then one of the ends. NULL: the link takes
  * nothing (done has been called). */
 struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const char *word,

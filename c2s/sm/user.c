@@ -236,15 +236,27 @@ void sm_user_on_link_up(struct sm *sm)
 {
     struct sm_user *user;
     size_t cursor = 0;
+    bool is_any = false;
 
     link_claims_begin(sm->link);
     while ((user = map_next(&sm->users, &cursor)) != NULL) {
-        if (user->state == SM_USER_OWNED)
-            link_claims_add(sm->link, user->bare);
+        if (user->state != SM_USER_OWNED)
+            continue;
+        link_claims_add(sm->link, user->bare);
+        is_any = true;
     }
     link_claims_end(sm->link);
-    /* Others have stored for them what they could not send us, and could not tell us either. */
-    for (cursor = 0; (user = map_next(&sm->users, &cursor)) != NULL;) {
+    if (is_any)
+        sm_envelope_to_self(sm);
+}
+
+/* What others could not send us they have stored, nor could they tell us; from now on they can. */
+void sm_user_on_claims_made(struct sm *sm)
+{
+    struct sm_user *user;
+    size_t cursor = 0;
+
+    while ((user = map_next(&sm->users, &cursor)) != NULL) {
         if (user->state == SM_USER_OWNED)
             sm_offline_look(user);
     }

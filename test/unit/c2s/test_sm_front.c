@@ -338,6 +338,20 @@ static void what_was_stored_while_away_is_brought(void **state)
     EXPECT_NOTHING(own);
     kit_link_up(t.owner);
     kit_settle(t.owner);
+    EXPECT_LINK(t.owner, "<f:claimed ");
+    EXPECT_NOTHING(own); /* not before the router knows of the claims: somebody may still store */
+    const char *const from[] = {"c2s-1.prime.test", "c2s-2.prime.test"};
+    for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "<envelope xmlns='" NS_ROUTER "' from='%s' to='c2s-2.prime.test'>"
+                 "<claimed xmlns='http://kontalk.org/extensions/front'/></envelope>", from[i]);
+        kit_parse(t.owner, NS_COMPONENT, text);
+        sm_link_events.on_envelope(t.owner->sm, &t.owner->stanza);
+        kit_settle(t.owner);
+        if (i == 0)
+            EXPECT_NOTHING(own);
+    }
     EXPECT(own, "<body>1</body>");
     assert_int_equal(kit_offline_count(t.owner, "alice"), 0);
     kit_close(t.owner, own);
