@@ -17,8 +17,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls28-dev \
               libsqlite3-dev libidn-dev libinih-dev libstrophe-dev
 DEPS_RUN := python3 supervisor gnutls-bin
-DEPS_TEST := libcmocka-dev python3-pytest python3-pytest-xdist python3-slixmpp go-sendxmpp \
-             profanity tmux biboumi ngircd jabber-muc
+DEPS_TEST := libcmocka-dev libexpat1-dev python3-pytest python3-pytest-xdist python3-slixmpp \
+             go-sendxmpp profanity tmux biboumi ngircd jabber-muc
 DEPS_LINT := clang clang-tidy cppcheck
 
 # Compiler and linker flags: what each is for is in HACKING.md.
@@ -38,7 +38,7 @@ else
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
           -fcf-protection=full $(HARDEN_GCC) \
           -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
-LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,shstk
 endif
 
 PKGS := libuv libxml-2.0 gnutls sqlite3 libidn inih
@@ -129,6 +129,7 @@ e2e: $(E2E)
 
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
+include test/strict.mk
 
 # --- what people type ------------------------------------------------------------------------------
 
@@ -204,6 +205,9 @@ help:
 	@echo 'make install    DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)'
 	@echo 'make bench      compare with Prosody, ejabberd and jabberd2; see test/bench/README.md'
 	@echo 'make unit       build the unit tests; check-quick also runs them and the plays'
+	@echo 'make fuzz       run each fuzz target TIME=60 seconds; make corpus builds them for make check'
+	@echo 'make valgrind   unit tests, plays and fuzz inputs under valgrind'
+	@echo 'make analyze    the analyzers of gcc and clang; make coverage  lines that tests run'
 	@echo 'make SANITIZE=1 TARGET   the same with ASan and UBSan, in build/asan/'
 
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
