@@ -37,7 +37,8 @@ fuzz: fuzz-build
 	    found=$(FUZZ_BUILD)/found/$$t; mkdir -p $$found; echo "== $$t"; \
 	    $(FUZZ_RUN) $(FUZZ_BUILD)/test/fuzz/fuzz_$$t -max_total_time=$(TIME) \
 	        -timeout=10 -print_final_stats=1 -dict=test/fuzz/xmpp.dict \
-	        -artifact_prefix=$(FUZZ_BUILD)/$$t- -verbosity=0 $(FUZZ_FLAGS) $$found test/fuzz/corpus/$$t; \
+	        -artifact_prefix=$(FUZZ_BUILD)/$$t- -verbosity=0 $(FUZZ_FLAGS) \
+	        $$found test/fuzz/corpus/$$t; \
 	done
 
 .PHONY: fuzz-merge

@@ -5,8 +5,8 @@
     test/lint/analyze.py PACKAGES...
 
 Findings that have been looked at and are false stand in analyze.known, with the reason. Any other
-fails, and so does an entry there that nothing finds any more. The last line is "N passed, N failed":
-each file counts once for each compiler.
+fails, and so does an entry there that nothing finds any more. The last line is
+"N passed, N failed": each file counts once for each compiler.
 """
 import glob
 import os
@@ -20,7 +20,8 @@ KNOWN = os.path.join(ROOT, "test/lint/analyze.known")
 FLAGS = ["-std=gnu17", "-O2", "-D_GNU_SOURCE", '-DKONTALK_VERSION="lint"', "-Icommon", "-I."]
 GCC = ["gcc", "-fanalyzer", "-c", "-o", "/dev/null"]
 CLANG = ["clang", "--analyze", "--analyzer-output", "text"]
-FINDING = re.compile(r"^([^:\s]+):(\d+):\d+: warning: (.*) \[(?:CWE-\d+\] \[)?(\S+)\]$", re.MULTILINE)
+FINDING = re.compile(r"^([^:\s]+):(\d+):\d+: warning: (.*?) \[(?:CWE-\d+\] \[)?(\S+)\]$",
+                     re.MULTILINE)
 
 
 def read_known():

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# hardening BUILD - what the flags of the Makefile promise is there in the programs: PIE, full RELRO,
-# no executable stack, no text relocations, code apart from data, canaries, fortified calls, and
+# hardening BUILD - what the Makefile's flags promise is there in the programs: PIE, full RELRO, no
+# executable stack, no text relocations, code apart from data, canaries, fortified calls, and
 # control-flow protection: every object is made for indirect-branch tracking and shadow stacks, and
 # the programs are marked for shadow stacks. They are not marked for branch tracking as long as the
 # C library's start files are not made for it. Sanitized builds, which have none of it, pass.
@@ -38,7 +38,9 @@ for program in kontalk-router kontalk-c2s kontalkctl; do
     echo "$segments" | grep 'LOAD' | grep -q ' RWE ' && fail "a segment to write and execute"
     echo "$undefined" | grep -q '__stack_chk_fail' || fail "no stack canaries"
     echo "$undefined" | grep -Eq '__[a-z]+_chk(@|$)' || fail "no fortified calls"
-    is_x86 && { echo "$notes" | grep -q 'x86 feature:.*SHSTK' || fail "not marked for shadow stacks"; }
+    if is_x86; then
+        echo "$notes" | grep -q 'x86 feature:.*SHSTK' || fail "not marked for shadow stacks"
+    fi
     is_hardened=1
 done
 
