@@ -3,8 +3,9 @@
 import contextlib
 
 import pytest
-from helpers import Client, online, run
+from helpers import Client, attached, online, run
 from test_restart import in_thread
+from third_party import listed
 
 
 @pytest.fixture
@@ -110,4 +111,18 @@ def test_what_is_said_while_the_router_is_away_arrives(pair):
             for client in (a, b):
                 await client.message("one")
                 await client.message("two")
+    run(play())
+
+
+def test_both_list_the_components_that_are_there(pair):
+    async def play():
+        async with on_both(pair) as clients:
+            for _ in range(2):
+                async with attached(pair, "a") as component:
+                    for client in clients:
+                        await listed(client, component.boundjid.bare)
+                        component.send_message(client.boundjid, "here", mfrom="x@a.localhost")
+                        await client.message("here")
+                for client in clients:
+                    await listed(client, "a.localhost", False)
     run(play())

@@ -23,13 +23,17 @@ def refused(*words):
 
 def test_all_options(new_suite):
     suite = new_suite("--host", "prime.example.org", "--network", "example.org", "--c2s", "2",
-                      "--users", "3", "--plaintext")
+                      "--users", "3", "--plaintext", "--component", "irc.example.org",
+                      "--component", "rooms.prime.example.org=their secret")
     answer = suite.json
     assert (answer["host"], answer["network"]) == ("prime.example.org", "example.org")
     assert set(answer["ports"]) == {"router", "c2s", "c2s_tls", "s2s", "net"}
     assert isinstance(answer["pids"]["router"], int) and len(answer["pids"]["c2s"]) == 2
     assert answer["components"]["b"]["name"] == "b.prime.example.org"
     assert answer["components"]["a"]["secret"] == answer["components"]["b"]["secret"]
+    assert len(answer["components"]["irc.example.org"]["secret"]) == 32
+    assert answer["components"]["rooms.prime.example.org"] == {
+        "name": "rooms.prime.example.org", "secret": "their secret"}
     for key in ("config", "logs", "database", "kontalkctl"):
         assert os.path.exists(answer["paths"][key])
     users = {row["jid"] for row in suite.ctl_json("user", "list")}
