@@ -11,7 +11,9 @@
  *               heard before.
  *   order       A client hears what another one has sent to one address in the order of its sending.
  *               To one address: a bare JID passes by a client that is not available, a full one does
- *               not (RFC 6121 8.5). So the latter may precede what is stored: it is left out.
+ *               not (RFC 6121 8.5), and may precede what is stored. Left out is also what changes of
+ *               owner can disorder today: what one instance stores while another has the user, and
+ *               what is on its way by the router when the user comes to the sender's own instance.
  *   refusal     Where nothing has failed, nothing is refused.
  *   completion  Each stanza's completion is called once.
  */
@@ -131,6 +133,18 @@ void ledger_early(uint32_t number)
     struct message *m = get(number);
     if (m)
         m->is_early = true;
+}
+
+#define OVERTAKEN_MAX 100
+
+void ledger_overtake(uint32_t number)
+{
+    const struct message *m = get(number);
+    for (uint32_t i = number - 1; m && i > 0 && i + OVERTAKEN_MAX > number; i--) {
+        struct message *other = get(i);
+        if (other->from == m->from && strcmp(other->to, m->to) == 0 && wires_carry(i))
+            other->is_early = true;
+    }
 }
 
 void ledger_to_guest(uint32_t number, const void *guest)

@@ -93,7 +93,8 @@ static void connect_to(struct person *p)
     }
     p->at = number;
     conn_pair_fake(world->stage->loop, chunks[chance_below(ARRAY_LEN(chunks))],
-                   chance_between(1, world->profile.client_delay), &p->conn, &theirs);
+                   chance_between(world->profile.link_delay + 1, world->profile.client_delay),
+                   &p->conn, &theirs);
     conn_set_handler(p->conn, &person_handler, p);
     client_accept(running(number), theirs, true);
     conn_start_transport(p->conn, &none, NULL);

@@ -160,8 +160,12 @@ void ledger_refuse(uint32_t number, const char *where);
 void ledger_excuse(uint32_t number, const char *where);
 /* The completion of a stanza that a client has sent, to be given instead of done. */
 struct link_done ledger_watch(uint32_t number, struct link_done done);
-/* It is given to a client that is not available. */
+/* Its order is not promised: it is given to a client that is not available, or stored by an
+ * instance that is cut off. */
 void ledger_early(uint32_t number);
+/* It takes the way inside of its instance, and may overtake what was sent by the router before the
+ * recipient was owned there: the order of that is not promised either. */
+void ledger_overtake(uint32_t number);
 /* Written for the client of another instance, at this moment. */
 void ledger_to_guest(uint32_t number, const void *guest);
 /* That client is gone (NULL: all are); what was written at this very moment has not been sent. */
@@ -179,6 +183,7 @@ uint32_t number_of(struct span id);
 /* conn is about to send what is in its output, or to end. */
 void wires_sending(struct conn *conn);
 void wires_ending(struct conn *conn);
+bool wires_carry(uint32_t number);
 /* The reader at this end has taken up the message. */
 void wires_taken(const struct conn *reader, uint32_t number);
 void wires_taken_bytes(const struct conn *reader, struct span bytes);

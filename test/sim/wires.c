@@ -111,6 +111,15 @@ void wires_ending(struct conn *conn)
     lose_all(conn->pair.peer);
 }
 
+bool wires_carry(uint32_t number)
+{
+    for (size_t i = 0; i < WIRES_MAX; i++)
+        for (size_t k = 0; wires[i].sender && k < wires[i].count; k++)
+            if (wires[i].numbers[k] == number)
+                return true;
+    return false;
+}
+
 static void take(void *ctx, uint32_t number)
 {
     struct wire *w = ctx;

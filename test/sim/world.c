@@ -48,8 +48,8 @@ bool world_is_calm(const struct world *w)
 static void make_profile(struct world *w)
 {
     struct profile *p = &w->profile;
-    p->link_delay = chance_of(50) ? chance_below(4) : chance_below(25);
-    p->client_delay = 1 + (chance_of(50) ? chance_below(10) : chance_below(120));
+    p->link_delay = chance_of(50) ? chance_below(3) : chance_below(20);
+    p->client_delay = p->link_delay + 1 + (chance_of(50) ? chance_below(10) : chance_below(120));
     p->pause = chance_between(20, 700);
     p->length = chance_between(3000, 12000);
     p->breaks = w->seed % 4 != 0;
@@ -318,8 +318,10 @@ static void run(struct world *w)
         else
             look_at_nobody_here(w);
     }
-    ledger_check();
-    take_down(w);
+    if (!w->broken)
+        ledger_check();
+    if (!w->broken) /* else it may not let itself be ended in order */
+        take_down(w);
 }
 
 /* What the allocator has given out, which is all there is to memory here. */
@@ -347,9 +349,12 @@ static size_t run_seed(struct world *w, uint64_t seed)
 void world_run(uint64_t seed, enum rule *broken_r, char *why_r)
 {
     static struct world w;
+    bool is_traced = sim_is_traced;
     size_t left = run_seed(&w, seed);
+    sim_is_traced = false;
     for (int turn = 0; left > 0 && turn < 2 && !w.broken; turn++)
         left = run_seed(&w, seed);
+    sim_is_traced = is_traced;
     world = &w;
     if (left > 0 && !w.broken)
         sim_breach(RULE_MEMORY, "%zu bytes are left each time", left);

@@ -182,6 +182,13 @@ WRAP(void, sm_input, (struct sm_session *session, struct stanza *stanza, struct 
         done.call(done.ctx, true);
 }
 
+/* From one client to another without the router. */
+static void by_shortcut(const struct sm_in *in)
+{
+    if (in->session && !in->is_from_link)
+        ledger_overtake(number_of_stanza(in->stanza));
+}
+
 WRAP(bool, sm_deliver, (struct sm_in *in, struct sm_session *s))
 {
     uint32_t number = number_of_stanza(in->stanza);
@@ -189,6 +196,7 @@ WRAP(bool, sm_deliver, (struct sm_in *in, struct sm_session *s))
         return true;
     if (number && hits(PLANT_TWICE, 5))
         __real_sm_deliver(in, s);
+    by_shortcut(in);
     if (!sm_session_is_eligible(s))
         ledger_early(number);
     if (s->client && sm_is_guest(s->client))
@@ -196,6 +204,26 @@ WRAP(bool, sm_deliver, (struct sm_in *in, struct sm_session *s))
     if (number)
         sim_trace("m%u is written for %.*s", number, SPAN_ARG(s->full));
     return __real_sm_deliver(in, s);
+}
+
+static bool is_owned_elsewhere(const struct sm *sm, struct span name)
+{
+    for (size_t i = 0; i < SIM_INSTANCES; i++) {
+        const struct c2s *c2s = world->stage->c2s[i].c2s;
+        if (c2s && c2s->sm && c2s->sm != sm && sm_user_owned(c2s->sm, name))
+            return true;
+    }
+    return false;
+}
+
+/* Who is cut off cannot tell the owner that he has stored something, and who has it in hand when
+ * the user comes elsewhere tells him too late. */
+WRAP(void, sm_offline_message, (struct sm_in *in, struct span name, struct sm_user *user))
+{
+    if (!sm_is_linked(in->sm) || is_owned_elsewhere(in->sm, name))
+        ledger_early(number_of_stanza(in->stanza));
+    by_shortcut(in);
+    __real_sm_offline_message(in, name, user);
 }
 
 WRAP(void, sm_on_link_stanza, (void *ctx, struct stanza *stanza))
@@ -237,9 +265,17 @@ static void taken(void *ctx, uint32_t number)
     wires_taken(ctx, number);
 }
 
+static void came_back(void *ctx, uint32_t number)
+{
+    (void)ctx;
+    ledger_excuse(number, "for an instance that has gone");
+}
+
 WRAP(void, sm_envelope, (struct sm *sm, struct stanza *envelope))
 {
     each_message(envelope, taken, (void *)(uintptr_t)link_conn(sm));
+    if (span_eq(envelope->type, SPAN("error")))
+        each_message(envelope, came_back, NULL);
     __real_sm_envelope(sm, envelope);
 }
 
@@ -282,6 +318,8 @@ WRAP(void, sm_guest_close, (struct sm *sm, struct span from, struct stanza *e, u
 
 WRAP(void, sm_guest_peer_down, (struct sm *sm, struct span instance))
 {
+    if (planted == PLANT_LINGER && !span_is_none(instance))
+        return; /* else the heartbeat would mend it */
     ledger_guest_ends(NULL);
     __real_sm_guest_peer_down(sm, instance);
 }
