@@ -88,12 +88,22 @@ static void sm_opened(struct sm_client *sm, struct sm_session *session, struct s
     stream_resume(s);
 }
 
+static void sm_hold_client(struct sm_client *sm, bool is_held)
+{
+    struct stream *s = &client_of_sm(sm)->stream;
+    if (is_held)
+        stream_pause(s);
+    else
+        stream_resume(s);
+}
+
 static const struct sm_client_ops ops = {
     .begin = sm_begin,
     .end = sm_end,
     .backlog = sm_backlog,
     .kick = sm_kick,
     .opened = sm_opened,
+    .hold = sm_hold_client,
 };
 
 void bind_init(struct client *c)

@@ -11,9 +11,18 @@
  *   <input id>stanza</input>                    -> sm_input
  *                <output id>stanzas…</output>   <-
  *                      <kick id condition/>     <-
+ *               <lost id>[stanza]</lost>        <- there is no such session any more, and it may
+ *                                                  go on elsewhere; the stanza of an <input/>
  *   <close id/>                                 -> sm_close
- *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error'; one
- *   that was away and has forgotten us answers <gone/>
+ *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error' and
+ *   what it held; one that was away and has forgotten us answers <gone/>
+ *
+ * A session that was open elsewhere before (move.c) brings its state along:
+ *
+ *   <open id jid age was interested>            age: milliseconds since the binding; was: its former
+ *     <presence/></open>                        id; interested: 'true' when it gets roster pushes;
+ *                                               the presence only when it is available
+ *   <directed id><to jid/>…</directed>          who got directed presence, any number of times
  *   <claimed/> to oneself, behind the claims that are made when the link is back
  */
 #include "c2s/sm/sm_private.h"
@@ -126,6 +135,47 @@ void sm_envelope_to_self(struct sm *sm)
 
 /* --- reading --- */
 
+/* The subtree of node as a stanza of its own, without recursion. */
+static void copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
+{
+    uint32_t at = node, up = 0;
+
+    stanza_reset(to);
+    for (;;) {
+        const struct stanza_node *n = &from->nodes[at];
+        uint32_t made = 0;
+        if (span_is_none(n->name)) {
+            stanza_add_text(to, up, n->text);
+        } else {
+            made = stanza_add(to, up, n->ns, n->name);
+            for (uint32_t i = n->attrs; i < n->attrs + n->attr_count; i++)
+                stanza_set_attr_ns(to, made, from->attrs[i].ns, from->attrs[i].name,
+                                   from->attrs[i].value);
+        }
+        if (n->first) {
+            up = made;
+            at = n->first;
+            continue;
+        }
+        while (at != node && !from->nodes[at].next) {
+            at = from->nodes[at].parent;
+            up = to->nodes[up].parent;
+        }
+        if (at == node)
+            return;
+        at = from->nodes[at].next;
+    }
+}
+
+bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t node)
+{
+    uint32_t child = stanza_child(envelope, node, SPAN(NS_CLIENT), SPAN_NONE);
+
+    if (child)
+        copy_subtree(&sm->content, envelope, child);
+    return child != 0;
+}
+
 /* By one of whom we know nothing: what he has with us, we have lost. */
 static void on_alive(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
 {
@@ -146,6 +196,15 @@ static void on_gone(struct sm *sm, struct span from, struct stanza *envelope, ui
     sm_guest_peer_down(sm, from);
 }
 
+/* An envelope of ours is back. */
+static void on_returned(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
+{
+    on_gone(sm, from, envelope, node);
+    if (node && span_eq(envelope->nodes[node].name, SPAN("input")) &&
+        sm_envelope_content(sm, envelope, node))
+        sm_move_on_returned(sm, stanza_attr(envelope, node, SPAN("id")));
+}
+
 static void on_claimed(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
 {
     (void)envelope, (void)node;
@@ -160,6 +219,7 @@ static const struct {
     {SPAN_INIT("open"), sm_guest_open},     {SPAN_INIT("input"), sm_guest_input},
     {SPAN_INIT("close"), sm_guest_close},   {SPAN_INIT("opened"), sm_front_on_opened},
     {SPAN_INIT("output"), sm_front_output}, {SPAN_INIT("kick"), sm_front_kick},
+    {SPAN_INIT("lost"), sm_front_on_lost},  {SPAN_INIT("directed"), sm_guest_directed},
     {SPAN_INIT("alive"), on_alive},         {SPAN_INIT("gone"), on_gone},
     {SPAN_INIT("claimed"), on_claimed},
 };
@@ -172,7 +232,7 @@ void sm_envelope(struct sm *sm, struct stanza *envelope)
     if (span_is_empty(from))
         return; /* without a name it would concern all of them */
     if (span_eq(envelope->type, SPAN("error"))) {
-        on_gone(sm, from, envelope, node);
+        on_returned(sm, from, envelope, node);
         return;
     }
     for (size_t i = 0; node && i < ARRAY_LEN(words); i++) {

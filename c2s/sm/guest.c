@@ -162,6 +162,41 @@ static struct sm_guest *guest_new(struct sm *sm, struct sm_peer *front, struct s
     return g;
 }
 
+static void end(struct sm_guest *g);
+
+/* It goes on elsewhere, or in another guest: nobody is told that it went. */
+static void end_silently(struct sm_guest *g)
+{
+    if (g->session)
+        sm_presence_forget(g->session);
+    end(g);
+}
+
+/* The same client has been here before, and we have not noticed that it had left. */
+static void drop_former(struct sm *sm, struct span from, struct span was)
+{
+    struct sm_guest *g = span_is_none(was) ? NULL : find(sm, from, was);
+
+    if (g)
+        end_silently(g);
+}
+
+/* What the session had elsewhere; after sm_open, whose answer is still to come. */
+static void take_state(struct sm_guest *g, struct stanza *e, uint32_t node)
+{
+    struct sm_session *s = sm_session_opening(g->sm, &g->client);
+    struct sm_in in = {.sm = g->sm, .session = s, .stanza = &g->sm->content};
+    uint64_t age;
+
+    if (!s || !span_to_u64(stanza_attr(e, node, SPAN("age")), s->since, &age))
+        return;
+    s->is_moved = true;
+    s->since -= age;
+    s->is_interested = span_eq(stanza_attr(e, node, SPAN("interested")), SPAN("true"));
+    if (sm_envelope_content(g->sm, e, node) && sm_in_clean(&in))
+        sm_presence_note(&in);
+}
+
 void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
 {
     struct span id = stanza_attr(e, node, SPAN("id"));
@@ -179,50 +214,45 @@ void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t n
         sm_peer_put(sm, front);
         return;
     }
-    sm_open(sm, &guest_new(sm, front, id)->client, jid.local, jid.domain, jid.resource);
+    struct sm_guest *g = guest_new(sm, front, id);
+    sm_open(sm, &g->client, jid.local, jid.domain, jid.resource);
+    take_state(g, e, node);
+    drop_former(sm, from, stanza_attr(e, node, SPAN("was")));
 }
 
-/* The subtree of node as a stanza of its own, without recursion. */
-static void copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
+static struct sm_session *session_of(const struct sm_guest *g)
 {
-    uint32_t at = node, up = 0;
+    return g->session ? g->session : sm_session_opening(g->sm, &g->client);
+}
 
-    stanza_reset(to);
-    for (;;) {
-        const struct stanza_node *n = &from->nodes[at];
-        uint32_t made = 0;
-        if (span_is_none(n->name)) {
-            stanza_add_text(to, up, n->text);
-        } else {
-            made = stanza_add(to, up, n->ns, n->name);
-            for (uint32_t i = n->attrs; i < n->attrs + n->attr_count; i++)
-                stanza_set_attr_ns(to, made, from->attrs[i].ns, from->attrs[i].name,
-                                   from->attrs[i].value);
-        }
-        if (n->first) {
-            up = made;
-            at = n->first;
-            continue;
-        }
-        while (at != node && !from->nodes[at].next) {
-            at = from->nodes[at].parent;
-            up = to->nodes[up].parent;
-        }
-        if (at == node)
-            return;
-        at = from->nodes[at].next;
+void sm_guest_directed(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
+{
+    struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
+    struct sm_session *s = g && !g->is_over ? session_of(g) : NULL;
+    struct jid_scratch scratch;
+    struct jid jid;
+
+    if (!s)
+        return;
+    for (uint32_t to = stanza_child(e, node, SPAN(NS_FRONT), SPAN("to")); to;
+         to = stanza_next(e, to, SPAN(NS_FRONT), SPAN("to"))) {
+        if (jid_parse(stanza_attr(e, to, SPAN("jid")), &jid, &scratch))
+            sm_presence_remember_directed(s, jid.full);
     }
 }
 
 /* Its front believes in a session that ended while it could not be told. */
-static void deny(struct sm *sm, struct span from, struct span id)
+static void deny(struct sm *sm, struct span from, struct span id, const struct stanza *e,
+                 uint32_t child)
 {
     struct sm_peer *front = sm_peer_get(sm, from);
-    struct buf *out = sm_envelope_begin(sm, front, "kick", id, (struct link_done){0});
+    struct buf *out = sm_envelope_begin(sm, front, "lost", id, (struct link_done){0});
 
     if (out) {
-        xml_attr(out, "condition", span_of(stream_error_name(STREAM_RESET)));
-        sm_envelope_end(sm, out);
+        xml_raw(out, SPAN(">"));
+        if (child)
+            stanza_write_node(out, e, child, SPAN(NS_CLIENT));
+        sm_envelope_end_with(sm, out, "lost");
     }
     sm_peer_put(sm, front);
 }
@@ -234,15 +264,15 @@ void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t 
     uint32_t child = stanza_child(e, node, SPAN(NS_CLIENT), SPAN_NONE);
 
     if (!g)
-        deny(sm, from, id);
+        deny(sm, from, id, e, child);
     if (!g || !g->session || !child)
         return;
     if (g->is_over) { /* it has not heard: the link may have been full */
         say_kick(g);
         return;
     }
-    copy_subtree(&sm->guest_input, e, child);
-    sm_input(g->session, &sm->guest_input, (struct link_done){0});
+    sm_envelope_content(sm, e, node);
+    sm_input(g->session, &sm->content, (struct link_done){0});
 }
 
 static void end(struct sm_guest *g)
@@ -266,15 +296,37 @@ void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t 
         end(g);
 }
 
-/* Our link is gone, not the front, which may not even notice: it is told when the link is back. */
 static void say_lost(struct sm_guest *g)
 {
     if (!g->session) {
         answer(g->sm, g->front, g->id, SM_NOT_OWNER);
-    } else if (!g->is_over) {
-        g->kicked = STREAM_RESET;
-        say_kick(g);
+        return;
     }
+    flush(g);
+    struct buf *out = sm_envelope_begin(g->sm, g->front, "lost", g->id, (struct link_done){0});
+    if (out)
+        sm_envelope_end(g->sm, out);
+}
+
+void sm_guest_lose(struct sm_client *c)
+{
+    struct sm_guest *g = (struct sm_guest *)c;
+
+    say_lost(g);
+    guest_free(g);
+}
+
+/* Our link is gone, not the front, which may not even notice: it is told when the link is back.
+ * The user's other clients here are told that this one is away, as for us it is; whom it told
+ * directly will hear from its next owner. */
+static void lose_front(struct sm_guest *g)
+{
+    if (!g->is_over) {
+        say_lost(g);
+        if (g->session)
+            sm_presence_forget_directed(g->session);
+    }
+    end(g);
 }
 
 void sm_guest_peer_down(struct sm *sm, struct span instance)
@@ -284,9 +336,8 @@ void sm_guest_peer_down(struct sm *sm, struct span instance)
 
     while ((g = map_next(&sm->guests, &cursor)) != NULL) {
         if (span_is_none(instance))
-            say_lost(g);
-        else if (!span_eq(sm_peer_name(g->front), instance))
-            continue;
-        end(g);
+            lose_front(g);
+        else if (span_eq(sm_peer_name(g->front), instance))
+            end(g);
     }
 }

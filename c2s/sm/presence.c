@@ -109,14 +109,36 @@ static int priority_of(struct stanza *s)
     return is_negative ? -(int)value : (int)value;
 }
 
+static void keep(struct sm_in *in)
+{
+    struct sm_session *s = in->session;
+
+    s->priority = priority_of(in->stanza);
+    s->is_available = true;
+    render(in, &s->presence);
+}
+
+/* Who was told by the owner before hears nothing new; who was not, does. */
+void sm_presence_resume(struct sm_session *s)
+{
+    if (!s->is_available || s->is_gone)
+        return;
+    LIST_FOR_EACH (node, &s->user->sessions) {
+        struct sm_session *other = CONTAINER_OF(node, struct sm_session, node);
+        if (other != s && other->is_available && !other->is_gone)
+            write_to(other, buf_span(&s->presence));
+    }
+    show_others(s);
+    if (sm_session_is_eligible(s))
+        sm_offline_begin(s);
+}
+
 static void on_available(struct sm_in *in)
 {
     struct sm_session *s = in->session;
     bool is_initial = !s->is_available, was_eligible = sm_session_is_eligible(s);
 
-    s->priority = priority_of(in->stanza);
-    s->is_available = true;
-    render(in, &s->presence);
+    keep(in);
     fan_out(s->user, buf_span(&s->presence));
     if (is_initial)
         show_others(s);
@@ -133,7 +155,7 @@ struct directed {
     char address[];
 };
 
-static bool remember(struct sm_session *s, struct span address)
+bool sm_presence_remember_directed(struct sm_session *s, struct span address)
 {
     if (map_get(&s->directed, address))
         return true;
@@ -146,12 +168,19 @@ static bool remember(struct sm_session *s, struct span address)
     return true;
 }
 
+struct span sm_presence_next_directed(const struct sm_session *s, size_t *cursor)
+{
+    const struct directed *d = map_next(&s->directed, cursor);
+
+    return d ? span_make(d->address, d->n) : SPAN_NONE;
+}
+
 static void forget(struct sm_session *s, struct span address)
 {
     free(map_remove(&s->directed, address));
 }
 
-void sm_presence_forget(struct sm_session *s)
+void sm_presence_forget_directed(struct sm_session *s)
 {
     struct directed *d;
     size_t cursor = 0;
@@ -160,12 +189,17 @@ void sm_presence_forget(struct sm_session *s)
         free(d);
     map_free(&s->directed);
     s->directed = (struct map){0};
+}
+
+void sm_presence_forget(struct sm_session *s)
+{
+    sm_presence_forget_directed(s);
     s->is_available = false;
     buf_free(&s->presence);
 }
 
-/* Unavailable presence of our own making, to all who got directed presence. */
-static void end_directed(struct sm_session *s)
+/* Unavailable presence of our own making. */
+void sm_presence_end_directed(struct sm_session *s)
 {
     struct stanza *notice = &s->sm->notice;
     struct directed *d;
@@ -180,6 +214,7 @@ static void end_directed(struct sm_session *s)
     while ((d = map_next(&s->directed, &cursor)) != NULL)
         sm_send_notice(s->sm, notice, span_make(d->address, d->n));
     stanza_reset(notice);
+    sm_presence_forget_directed(s);
 }
 
 /* Both ways of going: told (the stanza is rendered already), or the stream has just ended. */
@@ -187,7 +222,7 @@ static void go(struct sm_session *s, struct span presence)
 {
     bool was_available = s->is_available;
 
-    end_directed(s);
+    sm_presence_end_directed(s);
     if (was_available)
         fan_out(s->user, presence);
     sm_presence_forget(s);
@@ -211,6 +246,28 @@ void sm_presence_close(struct sm_session *s)
     xml_attr(rendered, "from", s->full);
     xml_raw(rendered, SPAN(" type='unavailable'/>"));
     go(s, buf_span(rendered));
+}
+
+/* The rules are the owner's: this only follows what comes of them. */
+void sm_presence_note(struct sm_in *in)
+{
+    struct sm_session *s = in->session;
+    bool is_available = span_is_empty(in->stanza->type);
+    struct jid_scratch scratch;
+
+    if (!is_available && !span_eq(in->stanza->type, SPAN("unavailable")))
+        return;
+    if (span_is_none(in->stanza->to)) {
+        if (is_available)
+            keep(in);
+        else
+            sm_presence_forget(s);
+    } else if (jid_parse(in->stanza->to, &in->to, &scratch)) {
+        if (is_available)
+            sm_presence_remember_directed(s, in->to.full);
+        else
+            forget(s, in->to.full);
+    }
 }
 
 /* --- between addresses ------------------------------------------------------------------------ */
@@ -237,7 +294,7 @@ static void pass_on(struct sm_in *in)
 
 static void send_available(struct sm_in *in)
 {
-    if (remember(in->session, in->to.full))
+    if (sm_presence_remember_directed(in->session, in->to.full))
         pass_on(in);
     else
         sm_refuse_always(in, STANZA_RESOURCE_CONSTRAINT, "directed presence to too many");

@@ -120,6 +120,14 @@ static void by_kind(struct sm_in *in, enum sm_kind kind)
         sm_iq(in);
 }
 
+bool sm_in_clean(struct sm_in *in)
+{
+    if (!stamp_from(in))
+        return false;
+    strip_forged(in);
+    return true;
+}
+
 static void from_client(struct sm_in *in)
 {
     struct stanza *s = in->stanza;
@@ -130,11 +138,10 @@ static void from_client(struct sm_in *in)
         sm_session_kick(in->session, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
         return;
     }
-    if (!stamp_from(in)) {
+    if (!sm_in_clean(in)) {
         sm_session_kick(in->session, STREAM_INVALID_FROM, NULL);
         return;
     }
-    strip_forged(in);
     if (kind == SM_IQ && !is_sound_iq(s))
         sm_refuse(in, STANZA_BAD_REQUEST, NULL);
     else if (span_is_none(s->to))
@@ -147,6 +154,10 @@ static void from_client(struct sm_in *in)
 
 void sm_input(struct sm_session *session, struct stanza *stanza, struct link_done done)
 {
+    if (session->state == SM_SESSION_MOVING) {
+        sm_move_input(session, stanza, done);
+        return;
+    }
     if (session->front) {
         sm_front_input(session, stanza, done);
         return;

@@ -27,7 +27,7 @@ void sm_session_unref(struct sm_session *s)
 {
     if (--s->refs > 0)
         return;
-    buf_free(&s->presence);
+    sm_presence_forget(s);
     free(s);
 }
 
@@ -54,7 +54,10 @@ static struct sm_session *session_new(struct sm *sm, struct sm_client *c, struct
     s->client = c;
     s->client_address = (uintptr_t)c;
     s->refs = 1;
+    s->since = loop_now(sm->loop);
     list_init(&s->node);
+    list_init(&s->arrival);
+    list_init(&s->held);
     return s;
 }
 
@@ -87,8 +90,14 @@ static void refuse_opening(struct sm_session *s, enum stanza_error e)
 
     if (s->front)
         sm_front_forget(s);
-    s->client = NULL;
     s->user = NULL;
+    if (s->state == SM_SESSION_MOVING) {
+        sm_move_fail(s, e);
+        if (user)
+            sm_user_settle(user);
+        return;
+    }
+    s->client = NULL;
     s->state = SM_SESSION_CLOSED;
     sm_session_unref(s);
     if (user)
@@ -107,15 +116,28 @@ static void say_farewells(const struct sm_user *user, struct span resource)
     }
 }
 
+/* Of two with the same resource the newer stays: that need not be the one that comes now. */
+static enum stanza_error judge(const struct sm_session *s, const struct sm_session *old)
+{
+    struct sm_user *user = s->user;
+
+    if (old && s->is_moved && old->since > s->since)
+        return STANZA_CONFLICT;
+    if (old ? rate_take(&user->conflicts, 1, loop_now(s->sm->loop)) > 0
+            : user->session_count >= s->sm->opts.max_sessions)
+        return STANZA_RESOURCE_CONSTRAINT;
+    return STANZA_ERROR_NONE;
+}
+
 static void open_session(struct sm_session *s)
 {
     struct sm_user *user = s->user;
     struct sm_session *old = sm_user_session(user, s->resource);
-    bool is_refused = old ? rate_take(&user->conflicts, 1, loop_now(s->sm->loop)) > 0
-                          : user->session_count >= s->sm->opts.max_sessions;
+    enum stanza_error refusal = judge(s, old);
+    bool is_new = s->state == SM_SESSION_OPENING;
 
-    if (is_refused) {
-        refuse_opening(s, STANZA_RESOURCE_CONSTRAINT);
+    if (refusal != STANZA_ERROR_NONE) {
+        refuse_opening(s, refusal);
         return;
     }
     if (old)
@@ -126,15 +148,24 @@ static void open_session(struct sm_session *s)
     list_append(&user->sessions, &s->node);
     user->session_count++;
     s->sm->session_count++;
-    s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+    if (is_new)
+        s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+    if (s->is_moved)
+        sm_move_arrive(s);
 }
 
-/* The owner of his user has opened it. */
-static void open_front(struct sm_session *s)
+void sm_session_open_front(struct sm_session *s)
 {
+    bool is_new = s->state == SM_SESSION_OPENING;
+
     leave_opening(s);
     s->state = SM_SESSION_OPEN;
-    s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+    if (is_new) {
+        s->client->ops->opened(s->client, s, s->full, STANZA_ERROR_NONE, NULL);
+    } else {
+        sm_move_arrive(s);
+        sm_move_go_on(s->sm);
+    }
 }
 
 /* The user has been lost since he was granted. */
@@ -154,13 +185,12 @@ static void answer_ready(void *ctx)
         struct sm_session *s = CONTAINER_OF(sm->ready.next, struct sm_session, node);
         if (s->refusal != STANZA_ERROR_NONE) // NOLINT: see above
             refuse_opening(s, s->refusal);
-        else if (s->front)
-            open_front(s);
         else if (s->user->state != SM_USER_OWNED) // NOLINT: see above
             wait_again(s);
         else
             open_session(s);
     }
+    sm_move_go_on(sm);
 }
 
 void sm_session_ready(struct sm_session *s, enum stanza_error refusal)
@@ -182,6 +212,19 @@ void sm_session_claim(struct sm_session *s, struct span name)
     sm_user_want(s->user);
 }
 
+void sm_session_reopen(struct sm_session *s)
+{
+    s->state = SM_SESSION_MOVING;
+    map_put(&s->sm->openings, client_key(&s->client_address), s);
+}
+
+struct sm_session *sm_session_opening(const struct sm *sm, const struct sm_client *c)
+{
+    const uintptr_t address = (uintptr_t)c;
+
+    return map_get(&sm->openings, client_key(&address));
+}
+
 void sm_open(struct sm *sm, struct sm_client *c, struct span name, struct span domain,
              struct span wish)
 {
@@ -200,8 +243,7 @@ void sm_open(struct sm *sm, struct sm_client *c, struct span name, struct span d
 
 void sm_open_cancel(struct sm *sm, struct sm_client *c)
 {
-    const uintptr_t address = (uintptr_t)c;
-    struct sm_session *s = map_get(&sm->openings, client_key(&address));
+    struct sm_session *s = sm_session_opening(sm, c);
 
     if (!s)
         return;
@@ -226,31 +268,55 @@ void sm_session_kick(struct sm_session *s, enum stream_error e, const char *text
         s->client->ops->kick(s->client, e, text);
 }
 
-static void detach(struct sm_session *s)
+void sm_session_detach(struct sm_session *s)
 {
     list_remove(&s->node);
     s->user->session_count--;
     s->sm->session_count--;
-    s->state = SM_SESSION_CLOSED;
-    s->client = NULL;
-    s->is_gone = true;
+    s->user = NULL;
 }
 
-void sm_close(struct sm_session *s)
+static void close_here(struct sm_session *s)
 {
     struct sm_user *user = s->user;
 
-    if (s->front) {
-        sm_front_close(s);
-        sm_session_unref(s);
-        return;
-    }
-    detach(s);
+    list_remove(&s->node);
+    user->session_count--;
+    s->sm->session_count--;
+    s->state = SM_SESSION_CLOSED;
+    s->client = NULL;
+    s->is_gone = true;
     sm_offline_end(s);
     sm_presence_close(s);
     s->user = NULL;
     sm_session_unref(s);
     sm_user_settle(user);
+}
+
+/* Served elsewhere, or on the move: then the owner that knew of it is no more, and we speak. */
+static void close_away(struct sm_session *s)
+{
+    struct sm_user *user = leave_opening(s);
+
+    if (s->front)
+        sm_front_close(s);
+    else
+        sm_presence_end_directed(s);
+    s->state = SM_SESSION_CLOSED;
+    s->client = NULL;
+    s->user = NULL;
+    sm_session_unref(s);
+    if (user)
+        sm_user_settle(user);
+}
+
+void sm_close(struct sm_session *s)
+{
+    sm_move_drop(s);
+    if (s->state == SM_SESSION_OPEN && !s->front)
+        close_here(s);
+    else
+        close_away(s);
 }
 
 void sm_session_drop_all(struct sm *sm)
@@ -260,6 +326,7 @@ void sm_session_drop_all(struct sm *sm)
     size_t cursor = 0;
 
     while ((s = map_next(&sm->openings, &cursor)) != NULL) {
+        sm_move_drop(s);
         list_remove(&s->node);
         if (s->user)
             s->user->opening_count--;
@@ -274,9 +341,12 @@ void sm_session_drop_all(struct sm *sm)
         user->flush_session = NULL;
         LIST_FOR_EACH (node, &user->sessions) {
             s = CONTAINER_OF(node, struct sm_session, node);
-            detach(s);
+            sm_move_drop(s);
+            sm_session_detach(s);
             sm_presence_forget(s);
-            s->user = NULL;
+            s->state = SM_SESSION_CLOSED;
+            s->client = NULL;
+            s->is_gone = true;
             sm_session_unref(s);
         }
         user->state = SM_USER_IDLE;

@@ -19,6 +19,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm->opts = *opts;
     sm->holds = 1;
     list_init(&sm->ready);
+    list_init(&sm->arrived);
     return sm;
 }
 
@@ -46,7 +47,7 @@ void sm_unhold(struct sm *sm)
     buf_free(&sm->scratch);
     buf_free(&sm->nowhere);
     stanza_free(&sm->notice);
-    stanza_free(&sm->guest_input);
+    stanza_free(&sm->content);
     free(sm);
 }
 
@@ -69,6 +70,7 @@ void sm_free(struct sm **sm_p)
     map_free(&sm->openings);
     map_free(&sm->fronts);
     map_free(&sm->guests);
+    map_free(&sm->moved);
     sm_unhold(sm);
 }
 
@@ -123,6 +125,8 @@ void sm_set_link(struct sm *sm, struct link *link)
 {
     bool was_linked = sm->link != NULL;
 
+    if (was_linked && !link)
+        sm_guest_peer_down(sm, SPAN_NONE); /* while they can still be told */
     sm->link = link;
     if (was_linked && !link)
         on_down(sm);

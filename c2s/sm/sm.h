@@ -38,6 +38,9 @@ struct sm_client_ops {
      * the session does not exist. */
     void (*opened)(struct sm_client *c, struct sm_session *session, struct span full_jid,
                    enum stanza_error e, const char *text);
+    /* Read no more from the client (true), or again (false): its session is on the move to another
+     * owner. Optional: what comes all the same is kept, up to a bound, then refused. */
+    void (*hold)(struct sm_client *c, bool is_held);
 };
 
 /* Embedded in the transport's own struct of a client. */

@@ -26,6 +26,8 @@
 #define SM_MAX_ROUTES 1000                /* services in our domain that disco remembers */
 #define SM_MAX_JOB_BYTES (64u << 20)      /* stanzas on their way into the store */
 #define SM_MAX_JOBS 20000
+#define SM_MAX_HELD_BYTES (1u << 20)      /* stanzas of a session on the move */
+#define SM_MAX_ALL_HELD_BYTES (64u << 20) /* of all of them */
 
 /* Room of some KiB on the way of every stanza, read only where it has been written: the compiler
  * need not clear it (-ftrivial-auto-var-init). */
@@ -42,13 +44,15 @@ struct sm {
     struct map users;       /* localpart -> struct sm_user */
     struct map openings;    /* address of a struct sm_client -> its session, not yet answered */
     struct list_node ready; /* openings that can be answered */
+    struct list_node arrived; /* sessions that have moved, and are to go on */
     struct deferred answer;
     struct map routes;      /* public routes of the router: name -> struct sm_service */
     struct map fronts;      /* sessions of our clients that another instance owns, by id */
     struct map guests;      /* other instances' clients whose users we own */
     struct map peers;       /* the instances of both */
+    struct map moved;       /* sessions of our clients, by the id of the front they had before */
     struct timer peer_beat;
-    struct stanza guest_input;
+    struct stanza content;  /* of an envelope */
     struct sm_wait *spare_waits;
     struct buf scratch;     /* presence being fanned out */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -56,6 +60,7 @@ struct sm {
     size_t session_count;
     size_t holds;           /* jobs and completions under way; the struct outlives them */
     size_t job_bytes;
+    size_t held_bytes;      /* stanzas of sessions on the move */
     uint64_t serial;        /* of pushes and fronts */
     bool is_closed;         /* sm_free has been called */
 };
@@ -64,7 +69,7 @@ enum sm_user_state {
     SM_USER_IDLE,      /* no claim, no session: exists for its jobs only */
     SM_USER_CLAIMING,  /* the router has been asked */
     SM_USER_OWNED,     /* ours: granted, or there is no router to ask */
-    SM_USER_LOST,      /* was ours, another has the claim now: sessions are being ended */
+    SM_USER_LOST,      /* was ours, another has the claim now: what was ending here still does */
     SM_USER_RELEASING, /* last session gone, the router has been told */
     SM_USER_RELEASED,  /* the router holds what comes until our jobs are done */
 };
@@ -85,7 +90,12 @@ struct sm_user {
     char text[];
 };
 
-enum sm_session_state { SM_SESSION_OPENING, SM_SESSION_OPEN, SM_SESSION_CLOSED };
+enum sm_session_state {
+    SM_SESSION_OPENING,
+    SM_SESSION_OPEN,
+    SM_SESSION_MOVING, /* open for the client; its owner is gone and it is opened again (move.c) */
+    SM_SESSION_CLOSED,
+};
 
 struct sm_session {
     struct list_node node; /* of user->waiting, sm->ready, or user->sessions */
@@ -102,7 +112,14 @@ struct sm_session {
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
     bool is_gone;       /* kicked, or the client takes nothing more */
+    bool is_moved;      /* is opened, or will be, with the state that it had elsewhere */
+    bool is_held;       /* its client is not being read */
     int priority;
+    uint64_t since;     /* loop time of the binding */
+    struct list_node arrival; /* of sm->arrived */
+    struct list_node held; /* what the client said on the move */
+    size_t held_bytes;
+    char was[17];       /* key in sm->moved; empty: none */
     struct span full, bare, domain, resource;
     struct buf presence; /* last available presence, from after "<presence" to its end */
     struct map directed; /* addresses that were sent directed presence */
@@ -172,6 +189,8 @@ void sm_unhold(struct sm *sm); /* frees sm when it is closed and this was the la
 /* --- route.c --- */
 void sm_on_link_stanza(void *ctx, struct stanza *stanza);
 enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r);
+/* Makes the sender a true one, and removes what is forged; false: it has claimed to be another. */
+bool sm_in_clean(struct sm_in *in);
 /* The completion moves to the caller, who calls it; without this it is called with true. */
 struct link_done sm_in_take_done(struct sm_in *in);
 /* A stanza that the session manager sends by itself; to must be prepared. */
@@ -200,6 +219,14 @@ void sm_session_ready(struct sm_session *s, enum stanza_error refusal);
 /* An opening that waits for the claim on its user. */
 void sm_session_claim(struct sm_session *s, struct span name);
 void sm_session_kick(struct sm_session *s, enum stream_error e, const char *text);
+/* The owner of its user has opened it. */
+void sm_session_open_front(struct sm_session *s);
+/* Leaves its user, for whom it is not served here any more; he must be settled afterwards. */
+void sm_session_detach(struct sm_session *s);
+/* It is open, and must be opened again: as an opening, but for an answer to the client. */
+void sm_session_reopen(struct sm_session *s);
+/* The opening of that client; NULL: answered. */
+struct sm_session *sm_session_opening(const struct sm *sm, const struct sm_client *c);
 void sm_session_drop_all(struct sm *sm); /* for sm_free: without a word */
 /* Available with a priority that is not negative: messages to the bare JID come here. */
 static inline bool sm_session_is_eligible(const struct sm_session *s)
@@ -236,6 +263,17 @@ void sm_presence(struct sm_in *in);
 void sm_presence_broadcast(struct sm_in *in); /* without a 'to' */
 void sm_presence_close(struct sm_session *s);  /* unavailable to all who think otherwise */
 void sm_presence_forget(struct sm_session *s); /* without a word */
+/* Unavailable to all who got directed presence, which are forgotten. */
+void sm_presence_end_directed(struct sm_session *s);
+void sm_presence_forget_directed(struct sm_session *s);
+/* One after the other; none after the last. */
+struct span sm_presence_next_directed(const struct sm_session *s, size_t *cursor);
+/* False: they are too many. */
+bool sm_presence_remember_directed(struct sm_session *s, struct span address);
+/* What the client's presence says about it, for who does not own the user. */
+void sm_presence_note(struct sm_in *in);
+/* A session that was available elsewhere is here now. */
+void sm_presence_resume(struct sm_session *s);
 void sm_iq(struct sm_in *in);
 /* An iq of a client whose 'to' was missing: to his account. */
 void sm_iq_account(struct sm_in *in);
@@ -328,6 +366,8 @@ struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const cha
 void sm_envelope_end(struct sm *sm, struct buf *out); /* without content */
 /* After '>' and content in jabber:client. */
 void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word);
+/* The stanza in node, in sm->content; false: there is none. */
+bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t node);
 
 /* Answer to an opening: who owns the user must be asked anew. */
 #define SM_NOT_OWNER STANZA_GONE
@@ -344,12 +384,30 @@ void sm_front_drop_all(struct sm *sm); /* for sm_free: without a word */
 void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_front_kick(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_front_on_lost(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+
+/* --- move.c --- a session that goes on while its user changes owners */
+void sm_move_note(struct sm_session *s, struct stanza *stanza); /* a fronted client says that */
+void sm_move_begin(struct sm_session *s);
+/* It has been opened; what it has said goes on when its fellows, too, have been. */
+void sm_move_arrive(struct sm_session *s);
+void sm_move_go_on(struct sm *sm);
+void sm_move_fail(struct sm_session *s, enum stanza_error e);
+void sm_move_input(struct sm_session *s, struct stanza *stanza, struct link_done done);
+void sm_move_drop(struct sm_session *s); /* what has been held, and the id that it had */
+/* The front with that id has lost its owner. */
+void sm_move_set_was(struct sm_session *s, struct span id);
+/* sm->content, which the session of that id had sent to an owner that was none, is back. */
+void sm_move_on_returned(struct sm *sm, struct span id);
 
 /* --- guest.c --- clients of other instances whose user is owned here */
 bool sm_is_guest(const struct sm_client *c);
 void sm_guest_peer_down(struct sm *sm, struct span instance);
+/* The user's claim is lost: the front asks who has it. The session is free to go. */
+void sm_guest_lose(struct sm_client *c);
 void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_guest_directed(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 
 #endif

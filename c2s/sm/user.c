@@ -5,8 +5,8 @@
  *   IDLE -> CLAIMING -> OWNED -> RELEASING -> RELEASED -> (gone, or CLAIMING again)
  *
  * Without a router every user is OWNED from the start. A user who lost his claim to another
- * instance while the link was away is LOST: his sessions are ended and come back by themselves,
- * to be served for the new owner.
+ * instance while the link was away is LOST until what was ending here has ended: his other sessions
+ * move to the new owner (move.c).
  */
 #include "c2s/sm/sm_private.h"
 
@@ -158,6 +158,29 @@ static struct sm_user *user_of_bare(const struct sm *sm, struct span bare)
     return user && span_eq(user->bare, bare) ? user : NULL;
 }
 
+/* None is offered stored messages while the others leave. */
+static void move_sessions(struct sm_user *user, struct span owner)
+{
+    user->flush_session = NULL;
+    timer_stop(&user->flush_wait);
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_gone)
+            continue;
+        sm_session_detach(s);
+        if (sm_is_guest(s->client)) {
+            sm_guest_lose(s->client);
+            s->state = SM_SESSION_CLOSED;
+            s->client = NULL;
+            s->is_gone = true;
+            sm_session_unref(s);
+        } else {
+            sm_move_begin(s);
+            sm_front_open(s, owner);
+        }
+    }
+}
+
 /* Another instance has the claim: it serves his sessions, we pass on. */
 static void refused(struct sm_user *user, struct span owner)
 {
@@ -176,9 +199,7 @@ static void refused(struct sm_user *user, struct span owner)
         }
     } else if (user->state == SM_USER_OWNED) {
         set_state(user, SM_USER_LOST);
-        LIST_FOR_EACH (node, &user->sessions)
-            sm_session_kick(CONTAINER_OF(node, struct sm_session, node), STREAM_RESET,
-                            "served elsewhere now");
+        move_sessions(user, owner);
     }
     sm_user_settle(user);
 }

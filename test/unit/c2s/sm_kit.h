@@ -127,7 +127,7 @@ struct kit_client {
     struct buf out;
     size_t backlog; /* besides what it has not heard yet, if that counts */
     bool counts_unheard;
-    bool is_closing;
+    bool is_closing, is_held;
     enum stream_error kicked;
     enum stanza_error refused;
     bool is_answered;
@@ -172,8 +172,15 @@ static void kit_opened(struct sm_client *c, struct sm_session *session, struct s
     snprintf(k->jid, sizeof(k->jid), "%.*s", SPAN_ARG(full_jid));
 }
 
+static void kit_hold(struct sm_client *c, bool is_held)
+{
+    struct kit_client *k = (struct kit_client *)c;
+    assert_int_not_equal(k->is_held, is_held);
+    k->is_held = is_held;
+}
+
 static const struct sm_client_ops kit_ops = {kit_begin, kit_end, kit_backlog, kit_kick,
-                                             kit_opened};
+                                             kit_opened, kit_hold};
 
 /* --- the whole --- */
 
