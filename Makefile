@@ -129,6 +129,7 @@ e2e: $(E2E)
 
 include test/bench/bench.mk
 include test/fuzz/fuzz.mk
+include test/sim/sim.mk
 include test/strict.mk
 
 # --- what people type ------------------------------------------------------------------------------
@@ -150,15 +151,15 @@ run:
 .PHONY: check
 check:
 	+@$(AGAIN) deps
-	-+@$(AGAIN) -s -k $(PARALLEL) all unit replay e2e corpus
-	@$(PYTHON) test/run --build $(BUILD) unit replay corpus e2e
+	-+@$(AGAIN) -s -k $(PARALLEL) all unit replay e2e corpus sim
+	@$(PYTHON) test/run --build $(BUILD) unit replay corpus sim e2e
 
 # For sanitizers and for a quick look: what needs no other program.
 .PHONY: check-quick
 check-quick:
 	+@$(AGAIN) deps
-	-+@$(AGAIN) -s -k $(PARALLEL) unit replay corpus
-	@$(PYTHON) test/run --build $(BUILD) unit replay corpus
+	-+@$(AGAIN) -s -k $(PARALLEL) unit replay corpus sim
+	@$(PYTHON) test/run --build $(BUILD) unit replay corpus sim
 
 .PHONY: lint
 lint:

@@ -19,7 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 200 /* it takes its time */
+#else
 #define SEEDS 1000
+#endif
 #define BLOCK 50        /* seeds of one process, and of one line */
 #define PLANT_SEEDS 200 /* within which a planted bug must be found */
 #define SAME_SEEDS 12
