@@ -86,7 +86,7 @@ $(foreach l,$(LAYERS),$(eval $(call LAYER_RULE,$(l))))
 
 $(BUILD)/kontalk-router: $(call obj,$(ROUTER_SRC)) $(SEES_xmpp)
 $(BUILD)/kontalk-c2s: $(call obj,$(C2S_SRC)) $(SEES_xmpp)
-$(BUILD)/kontalkctl: $(call obj,$(CTL_SRC) router/conf.c) $(SEES_xmpp)
+$(BUILD)/kontalkctl: $(call obj,$(CTL_SRC) router/conf.c router/redact.c) $(SEES_xmpp)
 $(BUILD)/kontalkctl: PKG_LIBS += -lstrophe
 $(PROGRAMS):
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread

@@ -41,8 +41,8 @@ static bool has_room(struct peer *p)
 
 static void copy_to_tap(struct router *r, const struct peer *to, struct span bytes)
 {
-    if (r->tap)
-        tap_copy(r->tap, SPAN("router"), to->name, bytes);
+    if (router_is_tapped(r))
+        router_tap(r, SPAN("router"), to->name, bytes);
 }
 
 void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control - what kontalkctl may ask the router: info, route list, route explain, claim list.
+ * control - what kontalkctl may ask the router: info, route list, route explain, claim list, tap.
  */
 #include "base/control.h"
 
@@ -108,6 +108,19 @@ static void run_explain(void *ctx, struct control_call *call, const struct span 
     control_ok(call);
 }
 
+/* tap [ADDRESS [bodies]]: an empty address is everybody's. */
+static void run_tap(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct router *r = ctx;
+    struct jid jid = {.full = SPAN_INIT("")};
+    bool bodies = count > 1 && span_eq(args[1], SPAN("bodies"));
+    if ((count > 1 && !bodies) ||
+        (count > 0 && args[0].n > 0 && !jid_parse(args[0], &jid, &r->from_scratch)))
+        control_error(call, "usage: tap [ADDRESS [bodies]]");
+    else
+        live_start(r, call, jid.full, bodies);
+}
+
 static const struct control_command commands[] = {
     {.name = "info", .usage = "info", .run = run_info},
     {.name = "route list", .usage = "route list", .run = run_routes},
@@ -116,6 +129,7 @@ static const struct control_command commands[] = {
      .max_args = 2,
      .usage = "route explain JID [FROM]",
      .run = run_explain},
+    {.name = "tap", .max_args = 2, .usage = "tap [ADDRESS [bodies]]", .run = run_tap},
     {.name = "claim list", .usage = "claim list", .run = run_claims},
     {0},
 };

@@ -140,9 +140,9 @@ static void deliver(struct router *r, const struct packet *k, struct peer *to)
     stream_flush(&to->stream);
     to->sent = true;
     r->counters.stanzas++;
-    if (r->tap)
-        tap_copy(r->tap, k->sender ? k->sender->name : SPAN("held"), to->name,
-                 span_from(buf_span(out), start));
+    if (router_is_tapped(r))
+        router_tap(r, k->sender ? k->sender->name : SPAN("held"), to->name,
+                   span_from(buf_span(out), start));
     flow_queued(to, k->sender, queued);
 }
 
@@ -286,8 +286,8 @@ void relay_envelope(struct peer *p, struct span from, struct span to, struct spa
     stream_send(&target->stream, frame);
     target->sent = true;
     r->counters.envelopes++;
-    if (r->tap)
-        tap_copy(r->tap, p->name, target->name, frame);
+    if (router_is_tapped(r))
+        router_tap(r, p->name, target->name, frame);
     flow_queued(target, p, queued);
 }
 

@@ -49,6 +49,7 @@ struct router *router_new(struct loop *loop, const struct router_conf *conf,
     r->conf = conf;
     r->started = loop_now(loop);
     list_init(&r->peers);
+    list_init(&r->live_taps);
     claims_init(&r->claims, loop, &ext_claims_events, r);
     if (!load_tls(conf, &r->tls, error_r) || !open_tap(loop, conf, &r->tap, error_r)) {
         router_free(&r);
@@ -187,6 +188,7 @@ static void free_peer(struct peer *p)
     p->router->peer_count--;
     free((char *)(uintptr_t)p->name.p);
     free(p->section);
+    buf_free(&p->marks);
     free(p);
 }
 
@@ -212,6 +214,7 @@ void router_stop(struct router *r, void (*on_stopped)(void *ctx), void *ctx)
     r->on_stopped = on_stopped;
     r->on_stopped_ctx = ctx;
     close_listeners(r);
+    live_end_all(r);
     LIST_FOR_EACH(n, &r->peers)
     {
         struct peer *p = CONTAINER_OF(n, struct peer, node);
@@ -243,6 +246,7 @@ void router_free(struct router **router)
     r->is_stopping = true;
     r->on_stopped = NULL;
     close_listeners(r);
+    live_end_all(r);
     control_free(&r->control);
     LIST_FOR_EACH(n, &r->peers)
     {

@@ -9,7 +9,9 @@
  *   routes.c    domain → peers         flow.c      back-pressure
  *   claims.c    user → owner           settle.c    the first second after a start
  *   hold.c      stanzas kept back      admit.c     failed handshakes per address
- *   control.c   for kontalkctl         tap.c       copies for debugging
+ *   unsent.c    what a dead one was not sent
+ *   control.c   for kontalkctl         tap.c       copies for debugging, into a file
+ *   live.c      copies for kontalkctl  redact.c    what of a stanza is shown
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
@@ -25,6 +27,7 @@
 #include "xmpp/stream.h"
 
 struct control;
+struct control_call;
 struct listener;
 struct router;
 struct tap;
@@ -56,6 +59,7 @@ struct peer {
     struct list_node feeders;
     struct timer flow_timer;
     bool flow_spent;            /* its feeders have waited long enough for now */
+    struct buf marks;           /* where stanzas begin in what waits for it; unsent.c */
 };
 
 struct counters {
@@ -69,7 +73,8 @@ struct router {
     struct claims claims;
     struct settle settle;
     struct admit admit;
-    struct tap *tap; /* NULL: none */
+    struct tap *tap;            /* NULL: none */
+    struct list_node live_taps; /* of kontalkctl */
     struct control *control;
     struct tls_ctx *tls; /* NULL: the TCP listeners speak in clear */
     struct listener **listeners;
@@ -195,14 +200,38 @@ static inline bool flow_is_full(const struct peer *to, size_t more)
     return stream_out_len(&to->stream) + more > (size_t)to->router->conf->queue;
 }
 
-/* --- control.c, tap.c ------------------------------------------------------------------------- */
+/* --- unsent.c --------------------------------------------------------------------------------- */
+
+/* A stanza has been queued for to, behind so many bytes. */
+void unsent_mark(struct peer *to, size_t queued);
+/* stream_role.on_unsent */
+void unsent_return(struct stream *s, struct span bytes);
+
+/* --- control.c, live.c, tap.c --------------------------------------------------------------- */
 
 bool router_control_start(struct router *r, char error_r[CONF_ERROR_MAX]);
+
+/* Shows the caller what passes, until he hangs up; address (prepared) empty: all of it. */
+void live_start(struct router *r, struct control_call *call, struct span address, bool bodies);
+void live_end_all(struct router *r);
+void live_copy(struct router *r, struct span from, struct span to, struct span bytes);
 
 struct tap *tap_new(struct loop *loop, const char *path, bool bodies, uint64_t size_max,
                     char error_r[CONF_ERROR_MAX]);
 void tap_free(struct tap **t);
 /* from and to are names of peers. */
 void tap_copy(struct tap *t, struct span from, struct span to, struct span bytes);
+
+static inline bool router_is_tapped(const struct router *r)
+{
+    return r->tap || !list_is_empty(&r->live_taps);
+}
+static inline void router_tap(struct router *r, struct span from, struct span to,
+                              struct span bytes)
+{
+    if (r->tap)
+        tap_copy(r->tap, from, to, bytes);
+    live_copy(r, from, to, bytes);
+}
 
 #endif

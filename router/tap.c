@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "base/log.h"
+#include "router/redact.h"
 #include "router/router.h"
 
 #include <errno.h>
@@ -73,59 +74,6 @@ void tap_free(struct tap **tap)
     free(t);
 }
 
-/* The length of a CDATA section that s begins with; 0: none. */
-static size_t cdata_len(struct span s)
-{
-    static const struct span open = SPAN_INIT("<![CDATA["), close = SPAN_INIT("]]>");
-    if (!span_starts(s, open))
-        return 0;
-    const char *end = memmem(s.p, s.n, close.p, close.n);
-    return end ? (size_t)(end - s.p) + close.n : s.n;
-}
-
-/* The length of a tag that s begins with, '>' in quotes heeded. */
-static size_t tag_len(struct span s)
-{
-    char quote = '\0';
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (quote)
-            quote = c == quote ? '\0' : quote;
-        else if (c == '\'' || c == '"')
-            quote = c;
-        else if (c == '>')
-            return i + 1;
-    }
-    return s.n;
-}
-
-static void write_without_texts(struct buf *out, struct span s)
-{
-    size_t text = 0;
-    while (s.n > 0) {
-        size_t n = cdata_len(s);
-        bool is_tag = !n && s.p[0] == '<';
-        if (is_tag)
-            n = tag_len(s);
-        else if (!n)
-            n = span_index(s, '<');
-        if (is_tag && text)
-            buf_printf(out, "[%zu]", text);
-        text = is_tag ? 0 : text + n;
-        if (is_tag)
-            buf_append(out, span_make(s.p, n));
-        s = span_from(s, n);
-    }
-}
-
-/* One stanza stays one line. */
-static void flatten(struct buf *out, size_t start)
-{
-    for (size_t i = out->head + start; i < out->tail; i++)
-        if (out->p[i] == '\n')
-            out->p[i] = ' ';
-}
-
 void tap_copy(struct tap *t, struct span from, struct span to, struct span bytes)
 {
     if (t->is_full)
@@ -133,11 +81,7 @@ void tap_copy(struct tap *t, struct span from, struct span to, struct span bytes
     size_t start = buf_len(&t->out);
     buf_printf(&t->out, "%lld %.*s > %.*s %zu ", (long long)loop_wall(t->loop), SPAN_ARG(from),
                SPAN_ARG(to), bytes.n);
-    if (t->bodies)
-        buf_append(&t->out, bytes);
-    else
-        write_without_texts(&t->out, bytes);
-    flatten(&t->out, start);
+    redact_line(&t->out, bytes, t->bodies);
     buf_append_char(&t->out, '\n');
     t->size += buf_len(&t->out) - start;
     if (t->size > t->size_max) {

@@ -174,7 +174,8 @@ static void begin_section(struct load *l, struct span header)
         if (span_eq(header, span_of(k->section)))
             return;
     if (!l->spec->is_partial)
-        load_fail(l, l->line, "unknown section [%.*s]", (int)(header.n > 60 ? 60 : header.n), header.p);
+        load_fail(l, l->line, "unknown section [%.*s]", (int)(header.n > 60 ? 60 : header.n),
+                  header.p);
 }
 
 /* A header is a line of its own; after it only a comment may come. */

@@ -17,6 +17,8 @@ struct ctl {
     const char *runtime;   /* of the control sockets */
     const char *component; /* who ping and send speak as */
     bool json;
+    bool bodies;      /* --bodies: what users wrote is shown */
+    unsigned seconds; /* --seconds: when attach and tap end by themselves; 0: never */
 };
 
 struct ctl_command {
@@ -31,6 +33,7 @@ extern const struct ctl_command user_commands[]; /* each table ends with name ==
 extern const struct ctl_command list_commands[];
 extern const struct ctl_command call_commands[];
 extern const struct ctl_command reload_commands[];
+extern const struct ctl_command attach_commands[];
 extern const struct ctl_command cert_commands[];
 extern const struct ctl_command check_commands[];
 extern const struct ctl_command selftest_commands[];

@@ -35,8 +35,8 @@ static const struct conf_key keys[] = {
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
 
 static const struct ctl_command *const groups[] = {
-    user_commands,   list_commands, call_commands,     check_commands,
-    reload_commands, cert_commands, selftest_commands,
+    user_commands,   list_commands, call_commands,   attach_commands,
+    check_commands, reload_commands, cert_commands, selftest_commands,
 };
 
 int ctl_fail(const char *format, ...)
@@ -65,6 +65,8 @@ static void print_usage(FILE *to)
             "\noptions:\n"
             "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY ")\n"
             "  --json                      lists as JSON\n"
+            "  --bodies                    tap: show texts, too\n"
+            "  --seconds N                 attach, tap: end after N seconds\n"
             "  --help, --version\n");
 }
 
@@ -126,10 +128,12 @@ static struct settings *load_settings(const char *directory)
 
 int main(int argc, char **argv)
 {
-    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON };
+    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON, OPT_BODIES, OPT_SECONDS };
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"json", no_argument, NULL, OPT_JSON},
+        {"bodies", no_argument, NULL, OPT_BODIES},
+        {"seconds", required_argument, NULL, OPT_SECONDS},
         {"help", no_argument, NULL, OPT_HELP},
         {"version", no_argument, NULL, OPT_VERSION},
         {NULL, 0, NULL, 0},
@@ -138,10 +142,15 @@ int main(int argc, char **argv)
     struct ctl ctl = {0};
 
     for (int option; (option = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
+        uint64_t seconds = 0;
         if (option == 'c') {
             directory = optarg;
         } else if (option == OPT_JSON) {
             ctl.json = true;
+        } else if (option == OPT_BODIES) {
+            ctl.bodies = true;
+        } else if (option == OPT_SECONDS && span_to_u64(span_of(optarg), 1000000, &seconds)) {
+            ctl.seconds = (unsigned)seconds;
         } else if (option == OPT_HELP) {
             print_usage(stdout);
             return 0;

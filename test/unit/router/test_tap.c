@@ -60,7 +60,7 @@ static void copies_with_texts(void **state)
     struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
     (void)state;
     wire_say(c2s, stanza);
-    assert_non_null(strstr(content(), "<body>secret words</body><x><![CDATA[a<b>c]]>d</x>"));
+    assert_non_null(strstr(content(), "<body>secret&#10;words</body><x><![CDATA[a<b>c]]>d</x>"));
     wire_free(&c2s);
     wire_free(&bot);
     house_free(h);
