@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * fuzz_session - the bytes of a client against a whole suite.
+ * fuzz_session - the bytes of a client, a component or another instance against a whole suite.
  *
- * Byte 0: how far the client has come (below); byte 1: the size of the pieces in which it speaks.
- * 0xFF in the bytes lets time pass: the byte after it, in quarters of a second. 0xFE: what follows
- * is said on a new connection, by the same user. Beside the client there is a witness, who hears
- * well-formed stanzas only, and is still served at the end.
+ * Byte 0: who speaks, and how far he has come (below); byte 1: the size of the pieces in which he
+ * does. 0xFF in the bytes lets time pass: the byte after it, in quarters of a second. 0xFE: what
+ * follows is said on a new connection, by the same one. Beside him there is a witness, who hears
+ * well-formed stanzas only, and is still served at the end; but another instance of ours may do
+ * what it likes with users.
  *
  * The suite is used for many inputs, because making one takes a hundred times as long as a session.
  */
@@ -14,11 +15,21 @@
 #include "../replay/stage.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
+#include "xmpp/link.h"
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
 
-enum progress { IN_CLEAR, DIRECT_TLS, AUTHENTICATED, BOUND, AVAILABLE, PROGRESSES };
+enum progress {
+    IN_CLEAR,
+    DIRECT_TLS,
+    AUTHENTICATED,
+    BOUND,
+    AVAILABLE,
+    COMPONENT, /* "third" of the stage's router, after its handshake */
+    INSTANCE,  /* "c2s-9", likewise */
+    PROGRESSES,
+};
 
 #define ROUNDS 500 /* inputs for one suite */
 
@@ -56,8 +67,34 @@ static bool hears(const struct actor *a, const char *text)
     return memmem(heard.p, heard.n, text, strlen(text)) != NULL;
 }
 
+static void join(struct actor *a, const char *name, const char *secret)
+{
+    char digest[41];
+    struct buf out = {0};
+    actor_connect_router(a);
+    buf_printf(&out, "<stream:stream to='%s' xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM "'>",
+               name);
+    actor_say(a, buf_span(&out));
+    const char *id = strstr(buf_z(&a->heard), " id='");
+    if (!id)
+        fuzz_fail("no header", span_of(name), buf_span(&a->heard));
+    link_handshake(span_make(id + 5, 32), span_of(secret), digest);
+    buf_clear(&out);
+    buf_printf(&out, "<handshake>%s</handshake>", digest);
+    actor_say(a, buf_span(&out));
+    if (!hears(a, "<handshake/>"))
+        fuzz_fail("not let in", span_of(name), buf_span(&a->heard));
+    buf_free(&out);
+}
+
 static void enter(struct actor *a, const char *user, enum progress progress)
 {
+    if (progress == COMPONENT)
+        join(a, "a." STAGE_HOST, STAGE_THIRD_SECRET);
+    else if (progress == INSTANCE)
+        join(a, "c2s-9." STAGE_HOST, STAGE_SECRET);
+    if (progress >= COMPONENT)
+        return;
     actor_connect(a, 1, progress != IN_CLEAR);
     if (progress >= AUTHENTICATED)
         log_in(a, user);
@@ -114,11 +151,6 @@ static void say_all(struct actor *a, struct span in)
     }
 }
 
-static void check_speech(struct actor *a, bool is_open)
-{
-    fuzz_check_speech(buf_span(&a->heard), SPAN(NS_CLIENT), is_open);
-}
-
 static void check_witness(struct actor *w, struct span in)
 {
     if (!w->conn)
@@ -143,16 +175,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         start_stage();
     struct actor *witness = stage_actor(stage, SPAN("witness")),
                  *client = stage_actor(stage, SPAN("client"));
-    struct span all = in;
+    struct span all = in, ns = progress >= COMPONENT ? SPAN_NONE : SPAN(NS_CLIENT);
     stage->chunk = 0;
     for (int i = 0; i < 3 && (i == 0 || in.n > 0); i++) {
         stage->chunk = chunk;
         enter(client, "romeo", progress);
         say_all(client, fuzz_part(&in, '\xfe'));
-        check_speech(client, true);
+        fuzz_check_speech(buf_span(&client->heard), ns, true);
         actor_break(client);
     }
-    check_speech(witness, true);
-    check_witness(witness, all);
+    fuzz_check_speech(buf_span(&witness->heard), SPAN(NS_CLIENT), true);
+    if (progress != INSTANCE)
+        check_witness(witness, all);
+    else
+        stop_stage();
     return 0;
 }

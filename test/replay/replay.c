@@ -162,7 +162,7 @@ static bool becomes_component(struct play *p, struct actor *a, struct span domai
     }
     struct span sid = span_from(heard, (size_t)(id + 5 - heard.p));
     sid.n = span_index(sid, '\'');
-    link_handshake(sid, SPAN("third-party"), digest);
+    link_handshake(sid, SPAN(STAGE_THIRD_SECRET), digest);
     buf_clear(&out);
     buf_printf(&out, "<handshake>%s</handshake>", digest);
     actor_say(a, buf_span(&out));

@@ -10,26 +10,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SECRET "0123456789abcdef0123456789abcdef"
-
 /* The control socket's path also names the file where the router keeps who was here: none. */
 static const char router_text[] = "[router]\n"
                                   "control = /nonexistent/router.ctl\n"
                                   "settle = 0\n"
                                   "[component c2s]\n"
-                                  "secret = " SECRET "\n"
+                                  "secret = " STAGE_SECRET "\n"
                                   "names = c2s-*." STAGE_HOST "\n"
                                   "shared = " STAGE_HOST " " STAGE_NETWORK "\n"
                                   "internal = true\n"
                                   "[component third]\n"
-                                  "secret = third-party\n"
+                                  "secret = " STAGE_THIRD_SECRET "\n"
                                   "names = a." STAGE_HOST " b." STAGE_HOST "\n";
 
 static const char c2s_text[] = "[c2s]\n"
                                "host = " STAGE_HOST "\n"
                                "listen = 127.0.0.1:5222\n"
                                "[router]\n"
-                               "secret = " SECRET "\n"
+                               "secret = " STAGE_SECRET "\n"
                                "[auth]\n"
                                "iterations = 4096\n";
 

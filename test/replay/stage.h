@@ -15,6 +15,8 @@
 #define STAGE_HOST "capulet.example"
 #define STAGE_NETWORK "verona.example"
 #define STAGE_PASSWORD "secret"
+#define STAGE_SECRET "0123456789abcdef0123456789abcdef" /* of the instances, at the router */
+#define STAGE_THIRD_SECRET "third-party"                /* of the components a and b of the host */
 #define STAGE_INSTANCES 4
 #define STAGE_ACTORS 16
 
