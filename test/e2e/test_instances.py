@@ -126,3 +126,69 @@ def test_both_list_the_components_that_are_there(pair):
                 for client in clients:
                     await listed(client, "a.localhost", False)
     run(play())
+
+
+@contextlib.asynccontextmanager
+async def on_one(suite, where):
+    """A client of another user on that instance."""
+    tried = []
+    try:
+        while True:
+            client = Client(suite, suite.user())
+            tried.append(client)
+            assert await client.login()
+            if await in_thread(instance_of, suite, client.boundjid.full) == where:
+                break
+            assert len(tried) < 20, f"no connection on {where}"
+        yield client
+    finally:
+        for client in tried:
+            await client.logout()
+
+
+@pytest.mark.parametrize("signal", ("KILL", "TERM"))
+def test_a_client_outlives_the_owner_of_its_user(pair, signal):
+    """The user of both is owned where he came first; the other goes on by itself."""
+    async def play():
+        async with on_both(pair, pair.user()) as (one, two):
+            here = await in_thread(instance_of, pair, two.boundjid.full)
+            owner = await in_thread(instance_of, pair, one.boundjid.full)
+            async with on_one(pair, here) as friend:
+                gone = two.gone()
+                await in_thread(pair.kill, owner, signal)
+                for i in range(50):
+                    two.send_message(friend.boundjid.full, str(i), mtype="chat")
+                await friend.message("49")
+                assert [s["body"] for s in friend.arrived if s.name == "message"] == [
+                    str(i) for i in range(49)]
+                friend.send_message(two.boundjid.bare, "still there", mtype="chat")
+                assert (await two.message("still there"))["from"] == friend.boundjid
+                answer = await friend.request(two.boundjid.full,
+                                              "<query xmlns='jabber:iq:version'/>")
+                assert answer["from"] == two.boundjid
+                await in_thread(pair.restart, owner)
+                friend.send_message(two.boundjid.full, "and now", mtype="chat")
+                await two.message("and now")
+                assert not gone.done()
+    run(play())
+
+
+def test_both_clients_of_a_user_outlive_the_router(pair):
+    """Each is served alone meanwhile; afterwards one instance gives the user to the other."""
+    async def play():
+        jid = pair.user()
+        async with on_both(pair, jid) as (one, two), online(pair, pair.user()) as (friend,):
+            gone = [one.gone(), two.gone()]
+            await in_thread(pair.kill, "router", "KILL")
+            for client in (one, two):
+                answer = await client.request(pair.host, "<ping xmlns='urn:xmpp:ping'/>")
+                assert answer["type"] == "result"
+            await in_thread(pair.restart, "router")
+            await friend.request(two.boundjid.full, "<query xmlns='jabber:iq:version'/>")
+            friend.send_message(jid, "to both", mtype="chat")
+            for client in (one, two):
+                await client.message("to both")
+                client.send_message(friend.boundjid.full, f"from {client.boundjid}", mtype="chat")
+                await friend.message(f"from {client.boundjid}")
+            assert not any(future.done() for future in gone)
+    run(play())
