@@ -38,6 +38,8 @@ static void on_wait_over(void *ctx)
 
 void flow_queued(struct peer *to, struct peer *sender, size_t queued)
 {
+    if (!to->is_internal)
+        unsent_mark(to, queued);
     if (queued <= (size_t)to->router->conf->queue / 2 || !sender || sender == to)
         return;
     if (sender->waits_for || sender->bound_shared > 0 || to->flow_spent)

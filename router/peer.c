@@ -137,8 +137,7 @@ void peer_down(struct peer *p)
         settle_instances_changed(r);
     LOG(LOG_INFO, "peer.down", F_SPAN("name", p->name), F_STR("peer", p->address),
         F_STR("cond", p->stream.error ? stream_error_name(p->stream.error) : ""),
-        F_STR("reason", p->stream.close_reason ? p->stream.close_reason : ""),
-        F_INT("unsent", stream_out_len(&p->stream)));
+        F_STR("reason", p->stream.close_reason ? p->stream.close_reason : ""));
 }
 
 /* --- handshake -------------------------------------------------------------------------------- */
@@ -308,7 +307,7 @@ static const char *const state_names[PEER_STATES] = {"handshake", "refused", "re
     .on_unexpected = on_unexpected, .on_drain = on_drain, .on_deadline = on_deadline,              \
     .on_closed = on_closed
 
-static const struct stream_role third_party_role = {ROLE};
+static const struct stream_role third_party_role = {ROLE, .on_unsent = unsent_return};
 /* A bad stanza of our own is one bad stanza, not the end of the link for everybody. */
 static const struct stream_role internal_role = {
     ROLE, .on_frame = on_frame, .survives_bad_stanza = true};

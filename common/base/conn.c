@@ -196,6 +196,18 @@ size_t conn_out_len(const struct conn *c)
     return buf_len(&c->out) + (c->fake ? c->pair.flight_bytes : 0);
 }
 
+uint64_t conn_taken(const struct conn *c)
+{
+    return c->taken;
+}
+
+struct span conn_unsent(struct conn *c)
+{
+    if (c->fake)
+        conn_fake_recall(c);
+    return buf_span(&c->out);
+}
+
 void conn_set_low_water(struct conn *c, size_t bytes)
 {
     c->low_water = bytes;

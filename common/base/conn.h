@@ -86,6 +86,9 @@ void conn_flush_soon(struct conn *c);
 /* conn_out + append + conn_flush_soon. Does nothing on a closing connection. */
 void conn_send(struct conn *c, struct span bytes);
 size_t conn_out_len(const struct conn *c); /* bytes queued and not yet taken by the system */
+uint64_t conn_taken(const struct conn *c); /* bytes that the system has taken so far */
+/* The bytes that it has not: in on_close too, until that returns. */
+struct span conn_unsent(struct conn *c);
 void conn_set_low_water(struct conn *c, size_t bytes); /* default 64 KiB */
 
 /* Stops and restarts reading: back-pressure. Counted: as many resumes as pauses. */

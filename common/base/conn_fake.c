@@ -64,6 +64,7 @@ static bool fake_arrive(struct conn *c, struct fake_segment *seg)
     }
     buf_consume(&seg->data, piece.n); /* the memory stays: the segment still owns it */
     f->flight_bytes -= piece.n;
+    c->taken += piece.n;
     if (peer && peer->handler->on_data)
         peer->handler->on_data(peer->ctx, piece);
     return true;
@@ -139,6 +140,21 @@ void conn_fake_stop(struct conn *c)
     peer->pair.peer = NULL;
     peer->pair.peer_ended = true;
     conn_tick_soon(peer);
+}
+
+void conn_fake_recall(struct conn *c)
+{
+    struct buf all = {0};
+    struct fake_segment *seg;
+
+    while ((seg = first_segment(&c->pair))) {
+        buf_append(&all, buf_span(&seg->data));
+        segment_free(seg);
+    }
+    buf_append(&all, buf_span(&c->out));
+    buf_free(&c->out);
+    c->out = all;
+    c->pair.flight_bytes = 0;
 }
 
 void conn_fake_destroy(struct conn *c)

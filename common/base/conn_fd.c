@@ -212,6 +212,7 @@ static bool fd_write(struct conn *c, size_t n)
             return false;
         }
         buf_consume(&c->out, (size_t)taken);
+        c->taken += (uint64_t)taken;
         n -= (size_t)taken;
         if (n > 0 && !c->secure) {
             c->blocked = true; /* a socket that takes a part only is full */

@@ -51,6 +51,7 @@ struct conn {
     struct deferred tick;
     struct timer timer; /* connect, handshake, stall or close: one at a time */
     struct buf out;
+    uint64_t taken; /* bytes of out that are gone: written, or given to a fake's peer */
     size_t low_water;
     uint32_t clear_left; /* bytes of out that go before the handshake */
     uint32_t paused;
@@ -89,6 +90,9 @@ void conn_ended(struct conn *c);
 void conn_release_out(struct conn *c);
 /* Calls on_drain when it is due. */
 void conn_check_drain(struct conn *c);
+
+/* What is in flight goes back to the output: nothing leaves any more. */
+void conn_fake_recall(struct conn *c);
 
 void conn_fd_tick(struct conn *c);
 /* Makes poll wait for what the state wants: nothing when closed. */

@@ -351,6 +351,8 @@ static void on_close(void *ctx, int error, const char *reason)
     if (!s->close_reason)
         s->close_reason = reason ? reason : error < 0 ? strerror(-error) : NULL;
     s->phase = STREAM_CLOSED;
+    if (s->role->on_unsent)
+        s->role->on_unsent(s, conn_unsent(s->conn));
     s->conn = NULL;
     timer_stop(&s->deadline);
     loop_defer_cancel(&s->resume);

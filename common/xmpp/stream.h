@@ -65,6 +65,9 @@ struct stream_role {
     void (*on_drain)(struct stream *s);
     /* Optional: the deadline of stream_set_deadline has passed. Default: connection-timeout. */
     void (*on_deadline)(struct stream *s);
+    /* Optional: just before on_closed. What of the output the system has not taken; its first byte
+     * is the one after stream_out_taken. */
+    void (*on_unsent)(struct stream *s, struct span bytes);
     /* Gone. error is what ended it, ours or the peer's, or NONE. */
     void (*on_closed)(struct stream *s);
 };
@@ -129,6 +132,7 @@ void stream_send(struct stream *s, struct span bytes);
 struct buf *stream_out(struct stream *s);
 void stream_flush(struct stream *s);
 size_t stream_out_len(const struct stream *s);
+uint64_t stream_out_taken(const struct stream *s); /* bytes that have left so far */
 static inline bool stream_is_open(const struct stream *s)
 {
     return s->phase <= STREAM_OPEN;

@@ -56,6 +56,11 @@ size_t stream_out_len(const struct stream *s)
     return s->conn ? conn_out_len(s->conn) : 0;
 }
 
+uint64_t stream_out_taken(const struct stream *s)
+{
+    return s->conn ? conn_taken(s->conn) : 0;
+}
+
 /* --- ends ------------------------------------------------------------------------------------- */
 
 static void start_closing(struct stream *s, uint64_t timeout)

@@ -193,6 +193,58 @@ static void askers_who_do_not_read(void **state)
     house_free(h);
 }
 
+/* Reads no further than the first piece. */
+static void read_once(void *ctx, struct span bytes)
+{
+    struct wire *w = ctx;
+    (void)bytes;
+    conn_pause(w->conn);
+}
+
+static void forget(void *ctx, int error, const char *reason)
+{
+    struct wire *w = ctx;
+    (void)error;
+    (void)reason;
+    w->conn = NULL;
+}
+
+/* What was queued for one that is gone comes back, but for what had begun to leave. */
+static void what_was_not_sent_comes_back(void **state)
+{
+    const struct conn_handler reads_once = {.on_data = read_once, .on_close = forget};
+    const size_t chunks[] = {0, 700};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
+        struct house *h = house_new(chunks[i], 0);
+        struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+        bool is_cut = chunks[i] > 0;
+        /* Some have arrived well; their places are forgotten. */
+        say_big(irc, "irc.h", "bot.h", 3);
+        assert_int_equal(count(wire_heard(bot), "<message"), 3);
+        if (is_cut)
+            conn_set_handler(bot->conn, &reads_once, bot);
+        else
+            conn_pause(bot->conn);
+        say_big(irc, "irc.h", "bot.h", 5);
+        wire_say(irc, "<iq type='result' from='irc.h' to='bot.h' id='not answered'/>"
+                      "<iq type='get' from='irc.h/&amp;' to='bot.h/&lt;' id='&apos;'><q/></iq>");
+        say_big(irc, "irc.h", "bot.h", 10);
+        expect_nothing(irc);
+        uint64_t lost = h->router->counters.lost;
+        /* It does not read for a minute. */
+        loop_sim_advance(h->loop, 61000);
+        const char *heard = wire_heard(irc);
+        assert_int_equal(count(heard, STANZA_ERROR("service-unavailable")), is_cut ? 15 : 16);
+        assert_non_null(strstr(heard, "to='irc.h/&amp;' from='bot.h/&lt;' id='&apos;'"));
+        assert_null(strstr(heard, "not answered"));
+        assert_int_equal(h->router->counters.lost - lost, is_cut ? 1 : 0);
+        wire_free(&bot);
+        wire_free(&irc);
+        house_free(h);
+    }
+}
+
 /* Who is only slow, his queue full of stanzas, is still answered. */
 static void the_slow_are_answered(void **state)
 {
@@ -230,6 +282,7 @@ int main(void)
         cmocka_unit_test(waiting_is_not_death),
         cmocka_unit_test(askers_who_do_not_read),
         cmocka_unit_test(the_slow_are_answered),
+        cmocka_unit_test(what_was_not_sent_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
