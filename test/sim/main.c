@@ -6,10 +6,12 @@
  *   sim --plant N SEED   the same with a bug planted
  *   sim --check          1,000 seeds, the planted bugs, and that a seed is always the same day;
  *                        a line "ok ..." or "not ok ..." for each
+ *   sim --seeds FIRST COUNT
  */
 #include "sim.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -244,16 +246,26 @@ static bool check_same(void)
     return is_same;
 }
 
-static bool check(void)
+static bool check_seeds(uint64_t first, uint64_t count)
 {
-    struct task tasks[SEEDS / BLOCK + PLANT_END - 1] = {0};
+    size_t blocks = (size_t)((count + BLOCK - 1) / BLOCK);
+    struct task *tasks = mem_zalloc(blocks * sizeof *tasks);
+    for (size_t i = 0; i < blocks; i++) {
+        uint64_t done = i * BLOCK, left = count - done;
+        tasks[i] = (struct task){.first = first + done, .count = left < BLOCK ? left : BLOCK};
+    }
+    bool is_good = run_tasks(tasks, blocks);
+    free(tasks);
+    return is_good;
+}
+
+static bool check_plants(void)
+{
+    struct task tasks[PLANT_END - 1] = {0};
     size_t n = 0;
-    for (uint64_t first = 0; first < SEEDS; first += BLOCK)
-        tasks[n++] = (struct task){.first = first, .count = BLOCK};
     for (int plant = PLANT_NONE + 1; plant < PLANT_END; plant++)
         tasks[n++] = (struct task){.plant = (enum plant)plant, .count = PLANT_SEEDS};
-    bool is_good = run_tasks(tasks, n);
-    return check_same() && is_good;
+    return run_tasks(tasks, n);
 }
 
 /* --- one seed --------------------------------------------------------------------------------- */
@@ -280,6 +292,20 @@ static void no_log(void *ctx, struct span line)
     (void)ctx, (void)line;
 }
 
+static _Noreturn void usage(void)
+{
+    fputs("usage: sim [--plant N] SEED | sim --check | sim --seeds FIRST COUNT\n", stderr);
+    exit(2);
+}
+
+static uint64_t number(const char *text)
+{
+    uint64_t value;
+    if (!span_to_u64(span_of(text), UINT32_MAX - 1, &value))
+        usage();
+    return value;
+}
+
 /* The allocator keeps small blocks back that count as given out: not here, where memory is
  * counted. Only a new process can be told. */
 static void count_memory(char **argv)
@@ -296,15 +322,18 @@ int main(int argc, char **argv)
     count_memory(argv);
     if (!getenv("SIM_LOG"))
         log_set_sink(no_log, NULL);
-    if (argc == 2 && strcmp(argv[1], "--check") == 0)
-        return check() ? 0 : 1;
+    if (argc == 2 && strcmp(argv[1], "--check") == 0) {
+        bool is_good = check_seeds(0, SEEDS);
+        is_good = check_plants() && is_good;
+        return check_same() && is_good ? 0 : 1;
+    }
+    if (argc == 4 && strcmp(argv[1], "--seeds") == 0)
+        return check_seeds(number(argv[2]), number(argv[3])) ? 0 : 1;
     if (argc == 4 && strcmp(argv[1], "--plant") == 0) {
-        planted = (enum plant)strtoul(argv[2], NULL, 10);
+        planted = (enum plant)number(argv[2]);
         argc -= 2, argv += 2;
     }
-    if (argc != 2 || planted >= PLANT_END || argv[1][0] < '0' || argv[1][0] > '9') {
-        fputs("usage: sim [--plant N] SEED | sim --check\n", stderr);
-        return 2;
-    }
-    return tell(strtoull(argv[1], NULL, 10)) ? 0 : 1;
+    if (argc != 2 || planted >= PLANT_END)
+        usage();
+    return tell(number(argv[1])) ? 0 : 1;
 }

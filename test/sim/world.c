@@ -324,10 +324,18 @@ static void run(struct world *w)
         take_down(w);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void); /* its header is clang's */
+#endif
+
 /* What the allocator has given out, which is all there is to memory here. */
 static size_t memory(void)
 {
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
     return mallinfo2().uordblks;
+#endif
 }
 
 /* How much more memory is given out afterwards. */
