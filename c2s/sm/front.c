@@ -36,7 +36,8 @@ static bool say_open(struct sm_front *f)
 {
     const struct sm_session *s = f->session;
     struct sm *sm = s->sm;
-    struct buf *out = sm_envelope_begin(sm, f->owner, "open", span_of(f->id), (struct link_done){0});
+    struct buf *out =
+        sm_envelope_begin(sm, f->owner, "open", span_of(f->id), (struct link_done){0});
 
     if (!out)
         return false;
