@@ -173,6 +173,7 @@ def test_stopped_and_fed_by_another_component(house, bot):
 
 
 def test_killed_with_its_queue_full(house, bot):
+    """What had not left for it comes back; what it did not live to read is lost."""
     with Chat(house, "u5", "u6"), Session(house, "u7") as user, \
             Answers(user) as answers:
         bot.signal(signal.SIGSTOP)
@@ -181,7 +182,11 @@ def test_killed_with_its_queue_full(house, bot):
             assert count < 1000, "nothing comes back"
             say(user, count, NAME, LONG)
             count += 1
+        before = len(answers.errors)
         bot.kill()
+        # The queue holds 34 of them, and one of these had begun to leave.
+        eventually(lambda: len(answers.errors) - before >= 33, "the queue has come back")
+        assert answers.conditions == {"resource-constraint", "service-unavailable"}
         bot.start()
 
         def answered():
