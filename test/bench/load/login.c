@@ -310,7 +310,7 @@ void login_component(struct client *c, unsigned which)
     c->phase = PHASE_HEADER;
     c->secret = opt.secret[which];
     snprintf(c->jid, sizeof c->jid, "%s", opt.component[which]);
-    net_connect(c, opt.component_port);
+    net_connect(c, opt.component_port[which]);
     send_header(c);
 }
 

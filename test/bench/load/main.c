@@ -18,7 +18,7 @@ struct options opt = {
     .password = "secret",
     .mechanism = "SCRAM-SHA-1",
     .port = 5222,
-    .component_port = 5347,
+    .component_port = {5347, 5347},
     .users = 100,
     .window = 1,
     .body = 100,
@@ -73,7 +73,7 @@ static _Noreturn void usage(void)
             "--host NAME --address IP --port N    the server; users are u0@NAME, u1@NAME, ...\n"
             "--host2 NAME --address2 IP           where every second user lives\n"
             "--password WORD --mechanism NAME --tls\n"
-            "--component NAME:SECRET              (twice) --component-port N\n"
+            "--component NAME:SECRET:PORT         twice\n"
             "--users N --first N --active N       how many, from which on, how many of them chat\n"
             "--window N --body BYTES --bare --contacts N --resources N --messages N\n"
             "--concurrency N                      logins under way\n"
@@ -93,13 +93,14 @@ static unsigned number(const char *text)
 
 static void take_component(char *text)
 {
-    char *colon = strchr(text, ':');
     unsigned i = opt.component[0] ? 1 : 0;
-    if (!colon)
+    char *secret = strchr(text, ':'), *port = secret ? strchr(secret + 1, ':') : NULL;
+    if (!port)
         usage();
-    *colon = 0;
+    *secret = *port = 0;
     opt.component[i] = text;
-    opt.secret[i] = colon + 1;
+    opt.secret[i] = secret + 1;
+    opt.component_port[i] = (uint16_t)number(port + 1);
 }
 
 enum { TEXT = 1, NUMBER, PORT, SECONDS, FLAG, COMPONENT };
@@ -117,7 +118,6 @@ static const struct {
     {"mechanism", TEXT, &opt.mechanism},
     {"pids", TEXT, &opt.pids},
     {"port", PORT, &opt.port},
-    {"component-port", PORT, &opt.component_port},
     {"users", NUMBER, &opt.users},
     {"first", NUMBER, &opt.first},
     {"active", NUMBER, &opt.active},

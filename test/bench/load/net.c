@@ -109,6 +109,15 @@ void net_close(struct client *c)
 /* --- TLS ---------------------------------------------------------------------------------------
  */
 
+static void go_on_handshake(struct client *c)
+{
+    int result = gnutls_handshake(c->tls);
+    if (result == GNUTLS_E_SUCCESS)
+        login_handshaken(c);
+    else if (gnutls_error_is_fatal(result))
+        fail(c, SPAN_NONE, "TLS handshake: %s", gnutls_strerror(result));
+}
+
 void net_start_tls(struct client *c)
 {
     c->phase = PHASE_HANDSHAKE;
@@ -119,16 +128,7 @@ void net_start_tls(struct client *c)
         fail(c, SPAN_NONE, "cannot make a TLS session");
     gnutls_server_name_set(c->tls, GNUTLS_NAME_DNS, c->host, strlen(c->host));
     gnutls_transport_set_int(c->tls, c->fd);
-    gnutls_handshake(c->tls);
-}
-
-static void go_on_handshake(struct client *c)
-{
-    int result = gnutls_handshake(c->tls);
-    if (result == GNUTLS_E_SUCCESS)
-        login_handshaken(c);
-    else if (gnutls_error_is_fatal(result))
-        fail(c, SPAN_NONE, "TLS handshake: %s", gnutls_strerror(result));
+    go_on_handshake(c);
 }
 
 /* --- output ------------------------------------------------------------------------------------
