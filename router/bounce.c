@@ -39,10 +39,12 @@ static bool has_room(struct peer *p)
     return false;
 }
 
-static void copy_to_tap(struct router *r, const struct peer *to, struct span bytes)
+static void show(struct router *r, const struct peer *to, struct span bytes)
 {
     if (router_is_tapped(r))
         router_tap(r, SPAN("router"), to->name, bytes);
+    if (to->record)
+        record_frame(to->record, false, bytes);
 }
 
 void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e,
@@ -65,7 +67,7 @@ void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e
         size_t start = buf_len(out);
         write_answer(out, k, e, text);
         stream_flush(&k->sender->stream);
-        copy_to_tap(r, k->sender, span_from(buf_span(out), start));
+        show(r, k->sender, span_from(buf_span(out), start));
         return;
     }
     struct packet back = {.name = k->name, .type = SPAN("error"), .from = k->to.full};
@@ -97,5 +99,5 @@ void bounce_envelope(struct peer *p, struct span from, struct span to, struct sp
     xml_raw(out, tag.is_empty ? SPAN("/>") : SPAN(">"));
     buf_append(out, span_from(frame, tag.length));
     stream_flush(&p->stream);
-    copy_to_tap(r, p, span_from(buf_span(out), start));
+    show(r, p, span_from(buf_span(out), start));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control - what kontalkctl may ask the router: info, route list, route explain, claim list, tap.
+ * control - what kontalkctl may ask the router: info, routes and claims, taps, recordings.
  */
 #include "base/control.h"
 
@@ -121,6 +121,37 @@ static void run_tap(void *ctx, struct control_call *call, const struct span *arg
         live_start(r, call, jid.full, bodies);
 }
 
+/* record start NAME FILE [bodies] */
+static void run_record(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct router *r = ctx;
+    char text[JID_PART_MAX + 1], path[512], error[CONF_ERROR_MAX];
+    struct span name;
+    bool bodies = count > 2 && span_eq(args[2], SPAN("bodies"));
+    if ((count > 2 && !bodies) || args[1].n >= sizeof path || args[1].p[0] != '/' ||
+        !jid_prep_domain(args[0], text, &name)) {
+        control_error(call, "usage: record start NAME /ABSOLUTE/FILE [bodies]");
+        return;
+    }
+    snprintf(path, sizeof path, "%.*s", SPAN_ARG(args[1]));
+    if (record_start(r, name, path, bodies, error))
+        control_ok(call);
+    else
+        control_error(call, error);
+}
+
+static void run_record_stop(void *ctx, struct control_call *call, const struct span *args,
+                            size_t count)
+{
+    char text[JID_PART_MAX + 1];
+    struct span name;
+    (void)count;
+    if (jid_prep_domain(args[0], text, &name) && record_stop(ctx, name))
+        control_ok(call);
+    else
+        control_error(call, "it is not being recorded");
+}
+
 static const struct control_command commands[] = {
     {.name = "info", .usage = "info", .run = run_info},
     {.name = "route list", .usage = "route list", .run = run_routes},
@@ -129,6 +160,16 @@ static const struct control_command commands[] = {
      .max_args = 2,
      .usage = "route explain JID [FROM]",
      .run = run_explain},
+    {.name = "record start",
+     .min_args = 2,
+     .max_args = 3,
+     .usage = "record start NAME FILE [bodies]",
+     .run = run_record},
+    {.name = "record stop",
+     .min_args = 1,
+     .max_args = 1,
+     .usage = "record stop NAME",
+     .run = run_record_stop},
     {.name = "tap", .max_args = 2, .usage = "tap [ADDRESS [bodies]]", .run = run_tap},
     {.name = "claim list", .usage = "claim list", .run = run_claims},
     {0},

@@ -22,7 +22,8 @@ static bool is_overrun(const struct peer *p)
     return stream_out_len(&p->stream) > 2 * (size_t)p->router->conf->queue;
 }
 
-/* "<word xmlns='…' id='…'", open. NULL: it asks and asks but does not read, and is ended. */
+/* "<word xmlns='…' id='…'", open: finish follows. NULL: it asks and asks but does not read, and is
+ * ended. */
 static struct buf *begin(struct peer *p, const char *word, struct span id)
 {
     if (!stream_is_open(&p->stream))
@@ -32,6 +33,8 @@ static struct buf *begin(struct peer *p, const char *word, struct span id)
         return NULL;
     }
     struct buf *out = stream_out(&p->stream);
+    if (p->record)
+        record_begin(p->record, out);
     xml_raw(out, SPAN("<"));
     buf_append_z(out, word);
     xml_raw(out, SPAN(" xmlns='" NS_ROUTER "'"));
@@ -39,6 +42,13 @@ static struct buf *begin(struct peer *p, const char *word, struct span id)
     stream_flush(&p->stream);
     p->sent = true;
     return out;
+}
+
+/* It stands whole in the output. */
+static void finish(const struct peer *p, const struct buf *out)
+{
+    if (p->record)
+        record_end(p->record, out);
 }
 
 /* " type='error'><condition/></word>" */
@@ -60,6 +70,7 @@ static void answer(struct peer *p, const char *word, struct span id, enum stanza
         end_error(out, word, e);
     else
         xml_raw(out, SPAN(" type='result'/>"));
+    finish(p, out);
 }
 
 static bool is_true(const struct stanza *stanza, const char *name)
@@ -152,6 +163,7 @@ static void tell_route(struct peer *p, struct span name, bool is_up)
         return;
     xml_attr(out, "name", name);
     xml_raw(out, is_up ? SPAN(" state='up'/>") : SPAN(" state='down'/>"));
+    finish(p, out);
 }
 
 void ext_announce(struct router *r, const struct route *route, bool is_up)
@@ -232,6 +244,7 @@ void ext_claim(struct stream *s, struct stanza *stanza)
     } else {
         end_claim(out, jid, result == CLAIM_REFUSED ? claims_find(claims, jid)->owner : NULL);
     }
+    finish(p, out);
 }
 
 /* One line of a bulk claim; what is not granted at once is listed. */
@@ -264,6 +277,7 @@ void ext_claims(struct stream *s, struct stanza *stanza)
         return;
     if (!p->is_internal) {
         end_error(out, "claims", STANZA_FORBIDDEN);
+        finish(p, out);
         return;
     }
     xml_raw(out, SPAN(">"));
@@ -274,6 +288,7 @@ void ext_claims(struct stream *s, struct stanza *stanza)
         rest = span_from(rest, line.n < rest.n ? line.n + 1 : line.n);
     }
     xml_raw(out, SPAN("</claims>"));
+    finish(p, out);
     settle_activity(p->router);
 }
 
@@ -292,6 +307,7 @@ void ext_release(struct stream *s, struct stanza *stanza)
         end_error(out, "released", e);
     else
         xml_raw(out, SPAN("/>"));
+    finish(p, out);
 }
 
 void ext_released_ok(struct stream *s, struct stanza *stanza)
@@ -317,8 +333,10 @@ static void on_claim(void *ctx, struct peer *peer, struct span id, struct span j
 {
     (void)ctx;
     struct buf *out = begin(peer, "claim", id);
-    if (out)
-        end_claim(out, jid, owner == peer ? NULL : owner);
+    if (!out)
+        return;
+    end_claim(out, jid, owner == peer ? NULL : owner);
+    finish(peer, out);
 }
 
 static void on_held(void *ctx, const struct held *held)

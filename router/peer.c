@@ -123,6 +123,7 @@ void peer_down(struct peer *p)
     if (!p->is_up)
         return;
     p->is_up = false;
+    record_peer_down(p);
     size_t cursor = 0;
     struct route *route;
     while (p->bound > 0 && (route = routes_next(&r->routes, &cursor)))
@@ -210,6 +211,7 @@ static void become_ready(struct peer *p)
         F_STR("peer", p->address), F_INT("uid", conn_peer_uid(s->conn)),
         F_INT("internal", p->is_internal),
         F_STR("tls", conn_is_secure(s->conn) ? tls_describe(conn_transport(s->conn)) : ""));
+    record_peer_up(p);
     settle_activity(r);
     if (p->is_internal)
         settle_instances_changed(r);
@@ -243,11 +245,22 @@ static bool on_frame(struct stream *s, struct span frame)
 {
     struct peer *p = s->ctx;
     struct starttag tag;
+    if (p->record)
+        record_frame(p->record, true, frame);
     /* A stream that declares prefixes in its header has a parser of its own: its frames mean
      * nothing without them. */
     if (!p->is_up || s->parser || !starttag_scan(frame, &tag) || tag.has_entity)
         return false;
     return relay_frame(p, &tag, frame);
+}
+
+/* What others send is always parsed. */
+static bool on_foreign_frame(struct stream *s, struct span frame)
+{
+    const struct peer *p = s->ctx;
+    if (p->record)
+        record_frame(p->record, true, frame);
+    return false;
 }
 
 static void on_unexpected(struct stream *s, struct stanza *stanza)
@@ -307,7 +320,8 @@ static const char *const state_names[PEER_STATES] = {"handshake", "refused", "re
     .on_unexpected = on_unexpected, .on_drain = on_drain, .on_deadline = on_deadline,              \
     .on_closed = on_closed
 
-static const struct stream_role third_party_role = {ROLE, .on_unsent = unsent_return};
+static const struct stream_role third_party_role = {
+    ROLE, .on_frame = on_foreign_frame, .on_unsent = unsent_return};
 /* A bad stanza of our own is one bad stanza, not the end of the link for everybody. */
 static const struct stream_role internal_role = {
     ROLE, .on_frame = on_frame, .survives_bad_stanza = true};

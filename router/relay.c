@@ -143,6 +143,8 @@ static void deliver(struct router *r, const struct packet *k, struct peer *to)
     if (router_is_tapped(r))
         router_tap(r, k->sender ? k->sender->name : SPAN("held"), to->name,
                    span_from(buf_span(out), start));
+    if (to->record)
+        record_frame(to->record, false, span_from(buf_span(out), start));
     flow_queued(to, k->sender, queued);
 }
 
@@ -288,6 +290,8 @@ void relay_envelope(struct peer *p, struct span from, struct span to, struct spa
     r->counters.envelopes++;
     if (router_is_tapped(r))
         router_tap(r, p->name, target->name, frame);
+    if (target->record)
+        record_frame(target->record, false, frame);
     flow_queued(target, p, queued);
 }
 

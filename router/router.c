@@ -50,6 +50,7 @@ struct router *router_new(struct loop *loop, const struct router_conf *conf,
     r->started = loop_now(loop);
     list_init(&r->peers);
     list_init(&r->live_taps);
+    list_init(&r->records);
     claims_init(&r->claims, loop, &ext_claims_events, r);
     if (!load_tls(conf, &r->tls, error_r) || !open_tap(loop, conf, &r->tap, error_r)) {
         router_free(&r);
@@ -248,6 +249,7 @@ void router_free(struct router **router)
     close_listeners(r);
     live_end_all(r);
     control_free(&r->control);
+    record_stop_all(r);
     LIST_FOR_EACH(n, &r->peers)
     {
         drop_peer(CONTAINER_OF(n, struct peer, node));

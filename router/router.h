@@ -12,6 +12,7 @@
  *   unsent.c    what a dead one was not sent
  *   control.c   for kontalkctl         tap.c       copies for debugging, into a file
  *   live.c      copies for kontalkctl  redact.c    what of a stanza is shown
+ *   record.c    one component's traffic, to be replayed
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
@@ -29,6 +30,7 @@
 struct control;
 struct control_call;
 struct listener;
+struct record;
 struct router;
 struct tap;
 struct tls_ctx;
@@ -59,6 +61,7 @@ struct peer {
     struct list_node feeders;
     struct timer flow_timer;
     bool flow_spent;            /* its feeders have waited long enough for now */
+    struct record *record;      /* where its traffic is written, or NULL */
     struct buf marks;           /* where stanzas begin in what waits for it; unsent.c */
 };
 
@@ -75,6 +78,7 @@ struct router {
     struct admit admit;
     struct tap *tap;            /* NULL: none */
     struct list_node live_taps; /* of kontalkctl */
+    struct list_node records;
     struct control *control;
     struct tls_ctx *tls; /* NULL: the TCP listeners speak in clear */
     struct listener **listeners;
@@ -215,6 +219,19 @@ bool router_control_start(struct router *r, char error_r[CONF_ERROR_MAX]);
 void live_start(struct router *r, struct control_call *call, struct span address, bool bodies);
 void live_end_all(struct router *r);
 void live_copy(struct router *r, struct span from, struct span to, struct span bytes);
+
+/* One component's traffic into a new file; it may connect later. False with a reason. */
+bool record_start(struct router *r, struct span name, const char *path, bool bodies,
+                  char error_r[CONF_ERROR_MAX]);
+bool record_stop(struct router *r, struct span name); /* false: it was not recorded */
+void record_stop_all(struct router *r);
+/* Its name is bound; it has gone. */
+void record_peer_up(struct peer *p);
+void record_peer_down(struct peer *p);
+void record_frame(struct record *rec, bool is_from_it, struct span frame);
+/* The same for a frame that is written into its output piece by piece. */
+void record_begin(struct record *rec, const struct buf *out);
+void record_end(struct record *rec, const struct buf *out);
 
 struct tap *tap_new(struct loop *loop, const char *path, bool bodies, uint64_t size_max,
                     char error_r[CONF_ERROR_MAX]);

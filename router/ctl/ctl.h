@@ -17,8 +17,9 @@ struct ctl {
     const char *runtime;   /* of the control sockets */
     const char *component; /* who ping and send speak as */
     bool json;
-    bool bodies;      /* --bodies: what users wrote is shown */
-    unsigned seconds; /* --seconds: when attach and tap end by themselves; 0: never */
+    bool bodies;        /* --bodies: what users wrote is shown */
+    unsigned seconds;   /* --seconds: when attach, tap and replay end by themselves; 0: never */
+    const char *listen; /* --listen: where replay listens; NULL: where the router does */
 };
 
 struct ctl_command {
@@ -34,6 +35,7 @@ extern const struct ctl_command list_commands[];
 extern const struct ctl_command call_commands[];
 extern const struct ctl_command reload_commands[];
 extern const struct ctl_command attach_commands[];
+extern const struct ctl_command replay_commands[];
 extern const struct ctl_command cert_commands[];
 extern const struct ctl_command check_commands[];
 extern const struct ctl_command selftest_commands[];

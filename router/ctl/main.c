@@ -35,8 +35,9 @@ static const struct conf_key keys[] = {
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
 
 static const struct ctl_command *const groups[] = {
-    user_commands,   list_commands, call_commands,   attach_commands,
-    check_commands, reload_commands, cert_commands, selftest_commands,
+    user_commands,   list_commands,  call_commands,   attach_commands,
+    replay_commands, check_commands, reload_commands, cert_commands,
+    selftest_commands,
 };
 
 int ctl_fail(const char *format, ...)
@@ -65,8 +66,9 @@ static void print_usage(FILE *to)
             "\noptions:\n"
             "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY ")\n"
             "  --json                      lists as JSON\n"
-            "  --bodies                    tap: show texts, too\n"
-            "  --seconds N                 attach, tap: end after N seconds\n"
+            "  --bodies                    tap, record: texts, too\n"
+            "  --seconds N                 attach, tap, replay: end after N seconds\n"
+            "  --listen ADDRESS            replay: instead of where the router listens\n"
             "  --help, --version\n");
 }
 
@@ -128,11 +130,12 @@ static struct settings *load_settings(const char *directory)
 
 int main(int argc, char **argv)
 {
-    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON, OPT_BODIES, OPT_SECONDS };
+    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON, OPT_BODIES, OPT_SECONDS, OPT_LISTEN };
     static const struct option options[] = {
         {"config", required_argument, NULL, 'c'},
         {"json", no_argument, NULL, OPT_JSON},
         {"bodies", no_argument, NULL, OPT_BODIES},
+        {"listen", required_argument, NULL, OPT_LISTEN},
         {"seconds", required_argument, NULL, OPT_SECONDS},
         {"help", no_argument, NULL, OPT_HELP},
         {"version", no_argument, NULL, OPT_VERSION},
@@ -149,6 +152,8 @@ int main(int argc, char **argv)
             ctl.json = true;
         } else if (option == OPT_BODIES) {
             ctl.bodies = true;
+        } else if (option == OPT_LISTEN) {
+            ctl.listen = optarg;
         } else if (option == OPT_SECONDS && span_to_u64(span_of(optarg), 1000000, &seconds)) {
             ctl.seconds = (unsigned)seconds;
         } else if (option == OPT_HELP) {
