@@ -232,8 +232,10 @@ void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t
         return;
     struct buf *buf = sm_out_begin(sm, f->session, &out);
     for (uint32_t c = stanza_child(e, node, SPAN_NONE, SPAN_NONE); c;
-         c = stanza_next(e, c, SPAN_NONE, SPAN_NONE))
+         c = stanza_next(e, c, SPAN_NONE, SPAN_NONE)) {
         stanza_write_node(buf, e, c, SPAN(NS_CLIENT));
+        sm_fellows_note(f->session, e, c);
+    }
     sm_out_end(&out);
 }
 
@@ -241,7 +243,7 @@ void sm_front_kick(struct sm *sm, struct span from, struct stanza *e, uint32_t n
 {
     struct sm_front *f = find(sm, from, e, node);
 
-    if (f && f->session->state == SM_SESSION_OPEN)
+    if (f && f->session->state != SM_SESSION_OPENING)
         sm_session_kick(f->session, stream_error_parse(stanza_attr(e, node, SPAN("condition"))),
                         NULL);
 }

@@ -47,6 +47,7 @@ void sm_move_begin(struct sm_session *s)
     LOG(LOG_INFO, "sm.moving", F_SPAN("jid", s->full));
     s->is_moved = true;
     s->owners_asked = 0;
+    sm_fellows_miss(s);
     sm_session_reopen(s);
     hold_client(s, true);
 }
@@ -54,6 +55,7 @@ void sm_move_begin(struct sm_session *s)
 void sm_move_arrive(struct sm_session *s)
 {
     s->is_moved = false;
+    sm_fellows_wait(s);
     if (s->user)
         sm_presence_resume(s);
     list_append(&s->sm->arrived, &s->arrival);
@@ -157,6 +159,7 @@ void sm_move_drop(struct sm_session *s)
     list_remove(&s->arrival);
     drop_held(s);
     forget_was(s);
+    sm_fellows_free(s);
 }
 
 /* --- what it had --- */

@@ -33,6 +33,7 @@
  * need not clear it (-ftrivial-auto-var-init). */
 #define SM_HOT __attribute__((uninitialized))
 
+struct sm_fellows;
 struct sm_front;
 struct sm_wait;
 
@@ -104,6 +105,7 @@ struct sm_session {
     struct sm_client *client; /* NULL once closed */
     uintptr_t client_address; /* key in sm->openings */
     struct sm_front *front;   /* not NULL: another instance owns the user (front.c) */
+    struct sm_fellows *fellows; /* NULL: none known */
     enum sm_session_state state;
     enum stanza_error refusal; /* of an opening */
     unsigned refs;             /* its list and its jobs */
@@ -399,6 +401,13 @@ void sm_move_drop(struct sm_session *s); /* what has been held, and the id that 
 void sm_move_set_was(struct sm_session *s, struct span id);
 /* sm->content, which the session of that id had sent to an owner that was none, is back. */
 void sm_move_on_returned(struct sm *sm, struct span id);
+
+/* --- fellows.c --- the user's other resources, as a fronted client knows them */
+/* The client is about to be given the stanza in node. */
+void sm_fellows_note(struct sm_session *s, const struct stanza *e, uint32_t node);
+void sm_fellows_miss(struct sm_session *s); /* their owner is gone: are they? */
+void sm_fellows_wait(struct sm_session *s); /* who is alive will be seen soon */
+void sm_fellows_free(struct sm_session *s);
 
 /* --- guest.c --- clients of other instances whose user is owned here */
 bool sm_is_guest(const struct sm_client *c);

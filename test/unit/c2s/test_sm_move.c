@@ -110,6 +110,52 @@ static void goes_on_elsewhere_when_the_claim_is_lost(void **state)
     end(&t);
 }
 
+/* Of the user's resources some have died with the owner: that is told, when the others are back. */
+static void who_died_with_the_owner_is_told_of(void **state)
+{
+    for (int is_owned_here = 0; is_owned_here < 2; is_owned_here++) {
+        struct two t;
+        struct kit_client *own = begin(&t), *far = open_fronted(&t, "far");
+        struct kit_client *near = open_fronted(&t, "near"), *shy = open_fronted(&t, "shy");
+        (void)state;
+
+        assert_null(shy->session); /* too many */
+        say(&t, far, "<presence/>");
+        say(&t, near, "<presence/>");
+        kit_heard(far), kit_heard(near);
+        struct kit_client *dead = own;
+        if (!is_owned_here) { /* the owner has been started anew */
+            kit_link_down(t.owner);
+            kit_close(t.owner, own);
+            kit_link_up(t.owner);
+            own = kit_open(t.owner, "alice", "prime.test", "new");
+            sm_link_events.on_claim(t.owner->sm, SPAN("alice@prime.test"), SPAN_NONE);
+            kit_settle(t.owner);
+            kit_drain(&t.owner->link.out);
+        }
+        owner_dies(&t);
+        sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"),
+                                is_owned_here ? SPAN_NONE : SPAN("c2s-2.prime.test"));
+        kit_settle(t.front);
+        pump(&t);
+        loop_sim_advance(t.front->loop, 15000);
+        kit_drain(&t.front->link.out); /* "alive" */
+        struct kit_client *const both[] = {far, near};
+        for (size_t i = 0; i < ARRAY_LEN(both); i++)
+            assert_null(strstr(kit_heard(both[i]), "unavailable"));
+        loop_sim_advance(t.front->loop, 5000);
+        for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+            const char *heard = kit_heard(both[i]);
+            EXPECT_IN(heard, "<presence type='unavailable' from='alice@prime.test/own'");
+            assert_null(strstr(heard + 1, "<presence"));
+        }
+        kit_close(t.front, far), kit_close(t.front, near), kit_close(t.front, shy);
+        pump(&t);
+        kit_close(t.owner, is_owned_here ? dead : own);
+        end(&t);
+    }
+}
+
 /* Both had a session of that resource while they could not know: the newer stays. */
 static void the_newer_of_two_stays(void **state)
 {
@@ -249,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_on_here_when_the_owner_dies),
         cmocka_unit_test(goes_on_elsewhere_when_the_claim_is_lost),
+        cmocka_unit_test(who_died_with_the_owner_is_told_of),
         cmocka_unit_test(the_newer_of_two_stays),
         cmocka_unit_test(comes_back_to_its_owner),
         cmocka_unit_test(what_is_said_on_the_move_is_bounded),
