@@ -200,7 +200,7 @@ clean:
 help:
 	@echo 'make            build kontalk-router, kontalk-c2s and kontalkctl in $(BUILD)/'
 	@echo 'make run        build, and run a suite for trying out in run/; PORT_BASE=N moves its ports'
-	@echo 'make check      unit, replay and end-to-end tests'
+	@echo 'make check      unit, replay, simulation and end-to-end tests'
 	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'
 	@echo 'make deps       install the Debian packages that all of these need'
 	@echo 'make install    DESTDIR, PREFIX (/usr/local), SYSCONFDIR (/etc)'

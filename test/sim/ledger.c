@@ -3,17 +3,19 @@
  * ledger - each message from its sending on, and what is promised of it:
  *
  *   loss        A message is accepted once its completion says "safe". It then comes to one client
- *               of its recipient at least, or an error answer is on its way. Excused are those that
- *               were lost with a connection or a process that had no one to hand them to: on a
- *               connection that ended (wires.c), held in a router that ended, queued in a link that
- *               was closed. Nothing else is: neither storage nor a change of owner.
+ *               of its recipient at least, or an error answer is on its way. Excused are those
+ *               lost with a connection or a process that had no one to hand them to: on a
+ *               connection that ended (wires.c), held in a router that ended, queued in a link
+ *               that was closed, on the way to a client at another instance that was going or
+ *               gone. Nothing else is: neither storage nor a change of owner.
  *   duplicate   No client hears a message twice, nor does one who comes back hear what he has
  *               heard before.
- *   order       A client hears what another one has sent to one address in the order of its sending.
- *               To one address: a bare JID passes by a client that is not available, a full one does
- *               not (RFC 6121 8.5), and may precede what is stored. Left out is also what changes of
- *               owner can disorder today: what one instance stores while another has the user, and
- *               what is on its way by the router when the user comes to the sender's own instance.
+ *   order       A client hears what another one has sent to one address in the order of sending.
+ *               To one address: a bare JID passes by a client that is not available, a full one
+ *               does not (RFC 6121 8.5), and may precede what is stored. Left out is also what
+ *               changes of owner can disorder today: what one instance stores while it is cut off
+ *               or another has the user, and what is on its way by the router when the user comes
+ *               to the sender's own instance.
  *   refusal     Where nothing has failed, nothing is refused.
  *   completion  Each stanza's completion is called once.
  */
@@ -27,7 +29,7 @@
 struct message {
     size_t from;
     char to[80];
-    bool is_full, is_early, is_accepted, is_refused, is_heard;
+    bool is_full, is_early, is_held, is_accepted, is_refused, is_heard;
     const char *excuse;
     uint32_t heard; /* bits: by whom */
     const void *guest;
@@ -135,6 +137,13 @@ void ledger_early(uint32_t number)
         m->is_early = true;
 }
 
+void ledger_hold(uint32_t number, bool is_held)
+{
+    struct message *m = get(number);
+    if (m)
+        m->is_held = is_held;
+}
+
 #define OVERTAKEN_MAX 100
 
 void ledger_overtake(uint32_t number)
@@ -142,7 +151,8 @@ void ledger_overtake(uint32_t number)
     const struct message *m = get(number);
     for (uint32_t i = number - 1; m && i > 0 && i + OVERTAKEN_MAX > number; i--) {
         struct message *other = get(i);
-        if (other->from == m->from && strcmp(other->to, m->to) == 0 && wires_carry(i))
+        if (other->from == m->from && strcmp(other->to, m->to) == 0 &&
+            (other->is_held || wires_carry(i)))
             other->is_early = true;
     }
 }

@@ -253,7 +253,8 @@ static bool listen_on(struct person *p, struct span *heard)
     } else if (take(heard, "<iq", "</iq>", &text)) {
         if (p->state == PERSON_BINDING)
             on_bound(p, text);
-    } else if (take(heard, "<?xml", "?>", &text) || take(heard, "<presence", "</presence>", &text)) {
+    } else if (take(heard, "<?xml", "?>", &text) ||
+               take(heard, "<presence", "</presence>", &text)) {
         return true;
     } else if (take(heard, "<stream:error", "</stream:error>", &text)) {
         sim_trace("%s hears %.*s", p->full, SPAN_ARG(text));

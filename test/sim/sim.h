@@ -166,6 +166,8 @@ void ledger_early(uint32_t number);
 /* It takes the way inside of its instance, and may overtake what was sent by the router before the
  * recipient was owned there: the order of that is not promised either. */
 void ledger_overtake(uint32_t number);
+/* The router keeps it back, or does so no more. */
+void ledger_hold(uint32_t number, bool is_held);
 /* Written for the client of another instance, at this moment. */
 void ledger_to_guest(uint32_t number, const void *guest);
 /* That client is gone (NULL: all are); what was written at this very moment has not been sent. */

@@ -123,10 +123,31 @@ WRAP(bool, relay_frame, (struct peer *p, const struct starttag *tag, struct span
     return __real_relay_frame(p, tag, frame);
 }
 
+static void held(void *ctx, uint32_t number)
+{
+    ledger_hold(number, ctx != NULL);
+}
+
+WRAP(bool, hold_add,
+     (struct hold *h, struct span from, struct span to, struct span frame, size_t count_max,
+      size_t bytes_max))
+{
+    numbers_in(frame, held, h);
+    return __real_hold_add(h, from, to, frame, count_max, bytes_max);
+}
+
+WRAP(struct held *, hold_take, (struct hold *h))
+{
+    struct held *first = __real_hold_take(h);
+    if (first)
+        numbers_in(first->frame, held, NULL);
+    return first;
+}
+
 WRAP(void, hold_clear, (struct hold *h))
 {
-    for (const struct held *held = h->first; held; held = held->next)
-        wires_excuse(held->frame, "held in a router that ended");
+    for (const struct held *one = h->first; one; one = one->next)
+        wires_excuse(one->frame, "held in a router that ended");
     __real_hold_clear(h);
 }
 
@@ -274,7 +295,8 @@ static void came_back(void *ctx, uint32_t number)
 WRAP(void, sm_envelope, (struct sm *sm, struct stanza *envelope))
 {
     each_message(envelope, taken, (void *)(uintptr_t)link_conn(sm));
-    if (span_eq(envelope->type, SPAN("error")))
+    if (span_eq(envelope->type, SPAN("error")) &&
+        stanza_child(envelope, 0, SPAN(NS_FRONT), SPAN("output")))
         each_message(envelope, came_back, NULL);
     __real_sm_envelope(sm, envelope);
 }
