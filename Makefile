@@ -185,6 +185,8 @@ install: all
 	@$(call keep,etc/supervisord.conf,$(SYSCONFDIR)/kontalk/supervisord.conf,0644)
 	@set -e; for f in $(MAN); do \
 	    install -D -m 0644 $$f $(DESTDIR)$(MANDIR)/man$${f##*.}/$${f##*/}; done
+	install -D -m 0644 packaging/completion/kontalkctl \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kontalkctl
 	install -d $(DESTDIR)$(UNITDIR)/systemd/system
 	@set -e; for f in packaging/systemd/*; do \
 	    sed 's|/usr/bin/kontalk|$(BINDIR)/kontalk|' $$f \
