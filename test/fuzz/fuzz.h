@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * fuzz - what the fuzz targets share. A target is one fuzz_x.c with LLVMFuzzerTestOneInput: built
- * with clang it is driven by libFuzzer (make fuzz), built with any compiler it is given the files of
- * corpus/x by corpus.c (make check).
+ * with clang it is driven by libFuzzer (make fuzz), built with any compiler it is given the files
+ * of corpus/x by corpus.c (make check).
  *
  * A target takes the same course for the same bytes: random numbers are seeded anew, time is
  * virtual, key derivation is one HMAC (see fuzz.c). What must never happen ends in fuzz_fail.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * fuzz_framer - a stream's bytes through framer and parser, as they come, in pieces and byte by
- * byte: the outcome must be the same. Byte 0: bit 0 a root is expected, the others the piece's size.
+ * byte: the outcome must be the same. Byte 0: bit 0 a root is expected, the others the piece's
+ * size.
  */
 #include "fuzz.h"
 

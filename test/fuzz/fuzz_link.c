@@ -89,7 +89,7 @@ static void end_free(struct loop *loop, struct end *e)
     buf_free(&e->heard);
 }
 
-/* --- a component against the router ------------------------------------------------------------ */
+/* --- a component against the router ----------------------------------------------------------- */
 
 static void knock(struct loop *loop, struct router *r, struct end *e, size_t chunk)
 {
@@ -158,7 +158,7 @@ static void try_router(struct span in, enum side side, size_t chunk)
     loop_free(&loop);
 }
 
-/* --- a router against a link ------------------------------------------------------------------- */
+/* --- a router against a link ------------------------------------------------------------------ */
 
 struct ours {
     struct loop *loop;

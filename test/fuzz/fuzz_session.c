@@ -72,7 +72,8 @@ static void join(struct actor *a, const char *name, const char *secret)
     char digest[41];
     struct buf out = {0};
     actor_connect_router(a);
-    buf_printf(&out, "<stream:stream to='%s' xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM "'>",
+    buf_printf(&out,
+               "<stream:stream to='%s' xmlns='" NS_COMPONENT "' xmlns:stream='" NS_STREAM "'>",
                name);
     actor_say(a, buf_span(&out));
     const char *id = strstr(buf_z(&a->heard), " id='");

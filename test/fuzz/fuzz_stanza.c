@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * fuzz_stanza - one frame: what we accept, expat accepts, and sees the same tree; what we write of
- * it comes back the same, in our eyes and in expat's; the scan of the start tag agrees with the tree.
+ * it comes back the same, in our eyes and in expat's; the scan of the start tag agrees with the
+ * tree.
  */
 #include "fuzz.h"
 
