@@ -181,10 +181,12 @@ def test_both_clients_of_a_user_outlive_the_router(pair):
             gone = [one.gone(), two.gone()]
             await in_thread(pair.kill, "router", "KILL")
             for client in (one, two):
+                client.send_presence(pshow="dnd")
                 answer = await client.request(pair.host, "<ping xmlns='urn:xmpp:ping'/>")
                 assert answer["type"] == "result"
             await in_thread(pair.restart, "router")
-            await friend.request(two.boundjid.full, "<query xmlns='jabber:iq:version'/>")
+            await one.presence(two.boundjid.full, "dnd")
+            await two.presence(one.boundjid.full, "dnd")
             friend.send_message(jid, "to both", mtype="chat")
             for client in (one, two):
                 await client.message("to both")
