@@ -133,6 +133,7 @@ struct profile {
 struct world {
     uint64_t seed;
     struct stage *stage;
+    char room[32]; /* a folder */
     struct profile profile;
     enum mode mode;
     bool has_failed; /* something has: from then on a refusal may be right */

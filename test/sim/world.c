@@ -22,6 +22,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SETTLE_MS 12000
 #define GATHER_ROUNDS 150 /* of a second */
@@ -73,13 +74,38 @@ static void make_persons(struct world *w)
     }
 }
 
+/* Where the router writes down who was here, for its next start. */
+static void make_room(struct world *w)
+{
+    snprintf(w->room, sizeof w->room, "/tmp/sim-XXXXXX");
+    if (!mkdtemp(w->room))
+        abort();
+    struct buf path = {0};
+    buf_printf(&path, "%s/router.ctl", w->room);
+    free(w->stage->router_conf->control);
+    w->stage->router_conf->control = mem_strdup_span(buf_span(&path));
+    buf_free(&path);
+}
+
+static void remove_room(const struct world *w)
+{
+    struct buf path = {0};
+    buf_printf(&path, "%s/router.ctl.known", w->room);
+    unlink(buf_z(&path));
+    rmdir(w->room);
+    buf_free(&path);
+}
+
 static void set_up(struct world *w)
 {
     wraps_open_store();
     w->stage = stage_new(0, NULL, "[limits]\nprelogin_per_address = 1000\n");
+    make_room(w);
     crypto_simulate(w->seed + 1);
-    if (chance_of(50)) /* from the next start of the router on */
+    if (chance_of(50))
         w->stage->router_conf->settle = 1000;
+    stage_stop_router(w->stage); /* these settings are of the next one */
+    stage_start_router(w->stage);
     make_persons(w); /* in the database, before there are two who would add them */
     for (size_t number = 2; number <= SIM_INSTANCES; number++)
         stage_start_c2s(w->stage, number);
@@ -347,6 +373,7 @@ static size_t run_seed(struct world *w, uint64_t seed)
     chance_seed(seed);
     make_profile(w);
     run(w);
+    remove_room(w);
     ledger_clear();
     wires_clear();
     world = NULL;
