@@ -2,13 +2,18 @@
 # The bench: a load generator, the raw relay it is compared with, and test/bench/bench, which starts
 # servers and prints tables. The Makefile includes this file.
 
-DEPS_BENCH := prosody ejabberd jabberd2 sqlite3 valgrind
+DEPS_BENCH := prosody ejabberd jabberd2 valgrind
 
 LOAD := $(BUILD)/test/bench/load/load
 FLOOR := $(BUILD)/test/bench/floor
 $(LOAD): $(call obj,$(wildcard test/bench/load/*.c)) $(SEES_tls)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
 $(FLOOR): $(FLOOR).o $(SEES_tls)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
+
+# Whole processes on simulated connections, as in the plays: instructions are counted of these.
+COUNT := $(BUILD)/test/bench/count
+$(COUNT): $(COUNT).o $(BUILD)/test/replay/stage.o $(ROUTER_ROOM) $(C2S_ROOM) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lpthread
 
 .PHONY: load
@@ -44,8 +49,10 @@ bench-growth:
 	+@$(AGAIN) -s $(PARALLEL) all load
 	@$(BENCH) growth
 
-.PHONY: bench-instructions
-bench-instructions:
-	+@$(AGAIN) deps-bench
-	+@$(AGAIN) -s $(PARALLEL) all $(INSTRUCTIONS)
-	@env KONTALK_BUILD=$(BUILD) $(PYTHON) test/bench/instructions --write
+# Instruction counts: bench-instructions keeps them in instructions.txt, bench-check compares.
+.PHONY: bench-instructions bench-check
+bench-instructions bench-check:
+	@test/deps valgrind
+	+@$(AGAIN) -s $(PARALLEL) $(COUNT)
+	@env KONTALK_BUILD=$(BUILD) $(PYTHON) test/bench/instructions \
+	    $(if $(filter bench-check,$@),--check,--write)
