@@ -246,7 +246,9 @@ static void without_a_router_it_works_alone_and_claims_later(void **state)
     EXPECT_WORDS(k, "claims alice@prime.test\n");
     /* another has her meanwhile */
     sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
-    assert_int_equal(a->kicked, STREAM_RESET);
+    assert_int_equal(a->kicked, STREAM_ERROR_NONE);
+    assert_true(a->is_held); /* it moves there: test_sm_move.c */
+    EXPECT_LINK(k, "<f:open ");
     kit_close(k, a);
     EXPECT_WORDS(k, "");
     kit_free(k);
@@ -281,10 +283,22 @@ static void a_late_grant_is_used_or_given_back(void **state)
     kit_close(k, a);
     struct kit_client *again = kit_open(k, "bob", "prime.test", "2");
     sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
-    EXPECT_WORDS(k, "release alice@prime.test\n");
+    EXPECT_WORDS(k, "claim bob@prime.test\nrelease alice@prime.test\n");
     sm_link_events.on_claim(k->sm, SPAN("bob@prime.test"), SPAN_NONE);
     kit_settle(k);
     assert_non_null(again->session);
+    /* the first is on its way to him who was the owner: he sends it back */
+    assert_true(b->is_held);
+    const char *id = strstr(kit_drain(&k->link.out), "' jid='bob@prime.test/1'") - 16;
+    char xml[512];
+    snprintf(xml, sizeof(xml), "<envelope xmlns='" NS_ROUTER "' from='c2s-2.prime.test'"
+             " to='c2s-1.prime.test'><f:opened xmlns:f='http://kontalk.org/extensions/front'"
+             " id='%.16s' error='gone'/></envelope>", id);
+    kit_parse(k, NS_COMPONENT, xml);
+    sm_link_events.on_envelope(k->sm, &k->stanza);
+    kit_settle(k);
+    assert_false(b->is_held);
+    assert_int_equal(sm_session_count(k->sm), 2);
     kit_close(k, b);
     EXPECT_WORDS(k, "");
     kit_close(k, again);
