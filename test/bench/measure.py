@@ -99,9 +99,12 @@ class Rounds:
                 say(f"{server.title}: DID NOT START: {error}")
 
     def wants(self, server, scenario):
-        if server.name != "floor":
-            return server.archive == (scenario.name == "archive") or server.name == "kontalk"
-        return scenario.has_floor and server.tls == ("--tls" in scenario.words)
+        if server.name == "floor":
+            return scenario.has_floor and server.tls == ("--tls" in scenario.words)
+        special = scenario.name in ("archive", "s2s")
+        if server.purpose is None:
+            return not special or scenario.name in server.missing
+        return server.purpose == scenario.name
 
     def round(self, number):
         for name in self.names:

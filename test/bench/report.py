@@ -23,10 +23,12 @@ def rate(value):
 
 
 def figures(results, scenario, server, key):
-    """{round: value} of one figure."""
+    """{round: value} of one figure. A generator that paused has no latencies."""
+    is_latency = key.startswith("p")
     key = scenario.prefix + key if key != "kib_per_session" else key
     return {r["round"]: r[key] for r in results
-            if r["server"] == server and r["scenario"] == scenario.name and key in r}
+            if r["server"] == server and r["scenario"] == scenario.name and key in r
+            and not (is_latency and r.get("paced"))}
 
 
 def middle(results, scenario, server, key):

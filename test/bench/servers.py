@@ -44,7 +44,7 @@ def session_of(pid):
         return None
 
 
-def listens(port, address="127.0.0.1"):
+def listens(port, address):
     try:
         socket.create_connection((address, port), timeout=5).close()
         return True
@@ -69,12 +69,17 @@ class Server:
     mechanism = "SCRAM-SHA-1"
     # Scenarios that it cannot do, and why.
     missing = {}
+    # The addresses of two that talk to each other.
+    pair = ()
+    # The scenario that it has been set up for alone: "archive", "s2s"; none: all others.
+    purpose = None
 
-    def __init__(self, directory, port, users, archive=False):
-        self.directory = os.path.join(directory, self.name + ("-archive" if archive else ""))
+    def __init__(self, directory, port, users, purpose=None, address="127.0.0.1", host=HOST):
+        self.directory = os.path.join(directory, f"{self.name}-{purpose or 'plain'}-{address}")
         self.port, self.component_port = port, port + 1
         self.users = users
-        self.archive = archive
+        self.purpose = purpose
+        self.address, self.host = address, host
         self.secret = "component-secret"
         self.leaders = []
         self.is_prepared = False
@@ -106,7 +111,7 @@ class Server:
 
     def spawn(self, words, env=None, log=None):
         for port in () if self.leaders else (self.port, self.component_port):
-            if listens(port):
+            if listens(port, self.address):
                 raise ServerError(f"port {port} is in use")
         with open(self.path(log or "output.log"), "ab") as out:
             self.leaders.append(subprocess.Popen(
@@ -115,7 +120,7 @@ class Server:
 
     def wait_for_port(self, port):
         deadline = time.monotonic() + READY_SECONDS
-        while not listens(port):
+        while not listens(port, self.address):
             for process in self.leaders:
                 if process.poll() is not None:
                     raise ServerError(f"{process.args[0]} ended with status {process.returncode}: "
@@ -132,7 +137,7 @@ class Server:
         is_first = not self.is_prepared
         try:
             if is_first:
-                suitelib.make_certificate(self.directory, [HOST])
+                suitelib.make_certificate(self.directory, [self.host])
                 self.write("both.pem", "".join(open(self.path(n), encoding="utf-8").read()
                                                for n in ("key.pem", "cert.pem")))
                 self.prepare()
@@ -177,7 +182,7 @@ class Server:
 
     def options(self):
         """The generator's options that say where it is."""
-        words = ["--host", HOST, "--port", str(self.port), "--password", PASSWORD,
+        words = ["--host", self.host, "--address", self.address, "--port", str(self.port), "--password", PASSWORD,
                  "--mechanism", self.mechanism]
         for name in COMPONENTS:
             words += ["--component", f"{name}:{self.secret}:{self.port_of(name)}"]
@@ -225,6 +230,45 @@ class Kontalk(Server):
             self.suite("stop", self.path())
 
 
+class Pair:
+    """Two servers of one kind that reach each other by the addresses that their domains are: no
+    names need to be resolved, and the port is the one that everybody assumes."""
+
+    purpose = "s2s"
+    port = 5269
+
+    def __init__(self, kind, directory, port, users):
+        self.name, self.title = kind.name, kind.title
+        self.missing = kind.missing
+        self.both = [kind(directory, port, users, "s2s", address, address)
+                     for address in kind.pair]
+
+    def version(self):
+        return self.both[0].version()
+
+    def start(self):
+        try:
+            for server in self.both:
+                if listens(self.port, server.address):
+                    raise ServerError(f"port {self.port} at {server.address} is in use")
+                server.start()
+        except ServerError:
+            self.stop()
+            raise
+
+    def stop(self):
+        for server in self.both:
+            server.stop()
+
+    def pids(self):
+        return [pid for server in self.both for pid in server.pids()]
+
+    def options(self):
+        words = self.both[0].options()
+        words[words.index("--pids") + 1] = ",".join(map(str, self.pids()))
+        return [*words, "--host2", self.both[1].host, "--address2", self.both[1].address]
+
+
 class Floor(Server):
     """The raw relay: chat only."""
 
@@ -232,7 +276,7 @@ class Floor(Server):
     title = "raw relay"
 
     def __init__(self, directory, port, users, tls=False):
-        super().__init__(directory, port, users)
+        super().__init__(directory, port, users, "floor")
         self.tls = tls
         self.directory += "-tls" if tls else ""
 
