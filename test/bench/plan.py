@@ -29,7 +29,7 @@ SCENARIOS = [
     Scenario("component", "component → component, W=1000", "component --window 1000"),
     Scenario("echo", "client → component → client", "echo --users 100"),
     Scenario("presence", "presence to 10 contacts, a delivery",
-             "presence --users 100 --contacts 10"),
+             "presence --users 100 --first 1000 --contacts 10"),
     Scenario("resources", "message to 8 resources, a delivery", "resources --users 20"),
     Scenario("carbons", "message with 2 carbons, a delivery", "carbons --users 20"),
     Scenario("offline", "offline: store", "offline --users 200 --messages 50", prefix="store_"),
@@ -44,7 +44,8 @@ SCENARIOS = [
     Scenario("s2s", "chat between two servers", "chat --users 100", is_default=False),
 ]
 NAMES = list(dict.fromkeys(s.name for s in SCENARIOS))
-USERS = 1000
+# The last hundred have friends; the others have none, in every scenario.
+USERS = 1100
 
 
 def rows(names):
