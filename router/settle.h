@@ -6,7 +6,7 @@
  * wrong instance, to the federation, or back. So stanzas for shared domains, and for names of ours
  * that nobody has bound yet, are held until all instances known before are back and have finished
  * claiming, for the configured time at most. The instances' names are kept in a file beside the
- * control socket. DESIGN's section on the router calls this "settle".
+ * control socket.
  */
 #ifndef ROUTER_SETTLE_H
 #define ROUTER_SETTLE_H

@@ -88,7 +88,7 @@ void sm_iq_account(struct sm_in *in)
     serve(in, SM_TO_ACCOUNT, true);
 }
 
-/* A roster push that is none of ours (SECURITY: clients believe it) reaches no client. */
+/* A roster push that is none of ours (clients believe it) reaches no client. */
 static bool may_reach_client(const struct stanza *s)
 {
     uint32_t payload = payload_of(s);

@@ -7,7 +7,7 @@
  * to the client through sm_client_ops. Neither knows the other's insides: the tests of this room
  * need no sockets, TLS or SASL.
  *
- * All logic for a user runs in the c2s instance that owns him (DESIGN: the claim on his bare JID at
+ * All logic for a user runs in the c2s instance that owns him (who has the claim on his bare JID at
  * the router), one stanza at a time.
  */
 #ifndef C2S_SM_SM_H

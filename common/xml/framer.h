@@ -24,7 +24,7 @@ struct framer_limits {
     uint32_t elements;     /* in one stanza */
 };
 
-/* SECURITY defaults: 262,144 bytes (c2s), 16 KiB tags, depth 64, 4,096 elements. */
+/* 262,144 bytes, 16 KiB tags, depth 64, 4,096 elements. */
 extern const struct framer_limits framer_limits_client;  /* after login */
 extern const struct framer_limits framer_limits_prelogin; /* 8,192 / 8,192 / 8 / 32 */
 extern const struct framer_limits framer_limits_server;  /* 524,288 */

@@ -5,7 +5,7 @@
  * The parser is primed with a synthetic stream header that declares the default namespace and
  * xmlns:stream, and then fed one whole frame at a time, so no partial input is ever held in it.
  * It is made anew when its name dictionary has grown (256 KiB) and after any fault; a fault
- * concerns only the frame that caused it. SECURITY.md's rules for libxml2 are all enforced here
+ * concerns only the frame that caused it. The rules that make libxml2 safe are all enforced here
  * or in the framer: every frame must have passed a framer first.
  */
 #ifndef XML_PARSER_H
