@@ -99,7 +99,8 @@ static void write_packet(struct buf *out, const struct packet *k)
                                              .from = k->from});
 }
 
-struct span packet_bytes(struct router *r, const struct packet *k)
+/* The packet as bytes: its frame, or written into router->scratch. */
+static struct span packet_bytes(struct router *r, const struct packet *k)
 {
     if (!k->tree)
         return k->frame;
@@ -180,6 +181,36 @@ void relay_held(struct router *r, const struct held *held)
     k.name = tag.name;
     k.type = tag.type;
     relay_packet(r, &k);
+}
+
+/* --- envelopes -------------------------------------------------------------------------------- */
+
+/* An envelope as bytes: delivered by its address, or returned. */
+static void relay_envelope(struct peer *p, struct span from, struct span to, struct span frame)
+{
+    struct router *r = p->router;
+    const struct route *route = routes_find(&r->routes, jid_domain_of(to));
+    struct peer *target = route && route->kind != ROUTE_SHARED ? route->members[0].peer : NULL;
+    /* They are the talk of those who share a domain, and believed there: what faces other servers
+     * has no part in it. */
+    if (!target || !target->is_internal || !peer_is_up(target) || p->bound_shared == 0 ||
+        target->bound_shared == 0) {
+        bounce_envelope(p, from, to, frame, STANZA_SERVICE_UNAVAILABLE);
+        return;
+    }
+    if (flow_is_full(target, frame.n)) {
+        bounce_envelope(p, from, to, frame, STANZA_RESOURCE_CONSTRAINT);
+        return;
+    }
+    size_t queued = stream_out_len(&target->stream);
+    stream_send(&target->stream, frame);
+    target->sent = true;
+    r->counters.envelopes++;
+    if (router_is_tapped(r))
+        router_tap(r, p->name, target->name, frame);
+    if (target->record)
+        record_frame(target->record, false, frame);
+    flow_queued(target, p, queued);
 }
 
 /* --- stanzas ---------------------------------------------------------------------------------- */
@@ -264,35 +295,6 @@ void relay_stanza(struct stream *s, struct stanza *stanza)
         relay_packet(r, &k);
     else
         bounce_packet(r, &k, STANZA_JID_MALFORMED, NULL);
-}
-
-/* --- envelopes -------------------------------------------------------------------------------- */
-
-void relay_envelope(struct peer *p, struct span from, struct span to, struct span frame)
-{
-    struct router *r = p->router;
-    const struct route *route = routes_find(&r->routes, jid_domain_of(to));
-    struct peer *target = route && route->kind != ROUTE_SHARED ? route->members[0].peer : NULL;
-    /* They are the talk of those who share a domain, and believed there: what faces other servers
-     * has no part in it. */
-    if (!target || !target->is_internal || !peer_is_up(target) || p->bound_shared == 0 ||
-        target->bound_shared == 0) {
-        bounce_envelope(p, from, to, frame, STANZA_SERVICE_UNAVAILABLE);
-        return;
-    }
-    if (flow_is_full(target, frame.n)) {
-        bounce_envelope(p, from, to, frame, STANZA_RESOURCE_CONSTRAINT);
-        return;
-    }
-    size_t queued = stream_out_len(&target->stream);
-    stream_send(&target->stream, frame);
-    target->sent = true;
-    r->counters.envelopes++;
-    if (router_is_tapped(r))
-        router_tap(r, p->name, target->name, frame);
-    if (target->record)
-        record_frame(target->record, false, frame);
-    flow_queued(target, p, queued);
 }
 
 void relay_envelope_stanza(struct stream *s, struct stanza *envelope)

@@ -181,10 +181,6 @@ bool relay_frame(struct peer *p, const struct starttag *tag, struct span frame);
 void relay_stanza(struct stream *s, struct stanza *stanza);
 void relay_envelope_stanza(struct stream *s, struct stanza *envelope);
 void relay_held(struct router *r, const struct held *held);
-/* An envelope as bytes: delivered by its address, or returned. */
-void relay_envelope(struct peer *p, struct span from, struct span to, struct span frame);
-/* The packet as bytes: its frame, or written into router->scratch. */
-struct span packet_bytes(struct router *r, const struct packet *k);
 
 /* Sends the error answer to a packet, when it may be answered. */
 void bounce_packet(struct router *r, const struct packet *k, enum stanza_error e,

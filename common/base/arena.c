@@ -60,15 +60,6 @@ void *arena_grow(struct arena *a, size_t n)
     return block->data;
 }
 
-char *arena_strdup(struct arena *a, struct span s)
-{
-    char *z = arena_bytes(a, s.n + 1);
-    if (s.n)
-        memcpy(z, s.p, s.n);
-    z[s.n] = '\0';
-    return z;
-}
-
 static void free_chain(struct arena_block *block, bool wipe)
 {
     while (block) {

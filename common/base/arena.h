@@ -51,7 +51,6 @@ static inline struct span arena_span(struct arena *a, struct span s)
     return (struct span){to, s.n};
 }
 
-char *arena_strdup(struct arena *a, struct span s); /* NUL-terminated copy */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
 size_t arena_held(const struct arena *a); /* bytes of all its blocks, used or not */

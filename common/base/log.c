@@ -177,17 +177,6 @@ void log_set_process(const char *proc)
     pthread_mutex_unlock(&lock);
 }
 
-bool log_level_parse(struct span name, enum log_level *level_r)
-{
-    for (size_t i = 0; i < ARRAY_LEN(level_names); i++) {
-        if (span_eq(name, span_of(level_names[i]))) {
-            *level_r = (enum log_level)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void log_set_sink(void (*new_sink)(void *ctx, struct span line), void *ctx)
 {
     pthread_mutex_lock(&lock);

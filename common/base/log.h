@@ -45,7 +45,6 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 
 /* proc is the process's or instance's name, shown in every line; copied. */
 void log_set_process(const char *proc);
-bool log_level_parse(struct span name, enum log_level *level_r);
 /* Where lines go, without their end, instead of standard error (tests); NULL: standard error again.
  * Counts of repeated events start afresh. The sink must not log. */
 void log_set_sink(void (*sink)(void *ctx, struct span line), void *ctx);

@@ -61,7 +61,7 @@ static inline uint64_t load_le64(const char *p)
     return le64toh(word);
 }
 
-uint64_t map_hash(struct span key)
+static uint64_t hash_of(struct span key)
 {
     uint64_t v[4] = {key0 ^ 0x736f6d6570736575, key1 ^ 0x646f72616e646f6d,
                      key0 ^ 0x6c7967656e657261, key1 ^ 0x7465646279746573};
@@ -88,7 +88,7 @@ uint64_t map_hash(struct span key)
 
 static uint32_t slot_hash(struct span key)
 {
-    uint32_t hash = (uint32_t)map_hash(key);
+    uint32_t hash = (uint32_t)hash_of(key);
     return hash < SLOT_FIRST_HASH ? hash + SLOT_FIRST_HASH : hash;
 }
 

@@ -26,8 +26,6 @@ struct map {
 
 /* map_seed - sets the seed for this process, once, before the first map is filled. */
 void map_seed(uint64_t seed);
-/* The hash that maps use (seeded): for callers that spread work. */
-uint64_t map_hash(struct span key);
 
 void *map_get(const struct map *m, struct span key); /* NULL when absent */
 /* Puts value under key, which must live as long; returns the value that it replaced, or NULL. */

@@ -213,11 +213,6 @@ void db_reset(struct db_stmt *st)
     sqlite3_reset(st->stmt);
 }
 
-int64_t db_last_id(struct db *db)
-{
-    return sqlite3_last_insert_rowid(db->sql);
-}
-
 int64_t db_changes(struct db *db)
 {
     return sqlite3_changes64(db->sql);

@@ -91,7 +91,6 @@ int64_t db_int(struct db_stmt *st, int column);    /* column from 0 */
 struct span db_text(struct db_stmt *st, int column); /* valid until the next step; NULL: none */
 struct span db_blob(struct db_stmt *st, int column);
 void db_reset(struct db_stmt *st); /* done early with a statement that has rows left */
-int64_t db_last_id(struct db *db);
 int64_t db_changes(struct db *db);
 /* db_sql + step to the end; the common case of a write without rows. 0 or < 0 as db_step. */
 int db_run(struct db_stmt *st);

@@ -16,7 +16,8 @@
         .credentials = sasl_scram_credentials, .final = sasl_scram_final,                          \
     }
 
-const struct sasl_mechanism sasl_mechanisms[] = {
+/* Best first; ends with name == NULL. */
+static const struct sasl_mechanism mechanisms[] = {
     SCRAM("SCRAM-SHA-256-PLUS", CRYPTO_SHA256, true),
     SCRAM("SCRAM-SHA-1-PLUS", CRYPTO_SHA1, true),
     SCRAM("SCRAM-SHA-256", CRYPTO_SHA256, false),
@@ -44,7 +45,7 @@ static bool is_offered(const struct sasl_mechanism *m, const struct sasl_opts *o
 size_t sasl_offers(const struct sasl_opts *opts, const char *names_r[8])
 {
     size_t count = 0;
-    for (const struct sasl_mechanism *m = sasl_mechanisms; m->name; m++) {
+    for (const struct sasl_mechanism *m = mechanisms; m->name; m++) {
         if (is_offered(m, opts))
             names_r[count++] = m->name;
     }
@@ -54,7 +55,7 @@ size_t sasl_offers(const struct sasl_opts *opts, const char *names_r[8])
 struct sasl *sasl_new(const struct sasl_opts *opts, struct span mechanism,
                       enum sasl_failure *failure_r)
 {
-    const struct sasl_mechanism *m = sasl_mechanisms;
+    const struct sasl_mechanism *m = mechanisms;
     while (m->name && !(span_eq(mechanism, span_of(m->name)) && is_offered(m, opts)))
         m++;
     if (!m->name) {

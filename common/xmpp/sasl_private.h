@@ -60,8 +60,6 @@ struct sasl {
     struct buf messages; /* RFC 5802's AuthMessage as it grows */
 };
 
-extern const struct sasl_mechanism sasl_mechanisms[]; /* best first; ends with name == NULL */
-
 /* Notes why and returns SASL_FAILED. */
 enum sasl_result sasl_fail(struct sasl *s, enum sasl_failure failure);
 /* Prepares the name that the client gave and keeps it; false: cannot be anyone's. */

@@ -153,8 +153,6 @@ void stream_resume(struct stream *s);
 /* Stream error (RFC 6120 4.9), end tag, close. text may be NULL. Sends our header first if it has
  * not been sent. Does nothing when closing already. */
 void stream_error(struct stream *s, enum stream_error e, const char *text);
-/* With an element of urn:xmpp:errors, too. */
-void stream_error_app(struct stream *s, enum stream_error e, const char *text, const char *app);
 /* End tag; then waits for the peer's (5 s), then closes. */
 void stream_close(struct stream *s);
 /* What happens to an element without a rule when the role has no on_unexpected. */

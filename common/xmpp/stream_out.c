@@ -76,7 +76,8 @@ static void start_closing(struct stream *s, uint64_t timeout)
     buf_free(&s->in);
 }
 
-void stream_error_app(struct stream *s, enum stream_error e, const char *text, const char *app)
+/* With an element of urn:xmpp:errors, too. */
+static void error_app(struct stream *s, enum stream_error e, const char *text, const char *app)
 {
     if (!stream_is_open(s))
         return;
@@ -93,13 +94,13 @@ void stream_error_app(struct stream *s, enum stream_error e, const char *text, c
 
 void stream_error(struct stream *s, enum stream_error e, const char *text)
 {
-    stream_error_app(s, e, text, NULL);
+    error_app(s, e, text, NULL);
 }
 
 void stream_fault(struct stream *s, enum xml_fault fault)
 {
-    stream_error_app(s, stream_error_of_fault(fault), NULL,
-                     fault == XML_TOO_BIG ? "stanza-too-big" : NULL);
+    error_app(s, stream_error_of_fault(fault), NULL,
+              fault == XML_TOO_BIG ? "stanza-too-big" : NULL);
 }
 
 void stream_close(struct stream *s)

@@ -41,8 +41,6 @@ static void test_text(void **state)
     struct span empty = arena_span(&a, SPAN(""));
     assert_false(span_is_none(empty));
     assert_int_equal(empty.n, 0);
-    assert_string_equal(arena_strdup(&a, span_make("abcdef", 3)), "abc");
-    assert_string_equal(arena_strdup(&a, SPAN_NONE), "");
     assert_true(span_eq(arena_span(&a, SPAN("xyz")), SPAN("xyz")));
     arena_free(&a);
 }
@@ -80,7 +78,7 @@ static void test_reset_gives_back(void **state)
     arena_bytes(&a, 1 << 20); /* huge from the start */
     arena_reset(&a);
     assert_null(a.first);
-    assert_string_equal(arena_strdup(&a, SPAN("again")), "again");
+    assert_true(span_eq(arena_span(&a, SPAN("again")), SPAN("again")));
     arena_wipe(&a);
     assert_null(a.first);
     arena_reset(&a);

@@ -185,19 +185,6 @@ static void test_rate_limit(void **state)
     assert_null(strstr(buf_z(&lines), "suppressed"));
 }
 
-static void test_levels(void **state)
-{
-    enum log_level level;
-
-    (void)state;
-    assert_true(log_level_parse(SPAN("debug"), &level));
-    assert_int_equal(level, LOG_DEBUG);
-    assert_true(log_level_parse(SPAN("error"), &level));
-    assert_int_equal(level, LOG_ERROR);
-    assert_false(log_level_parse(SPAN("loud"), &level));
-    assert_false(log_level_parse(SPAN(""), &level));
-}
-
 /* Without a sink: one line, one write, on standard error. */
 static void test_standard_error(void **state)
 {
@@ -228,7 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_line),       TEST(test_threshold),   TEST(test_escaping),
         TEST(test_nul_byte),   TEST(test_long_values), TEST(test_cut_between_characters),
-        TEST(test_rate_limit), TEST(test_levels),      TEST(test_standard_error),
+        TEST(test_rate_limit), TEST(test_standard_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,18 +37,33 @@ static int make_items(void **state)
     return 0;
 }
 
-/* SipHash-1-3 of no bytes and of 00..0e under the seed's keys, computed apart from this code. */
+/* The hash that a table of its own keeps for key. */
+static uint32_t hash_of(struct span key)
+{
+    struct map m = {0};
+    int value;
+    uint32_t hash = 0;
+
+    map_put(&m, key, &value);
+    for (size_t i = 0; i < m.capacity; i++)
+        if (m.slots[i].value)
+            hash = m.slots[i].hash;
+    map_free(&m);
+    return hash;
+}
+
+/* The lower half of SipHash-1-3 of no bytes and of 00..0e under the seed's keys, computed apart from this code. */
 static void test_hash(void **state)
 {
     static const char bytes[] = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e";
 
     (void)state;
     map_seed(1);
-    assert_true(map_hash(SPAN("")) == 0x3d884f5d218dae00);
-    assert_true(map_hash(span_make(bytes, 15)) == 0x389bbdadd877246e);
-    uint64_t before = map_hash(SPAN("a"));
+    assert_int_equal(hash_of(SPAN("")), 0x218dae00);
+    assert_int_equal(hash_of(span_make(bytes, 15)), 0xd877246e);
+    uint32_t before = hash_of(SPAN("a"));
     map_seed(2);
-    assert_true(map_hash(SPAN("a")) != before);
+    assert_int_not_equal(hash_of(SPAN("a")), before);
 }
 
 static void test_put_get_remove(void **state)

@@ -41,7 +41,6 @@ static int run_values(struct db *db, struct store_job *job)
     db_bind_text(st, 2, SPAN_NONE);
     db_bind_blob(st, 3, SPAN(""));
     assert_int_equal(db_run(st), 0);
-    assert_int_equal(db_last_id(db), 7);
     /* db_sql gives it without bindings. */
     st = db_sql(db, "INSERT INTO t (id, a, b) VALUES (?, ?, ?)");
     db_bind_int(st, 1, 8);
