@@ -4,68 +4,44 @@
  *
  * Begun and ended by kontalkctl (control.c), kept in router->records; it waits for the component of
  * its name to connect, or begins with the one that is there. One line each: seconds since the
- * start, ">" from the component or "<" for it, the frame; or "up" and "down". The file is written
- * at the end of a tick and grows to the bound of [tap] at most.
+ * start, ">" from the component or "<" for it, the frame; or "up" and "down". The file grows to the
+ * bound of [tap] at most.
  */
 #include "base/log.h"
 #include "base/mem.h"
 #include "router/redact.h"
 #include "router/router.h"
+#include "router/trace.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct record {
     struct list_node node;
     struct router *router;
     struct span name; /* of the component; owned */
-    int fd;
-    bool bodies, is_full;
-    uint64_t start_us, size;
+    struct trace trace;
+    bool bodies;
+    uint64_t start_us;
     size_t mark; /* where a frame in the output begins that is being written */
-    struct buf out;
-    struct deferred flush;
 };
 
-/* --- the file --------------------------------------------------------------------------------- */
-
-static void flush(void *ctx)
-{
-    struct record *rec = ctx;
-    struct span s = buf_span(&rec->out);
-    ssize_t n = write(rec->fd, s.p, s.n);
-    if (n < 0 || (size_t)n < s.n) {
-        LOG(LOG_ERROR, "record.write", F_STR("err", n < 0 ? strerror(errno) : "short write"));
-        rec->is_full = true;
-    }
-    buf_free(&rec->out);
-}
+/* --- what is written -------------------------------------------------------------------------- */
 
 static void add_line(struct record *rec, const char *what, struct span frame)
 {
-    if (rec->is_full)
+    struct buf *out = trace_begin(&rec->trace);
+    if (!out)
         return;
     uint64_t us = loop_now_us(rec->router->loop) - rec->start_us;
-    size_t before = buf_len(&rec->out);
-    buf_printf(&rec->out, "%llu.%06llu %s", (unsigned long long)(us / 1000000),
+    buf_printf(out, "%llu.%06llu %s", (unsigned long long)(us / 1000000),
                (unsigned long long)(us % 1000000), what);
     if (frame.n) {
-        buf_append_char(&rec->out, ' ');
-        redact_line(&rec->out, frame, rec->bodies);
+        buf_append_char(out, ' ');
+        redact_line(out, frame, rec->bodies);
     }
-    buf_append_char(&rec->out, '\n');
-    rec->size += buf_len(&rec->out) - before;
-    if (rec->size > (uint64_t)rec->router->conf->tap_size) {
-        LOG(LOG_WARN, "record.full", F_SPAN("name", rec->name), F_INT("bytes", rec->size));
-        rec->is_full = true;
-    }
-    loop_defer(rec->router->loop, &rec->flush);
+    trace_end(&rec->trace);
 }
-
-/* --- what is written -------------------------------------------------------------------------- */
 
 void record_frame(struct record *rec, bool is_from_it, struct span frame)
 {
@@ -109,6 +85,12 @@ void record_peer_down(struct peer *p)
 
 /* --- start and stop --------------------------------------------------------------------------- */
 
+static void record_free(struct record *rec)
+{
+    free((char *)(uintptr_t)rec->name.p);
+    free(rec);
+}
+
 bool record_start(struct router *r, struct span name, const char *path, bool bodies,
                   char error_r[CONF_ERROR_MAX])
 {
@@ -116,21 +98,19 @@ bool record_start(struct router *r, struct span name, const char *path, bool bod
         snprintf(error_r, CONF_ERROR_MAX, "it is being recorded already");
         return false;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        snprintf(error_r, CONF_ERROR_MAX, "%.200s: %s", path, strerror(errno));
-        return false;
-    }
     struct record *rec = mem_zalloc(sizeof *rec);
     *rec = (struct record){.router = r,
                            .name = span_of(mem_strdup_span(name)),
-                           .fd = fd,
                            .bodies = bodies,
-                           .start_us = loop_now_us(r->loop),
-                           .flush = {.call = flush, .ctx = rec}};
-    buf_printf(&rec->out, "# kontalk-record 1 %.*s %s\n", SPAN_ARG(name),
+                           .start_us = loop_now_us(r->loop)};
+    if (!trace_open(&rec->trace, r->loop, rec->name, path, TRACE_NEW,
+                    (uint64_t)r->conf->tap_size, error_r)) {
+        record_free(rec);
+        return false;
+    }
+    buf_printf(trace_begin(&rec->trace), "# kontalk-record 1 %.*s %s", SPAN_ARG(name),
                bodies ? "bodies" : "no-bodies");
-    loop_defer(r->loop, &rec->flush);
+    trace_end(&rec->trace);
     list_append(&r->records, &rec->node);
     LOG(LOG_WARN, "record.start", F_SPAN("name", name), F_INT("bodies", bodies));
     LIST_FOR_EACH(n, &r->peers)
@@ -150,14 +130,10 @@ static void end(struct record *rec)
         if (p->record == rec)
             p->record = NULL;
     }
-    LOG(LOG_INFO, "record.end", F_SPAN("name", rec->name), F_INT("bytes", rec->size));
-    loop_defer_cancel(&rec->flush);
-    if (buf_len(&rec->out) > 0)
-        flush(rec);
-    close(rec->fd);
+    LOG(LOG_INFO, "record.end", F_SPAN("name", rec->name), F_INT("bytes", rec->trace.size));
+    trace_close(&rec->trace);
     list_remove(&rec->node);
-    free((char *)(uintptr_t)rec->name.p);
-    free(rec);
+    record_free(rec);
 }
 
 bool record_stop(struct router *r, struct span name)

@@ -13,6 +13,7 @@
  *   control.c   for kontalkctl         tap.c       copies for debugging, into a file
  *   live.c      copies for kontalkctl  redact.c    what of a stanza is shown
  *   record.c    one component's traffic, to be replayed
+ *   trace.c     the files of tap.c and record.c
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H

@@ -92,6 +92,34 @@ static void must_be_writable(void **state)
     house_free(h);
 }
 
+static void count_line(void *ctx, struct span line)
+{
+    *(int *)ctx += memmem(line.p, line.n, "trace.write", 11) != NULL;
+}
+
+/* A full disk is told once, and costs nobody else anything. */
+static void may_become_unwritable(void **state)
+{
+    struct house *h = house_new(0, 0);
+    int told = 0;
+    (void)state;
+    router_free(&h->router);
+    h->conf.tap_file = "/dev/full";
+    h->conf.tap_size = 1 << 20;
+    house_start(h);
+    log_set_sink(count_line, &told);
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    for (int i = 0; i < 3; i++) {
+        wire_say(c2s, stanza);
+        assert_string_equal(wire_heard(bot), stanza);
+    }
+    assert_int_equal(told, 1);
+    log_set_sink(NULL, NULL);
+    wire_free(&c2s);
+    wire_free(&bot);
+    house_free(h);
+}
+
 /* --- admit ------------------------------------------------------------------------------------ */
 
 static struct addr address(const char *text)
@@ -136,6 +164,7 @@ int main(void)
         cmocka_unit_test(copies_with_texts),
         cmocka_unit_test(is_bounded),
         cmocka_unit_test(must_be_writable),
+        cmocka_unit_test(may_become_unwritable),
         cmocka_unit_test(failures_by_address),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
