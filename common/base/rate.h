@@ -17,5 +17,7 @@ struct rate {
 void rate_init(struct rate *r, uint64_t per_second, uint64_t burst, uint64_t now_ms);
 /* Takes n tokens (it may go into debt by one take); 0, or the milliseconds to wait first. */
 uint64_t rate_take(struct rate *r, uint64_t n, uint64_t now_ms);
+/* Takes n tokens in any case; 0, or the milliseconds after which the debt is paid. */
+uint64_t rate_charge(struct rate *r, uint64_t n, uint64_t now_ms);
 
 #endif

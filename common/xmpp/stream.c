@@ -290,6 +290,23 @@ static void discard(struct stream *s, struct span bytes)
         conn_close(s->conn);
 }
 
+static void on_slowed_enough(void *ctx)
+{
+    stream_resume(ctx);
+}
+
+/* Charges what has been read; beyond the rate, nothing more is read until that is made up for. */
+static void spend_rate(struct stream *s, size_t n)
+{
+    uint64_t wait_ms = rate_charge(&s->rate, n, loop_now(s->loop));
+    if (wait_ms == 0 || !stream_is_open(s) || timer_is_running(&s->slowed))
+        return;
+    LOG(LOG_DEBUG, "stream.slowed", F_STR("role", s->role->name), F_STR("sid", s->id),
+        F_INT("ms", wait_ms));
+    stream_pause(s);
+    timer_start(&s->slowed, s->loop, wait_ms, on_slowed_enough, s);
+}
+
 /* --- the connection's events ------------------------------------------------------------------ */
 
 static void on_data(void *ctx, struct span bytes)
@@ -302,6 +319,8 @@ static void on_data(void *ctx, struct span bytes)
         buf_append(&s->in, bytes); /* its turn comes after what a pause left */
     else
         process(s, bytes);
+    if (s->rate.per_second)
+        spend_rate(s, bytes.n);
 }
 
 static void on_resume(void *ctx)
@@ -355,6 +374,7 @@ static void on_close(void *ctx, int error, const char *reason)
         s->role->on_unsent(s, conn_unsent(s->conn));
     s->conn = NULL;
     timer_stop(&s->deadline);
+    timer_stop(&s->slowed);
     loop_defer_cancel(&s->resume);
     buf_free(&s->in);
     xml_parser_free(&s->parser);
@@ -396,6 +416,11 @@ void stream_set_from(struct stream *s, struct span from)
 void stream_set_budget(struct stream *s, uint64_t bytes)
 {
     s->budget = bytes;
+}
+
+void stream_set_rate(struct stream *s, uint64_t per_second, uint64_t burst)
+{
+    rate_init(&s->rate, per_second, burst, loop_now(s->loop));
 }
 
 void stream_set_state(struct stream *s, int state)

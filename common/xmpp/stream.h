@@ -17,6 +17,7 @@
 
 #include "base/conn.h"
 #include "base/loop.h"
+#include "base/rate.h"
 #include "xml/framer.h"
 #include "xml/parser.h"
 #include "xml/writer.h"
@@ -93,6 +94,8 @@ struct stream {
     struct buf in;             /* an unfinished frame, or what a pause left */
     struct xml_parser *parser; /* a private one, or NULL: the shared one of the namespace */
     struct timer deadline;
+    struct rate rate;          /* of its input; see stream_set_rate */
+    struct timer slowed;       /* runs while it is not read because of that */
     struct deferred resume;
     uint64_t bytes_in, stanzas_in;
     uint64_t budget;           /* bytes that may still come (pre-login limit); 0: no limit */
@@ -114,6 +117,10 @@ void stream_set_limits(struct stream *s, const struct framer_limits *limits);
 void stream_set_from(struct stream *s, struct span from);
 /* Bytes that the peer may send from now on, all in all, before policy-violation; 0: no limit. */
 void stream_set_budget(struct stream *s, uint64_t bytes);
+
+/* Bytes that are read from the peer in a second in the long run, and how many at once after a rest;
+ * 0: no limit. Who sends more is read later; nothing is lost. */
+void stream_set_rate(struct stream *s, uint64_t per_second, uint64_t burst);
 
 /* The one setter of the role's state: logs old and new at debug level. */
 void stream_set_state(struct stream *s, int state);

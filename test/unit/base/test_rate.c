@@ -57,6 +57,31 @@ static void test_waiting_as_told_suffices(void **state)
     }
 }
 
+/* What has happened already is charged whether or not there is room for it. */
+static void test_charge(void **state)
+{
+    struct rate r;
+
+    (void)state;
+    rate_init(&r, 1000, 500, 0);
+    assert_int_equal(rate_charge(&r, 500, 0), 0);
+    assert_int_equal(rate_charge(&r, 100, 0), 100);
+    assert_int_equal(rate_charge(&r, 50, 40), 110);
+    assert_int_equal(rate_charge(&r, 0, 100), 50);
+    assert_true(rate_take(&r, 1, 149) > 0);
+    assert_int_equal(rate_charge(&r, 0, 150), 0);
+    assert_int_equal(rate_charge(&r, 500, 10000), 0); /* no more than the burst is saved */
+    assert_int_equal(rate_charge(&r, 1, 10000), 1);
+    /* In however small pieces, what is let through is the rate. */
+    rate_init(&r, 16384, 100, 0);
+    uint64_t now = 0, taken = 0;
+    for (; now < 1000; taken++)
+        now += rate_charge(&r, 1, now);
+    assert_in_range(taken, 16460, 16500);
+    rate_init(&r, 0, 0, 0);
+    assert_int_equal(rate_charge(&r, UINT64_MAX, 0), 0);
+}
+
 static void test_limits(void **state)
 {
     struct rate r;
@@ -79,6 +104,7 @@ int main(void)
         cmocka_unit_test(test_burst_then_rate),
         cmocka_unit_test(test_debt),
         cmocka_unit_test(test_waiting_as_told_suffices),
+        cmocka_unit_test(test_charge),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

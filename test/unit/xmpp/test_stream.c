@@ -456,6 +456,67 @@ static void closes(size_t chunk)
 }
 AT_ALL_CHUNKS(closes)
 
+static void say_hundred(struct host *h, unsigned times)
+{
+    static const char text[] = "<message to='a@h'>"
+                               "0123456789012345678901234567890123456789"
+                               "01234567890123456789012345678901<a/></message>";
+    assert_int_equal(sizeof text - 1, 104);
+    for (unsigned i = 0; i < times; i++)
+        wire_say(h->wire, text);
+}
+
+/* Beyond its rate a peer is read later; nothing is lost or refused. */
+static void slows_down(size_t chunk)
+{
+    struct host *h = host_new(chunk);
+    befriend(h);
+    say_hundred(h, 100);
+    assert_int_equal(h->messages, 100); /* without a limit */
+    stream_set_rate(&h->stream, 1040, 2080);
+    say_hundred(h, 60);
+    assert_in_range(h->messages, 120, 121);
+    for (unsigned s = 1; s <= 3; s++) {
+        loop_sim_advance(h->loop, 1000);
+        assert_in_range(h->messages, 120 + 10 * s, 121 + 10 * s);
+    }
+    loop_sim_advance(h->loop, 1000);
+    assert_int_equal(h->messages, 160);
+    assert_true(stream_is_open(&h->stream));
+    /* A rest is good for a burst, and for no more than one. */
+    loop_sim_advance(h->loop, 100000);
+    say_hundred(h, 30);
+    assert_in_range(h->messages, 180, 181);
+    host_free(h);
+}
+AT_ALL_CHUNKS(slows_down)
+
+/* Neither an unfinished stanza nor white space gets round it, and its end is seen in time. */
+static void slows_down_whatever_comes(size_t chunk)
+{
+    struct host *h = host_new(chunk);
+    befriend(h);
+    stream_set_rate(&h->stream, 1000, 1000);
+    wire_say(h->wire, "<message to='a@h'><body>");
+    for (int i = 0; i < 30; i++)
+        wire_say(h->wire, "12345678901234567890123456789012345678901234567890");
+    wire_say(h->wire, "</body></message>");
+    assert_int_equal(h->messages, 0);
+    loop_sim_advance(h->loop, 700);
+    assert_int_equal(h->messages, 1);
+    uint64_t before = h->stream.bytes_in;
+    for (int i = 0; i < 100; i++)
+        wire_say(h->wire, "                                                  ");
+    loop_sim_advance(h->loop, 1000);
+    assert_in_range(h->stream.bytes_in - before, 900, 1200);
+    /* Whoever is slowed down can be told to go, and can go. */
+    stream_error(&h->stream, STREAM_POLICY_VIOLATION, NULL);
+    wire_say(h->wire, END);
+    wire_expect_end(h->wire, "<policy-violation");
+    host_free(h);
+}
+AT_ALL_CHUNKS(slows_down_whatever_comes)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,6 +539,8 @@ int main(void)
         cmocka_unit_test(after_the_end_at_all),
         cmocka_unit_test(own_prefixes_at_all),
         cmocka_unit_test(closes_at_all),
+        cmocka_unit_test(slows_down_at_all),
+        cmocka_unit_test(slows_down_whatever_comes_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
