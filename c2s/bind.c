@@ -79,6 +79,8 @@ static void sm_opened(struct sm_client *sm, struct sm_session *session, struct s
         c->jid = mem_strdup_span(full_jid);
         stream_set_state(s, C2S_BOUND);
         stream_set_deadline(s, 0);
+        stream_set_rate(s, (uint64_t)c->c2s->conf->input_rate,
+                        (uint64_t)c->c2s->conf->input_burst);
         if (stream_is_open(s))
             answer_bind(c, full_jid);
         LOG(LOG_INFO, "client.bound", F_STR("sid", s->id), F_STR("jid", c->jid));

@@ -68,7 +68,7 @@ struct client {
     struct stream stream;
     struct c2s *c2s;
     struct list_node node;
-    struct limits_entry *address;
+    struct limits_entry *address; /* NULL: refused */
     struct auth *auth;
     char *user;          /* localpart, once authenticated */
     struct span domain;  /* host or network: the one the first header named; none before */

@@ -173,7 +173,8 @@ static void on_closed(struct stream *s)
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in),
         F_INT("stanzas", s->stanzas_in));
     bind_close(c);
-    limits_disconnect(&c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
+    if (c->address)
+        limits_disconnect(&c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
     c->is_gone = true;
     c2s->stream_count--;
     free_if_unheld(c);
@@ -212,15 +213,20 @@ static const struct stream_role role = {
 
 static void refuse(struct client *c, enum limits_verdict verdict, bool direct_tls)
 {
+    static const char *const names[] = {
+        [LIMITS_TOO_MANY_PRELOGIN] = "prelogin_per_address",
+        [LIMITS_TOO_MANY_CONNECTIONS] = "connections_per_address",
+        [LIMITS_FULL] = "max_connections",
+    };
     char peer[ADDR_TEXT_MAX];
     LOG(LOG_WARN, "client.refused", F_STR("peer", addr_format(conn_peer(c->stream.conn), peer)),
-        F_STR("limit", verdict == LIMITS_TOO_MANY_PRELOGIN ? "prelogin_per_address"
-                                                           : "connections_per_address"));
+        F_STR("limit", names[verdict]));
     if (direct_tls)
         stream_abort(&c->stream);
     else
         stream_error(&c->stream, STREAM_RESOURCE_CONSTRAINT,
-                     "too many connections from your address");
+                     verdict == LIMITS_FULL ? "the server is full"
+                                            : "too many connections from your address");
 }
 
 void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)

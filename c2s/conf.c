@@ -65,6 +65,9 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "connections_per_address", .type = CONF_INT,
      .offset = AT(connections_per_address), .default_value = "1000", .min = 1, .max = 10000000,
      .help = "Connections of one address (IPv6: /64) in all."},
+    {.section = "limits", .name = "max_connections", .type = CONF_INT,
+     .offset = AT(max_connections), .default_value = "50000", .min = 1, .max = 10000000,
+     .help = "Connections of all addresses to this process."},
     {.section = "limits", .name = "failure_delay", .type = CONF_TIME, .offset = AT(failure_delay),
      .default_value = "15s", .max = 60000,
      .help = "Longest delay of the answer to a failed login: 1, 2, 4, ... s by address."},
@@ -73,6 +76,12 @@ static const struct conf_key keys[] = {
      .help = "Sessions of one user at a time."},
     {.section = "limits", .name = "stanza", .type = CONF_SIZE, .offset = AT(stanza),
      .default_value = "256K", .min = 10000, .max = 900 * 1024, .help = "Bytes of one stanza."},
+    {.section = "limits", .name = "input_rate", .type = CONF_SIZE, .offset = AT(input_rate),
+     .default_value = "16K", .max = GIB,
+     .help = "Bytes a second read from a session in the long run; 0: no limit."},
+    {.section = "limits", .name = "input_burst", .type = CONF_SIZE, .offset = AT(input_burst),
+     .default_value = "256K", .min = 1024, .max = GIB,
+     .help = "Bytes read from it at once after it has been quiet."},
     {.section = "limits", .name = "roster", .type = CONF_INT, .offset = AT(roster),
      .default_value = "1000", .min = 1, .max = 100000, .help = "Items of a roster."},
     {.section = "limits", .name = "offline", .type = CONF_INT, .offset = AT(offline),
@@ -107,6 +116,9 @@ static const char *check(const void *conf, char scratch[256])
         return "[c2s] neither listen nor listen_tls has an address";
     if (!c->router_tls && !addr_is_unix(&router) && !addr_is_loopback(&router))
         return "[router] address is on another host: set tls = true";
+    /* What one read has brought must be made up for before the client takes us for dead. */
+    if (c->input_rate > 0 && c->input_rate < 4096)
+        return "[limits] input_rate is under 4K (0: no limit)";
     if (strlen(c->router_secret) < 32) {
         snprintf(scratch, 256, "[router] secret has %zu characters; at least 32 are needed",
                  strlen(c->router_secret));

@@ -21,10 +21,11 @@ struct limits_entry {
 };
 
 void limits_init(struct limits *l, uint64_t max_prelogin, uint64_t max_connections,
-                 uint64_t max_delay_ms)
+                 uint64_t max_total, uint64_t max_delay_ms)
 {
     *l = (struct limits){.max_prelogin = max_prelogin,
                          .max_connections = max_connections,
+                         .max_total = max_total,
                          .max_delay_ms = max_delay_ms,
                          .sweep_at = SWEEP_AT};
 }
@@ -84,14 +85,18 @@ static struct limits_entry *find_or_add(struct limits *l, const struct addr *add
 enum limits_verdict limits_connect(struct limits *l, const struct addr *addr,
                                    struct limits_entry **entry_r)
 {
+    *entry_r = NULL;
+    if (l->total >= l->max_total)
+        return LIMITS_FULL;
     struct limits_entry *e = find_or_add(l, addr);
+    if (e->prelogin >= l->max_prelogin)
+        return LIMITS_TOO_MANY_PRELOGIN;
+    if (e->connections >= l->max_connections)
+        return LIMITS_TOO_MANY_CONNECTIONS;
+    l->total++;
     e->connections++;
     e->prelogin++;
     *entry_r = e;
-    if (e->prelogin > l->max_prelogin)
-        return LIMITS_TOO_MANY_PRELOGIN;
-    if (e->connections > l->max_connections)
-        return LIMITS_TOO_MANY_CONNECTIONS;
     return LIMITS_OK;
 }
 
@@ -104,6 +109,7 @@ void limits_login(struct limits *l, struct limits_entry *e)
 
 void limits_disconnect(struct limits *l, struct limits_entry *e, bool logged_in, uint64_t now_ms)
 {
+    l->total--;
     e->connections--;
     if (!logged_in)
         e->prelogin--;

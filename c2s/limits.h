@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * limits - what one address may do: connections, connections that have not logged in, and how long
- * the answer to its failed logins is delayed.
+ * the answer to its failed logins is delayed; and how many connections there may be of all.
  *
  * An address is an IPv4 address or an IPv6 /64 (addr_group). Entries live while they hold a
  * connection or a penalty; a bound keeps a flood of addresses from growing the table.
@@ -16,18 +16,25 @@ struct limits_entry;
 
 struct limits {
     struct map entries;
-    uint64_t max_prelogin, max_connections;
+    uint64_t max_prelogin, max_connections; /* of one address */
+    uint64_t max_total, total;
     uint64_t max_delay_ms;
     size_t sweep_at; /* entries at which those without a connection go */
 };
 
-enum limits_verdict { LIMITS_OK, LIMITS_TOO_MANY_PRELOGIN, LIMITS_TOO_MANY_CONNECTIONS };
+enum limits_verdict {
+    LIMITS_OK,
+    LIMITS_TOO_MANY_PRELOGIN,
+    LIMITS_TOO_MANY_CONNECTIONS,
+    LIMITS_FULL,
+};
 
 void limits_init(struct limits *l, uint64_t max_prelogin, uint64_t max_connections,
-                 uint64_t max_delay_ms);
+                 uint64_t max_total, uint64_t max_delay_ms);
 void limits_deinit(struct limits *l);
 
-/* A new connection from addr; *entry_r is what the other calls take, whatever the verdict. */
+/* A new connection from addr; *entry_r is what the other calls take, or NULL unless LIMITS_OK: who
+ * is refused is not counted. */
 enum limits_verdict limits_connect(struct limits *l, const struct addr *addr,
                                    struct limits_entry **entry_r);
 /* It has logged in: no longer counts as pre-login; its address's penalty is forgotten. */

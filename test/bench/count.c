@@ -236,7 +236,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], kinds[i].name) != 0)
             continue;
         log_threshold = LOG_ERROR;
-        stage = stage_new(0, NULL, "[c2s]\ntls = optional\n");
+        stage = stage_new(0, NULL, "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\n");
         kinds[i].run(times);
         stage_free(&stage);
         return 0;

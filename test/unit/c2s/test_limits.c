@@ -29,12 +29,12 @@ static void limits_prelogin_by_address(void **state)
     struct limits l;
     struct limits_entry *a[3], *b;
     (void)state;
-    limits_init(&l, 2, 10, 15000);
+    limits_init(&l, 2, 10, 100000, 15000);
     assert_int_equal(connect_from(&l, "192.0.2.1:1", &a[0]), LIMITS_OK);
     assert_int_equal(connect_from(&l, "192.0.2.1:2", &a[1]), LIMITS_OK);
     assert_int_equal(connect_from(&l, "192.0.2.1:3", &a[2]), LIMITS_TOO_MANY_PRELOGIN);
     assert_int_equal(connect_from(&l, "192.0.2.2:1", &b), LIMITS_OK);
-    limits_disconnect(&l, a[2], false, 0);
+    assert_null(a[2]); /* who is refused takes no place */
     limits_login(&l, a[0]);
     assert_int_equal(connect_from(&l, "192.0.2.1:4", &a[2]), LIMITS_OK);
     limits_disconnect(&l, a[0], true, 0);
@@ -54,7 +54,7 @@ static void keeps_penalties_when_busy(void **state)
     struct limits_entry *e;
     char text[32];
     (void)state;
-    limits_init(&l, 10, 10, 15000);
+    limits_init(&l, 10, 10, 100000, 15000);
     for (int i = 0; i < BUSY; i++) {
         snprintf(text, sizeof text, "10.1.%d.%d:1", i / 250, i % 250);
         connect_from(&l, text, &busy[i]);
@@ -74,12 +74,34 @@ static void limits_connections(void **state)
     struct limits l;
     struct limits_entry *e[3];
     (void)state;
-    limits_init(&l, 10, 2, 15000);
+    limits_init(&l, 10, 2, 100000, 15000);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(connect_from(&l, "192.0.2.1:1", &e[i]), LIMITS_OK);
         limits_login(&l, e[i]);
     }
     assert_int_equal(connect_from(&l, "192.0.2.1:1", &e[2]), LIMITS_TOO_MANY_CONNECTIONS);
+    limits_deinit(&l);
+}
+
+/* All addresses together fill the house; who leaves makes room. */
+static void limits_all_connections(void **state)
+{
+    struct limits l;
+    struct limits_entry *a, *b, *c;
+    (void)state;
+    limits_init(&l, 10, 10, 2, 15000);
+    assert_int_equal(connect_from(&l, "192.0.2.1:1", &a), LIMITS_OK);
+    assert_int_equal(connect_from(&l, "192.0.2.2:1", &b), LIMITS_OK);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(connect_from(&l, "192.0.2.3:1", &c), LIMITS_FULL);
+    assert_null(c);
+    assert_int_equal(l.entries.count, 2);
+    limits_login(&l, a);
+    limits_disconnect(&l, a, true, 0);
+    assert_int_equal(connect_from(&l, "192.0.2.3:1", &c), LIMITS_OK);
+    assert_int_equal(connect_from(&l, "192.0.2.4:1", &a), LIMITS_FULL);
+    l.max_total = 3; /* a reload */
+    assert_int_equal(connect_from(&l, "192.0.2.4:1", &a), LIMITS_OK);
     limits_deinit(&l);
 }
 
@@ -89,7 +111,7 @@ static void groups_ipv6_by_64(void **state)
     struct limits l;
     struct limits_entry *e;
     (void)state;
-    limits_init(&l, 1, 10, 15000);
+    limits_init(&l, 1, 10, 100000, 15000);
     assert_int_equal(connect_from(&l, "[2001:db8:0:1::1]:1", &e), LIMITS_OK);
     assert_int_equal(connect_from(&l, "[2001:db8:0:1:ffff::2]:1", &e), LIMITS_TOO_MANY_PRELOGIN);
     assert_int_equal(connect_from(&l, "[2001:db8:0:2::1]:1", &e), LIMITS_OK);
@@ -103,7 +125,7 @@ static void delays_grow_and_are_forgotten(void **state)
     struct limits l;
     struct limits_entry *e;
     (void)state;
-    limits_init(&l, 10, 10, 15000);
+    limits_init(&l, 10, 10, 100000, 15000);
     connect_from(&l, "192.0.2.1:1", &e);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_int_equal(limits_failure(&l, e, 1000), expected[i]);
@@ -124,7 +146,7 @@ static void flood_of_addresses_is_bounded(void **state)
 {
     struct limits l;
     (void)state;
-    limits_init(&l, 10, 10, 15000);
+    limits_init(&l, 10, 10, 100000, 15000);
     for (unsigned i = 0; i < 100000; i++) {
         struct limits_entry *e;
         char text[32];
@@ -143,6 +165,7 @@ int main(void)
         cmocka_unit_test(limits_prelogin_by_address),
         cmocka_unit_test(keeps_penalties_when_busy),
         cmocka_unit_test(limits_connections),
+        cmocka_unit_test(limits_all_connections),
         cmocka_unit_test(groups_ipv6_by_64),
         cmocka_unit_test(delays_grow_and_are_forgotten),
         cmocka_unit_test(flood_of_addresses_is_bounded),
