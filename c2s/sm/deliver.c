@@ -41,8 +41,11 @@ static struct span to_for(const struct sm_in *in, const struct sm_session *s)
 bool sm_deliver(struct sm_in *in, struct sm_session *s)
 {
     struct sm_client *client = s->client;
-    struct buf *out = client_begin(s);
+    struct buf *out;
 
+    if (s->is_full && !span_eq(stanza_root(in->stanza)->name, SPAN("presence")))
+        return false;
+    out = client_begin(s);
     if (!out)
         return false;
     const struct stanza_write_opts opts = {
@@ -50,6 +53,7 @@ bool sm_deliver(struct sm_in *in, struct sm_session *s)
         .from_ns = stanza_root(in->stanza)->ns,
         .to = to_for(in, s),
         .from = in->stanza->from,
+        .tail = in->tail,
     };
     stanza_write(out, in->stanza, &opts);
     client->ops->end(client);
@@ -225,7 +229,8 @@ void sm_refuse_always(struct sm_in *in, enum stanza_error e, const char *text)
 
     if (!in->session && !in->is_from_link)
         return;
-    struct buf *buf = sm_out_begin(in->sm, in->session, &out);
+    struct buf *buf = in->is_again ? sm_out_begin_to(in->sm, s->from, &out)
+                                   : sm_out_begin(in->sm, in->session, &out);
     stanza_error_write(buf, s, out.ns, s->to, s->from, e, text);
     sm_out_end(&out);
 }

@@ -13,6 +13,8 @@
  *                      <kick id condition/>     <-
  *               <lost id>[stanza]</lost>        <- there is no such session any more, and it may
  *                                                  go on elsewhere; the stanza of an <input/>
+ *   <undelivered id stamp>stanza</undelivered>  -> sm_undelivered
+ *   <full id/>, <room id/>                      -> sm_set_full
  *   <close id/>                                 -> sm_close
  *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error' and
  *   what it held; one that was away and has forgotten us answers <gone/>
@@ -221,7 +223,8 @@ static const struct {
     {SPAN_INIT("output"), sm_front_output}, {SPAN_INIT("kick"), sm_front_kick},
     {SPAN_INIT("lost"), sm_front_on_lost},  {SPAN_INIT("directed"), sm_guest_directed},
     {SPAN_INIT("alive"), on_alive},         {SPAN_INIT("gone"), on_gone},
-    {SPAN_INIT("claimed"), on_claimed},
+    {SPAN_INIT("claimed"), on_claimed},     {SPAN_INIT("undelivered"), sm_undelivered_word},
+    {SPAN_INIT("full"), sm_full_word},      {SPAN_INIT("room"), sm_room_word},
 };
 
 void sm_envelope(struct sm *sm, struct stanza *envelope)

@@ -113,6 +113,15 @@ void sm_front_forget(struct sm_session *s)
     free(f);
 }
 
+struct buf *sm_front_begin(struct sm_session *s, const char *word)
+{
+    struct sm_front *f = s->front;
+
+    if (!f || !f->owner)
+        return NULL;
+    return sm_envelope_begin(s->sm, f->owner, word, span_of(f->id), (struct link_done){0});
+}
+
 static void say_close(struct sm *sm, const struct sm_peer *owner, struct span id)
 {
     struct buf *out = sm_envelope_begin(sm, owner, "close", id, (struct link_done){0});

@@ -241,6 +241,14 @@ void sm_guest_directed(struct sm *sm, struct span from, struct stanza *e, uint32
     }
 }
 
+struct sm_session *sm_guest_session(struct sm *sm, struct span from, const struct stanza *e,
+                                    uint32_t node)
+{
+    struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
+
+    return g ? session_of(g) : NULL;
+}
+
 /* Its front believes in a session that ended while it could not be told. */
 static void deny(struct sm *sm, struct span from, struct span id, const struct stanza *e,
                  uint32_t child)

@@ -103,7 +103,7 @@ static enum presence_case case_of(const struct sm_in *in, const struct sm_user *
     if (jid_is_bare(&in->to))
         return sm_user_is_reachable(user) ? BARE_REACHABLE : BARE_NOBODY;
     *match_r = sm_user_session(user, in->to.resource);
-    if (*match_r)
+    if (*match_r && !(*match_r)->is_full)
         return FULL_MATCH;
     return sm_user_is_reachable(user) ? FULL_REACHABLE : FULL_NOBODY;
 }

@@ -58,6 +58,7 @@ void sm_move_arrive(struct sm_session *s)
     sm_fellows_wait(s);
     if (s->user)
         sm_presence_resume(s);
+    sm_full_tell(s);
     list_append(&s->sm->arrived, &s->arrival);
 }
 

@@ -136,7 +136,7 @@ void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user)
 
     insert_keep(i, in, name);
     stanza_write(&i->stanza, in->stanza, &opts);
-    i->stamp = loop_wall(sm->loop);
+    i->stamp = in->is_again ? in->stamp : loop_wall(sm->loop);
     i->limits = (struct sm_offline_limits){sm->opts.max_offline, sm->opts.max_offline_bytes};
     i->is_answered = in->session || in->is_from_link;
     i->job.bytes = sizeof(*i) + buf_len(&i->stanza) + buf_len(&i->text);
@@ -235,6 +235,8 @@ static int64_t write_batch(struct sm_session *s, const struct sm_offline_batch *
     for (size_t k = 0; k < batch->count; k++) {
         const struct sm_offline_row *row = &batch->rows[k];
         struct sm_out out;
+        if (s->is_full)
+            break;
         struct buf *buf = sm_out_begin(s->sm, s, &out);
         bool is_taken = out.client != NULL;
         if (is_taken)

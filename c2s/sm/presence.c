@@ -129,6 +129,7 @@ void sm_presence_resume(struct sm_session *s)
             write_to(other, buf_span(&s->presence));
     }
     show_others(s);
+    s->reachable_since = loop_now(s->sm->loop);
     if (sm_session_is_eligible(s))
         sm_offline_begin(s);
 }
@@ -142,10 +143,12 @@ static void on_available(struct sm_in *in)
     fan_out(s->user, buf_span(&s->presence));
     if (is_initial)
         show_others(s);
-    if (sm_session_is_eligible(s) && !was_eligible)
+    if (sm_session_is_eligible(s) && !was_eligible) {
+        s->reachable_since = loop_now(s->sm->loop);
         sm_offline_begin(s);
-    else if (!sm_session_is_eligible(s))
+    } else if (!sm_session_is_eligible(s)) {
         sm_offline_end(s);
+    }
 }
 
 /* --- directed presence ------------------------------------------------------------------------ */

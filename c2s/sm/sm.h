@@ -90,6 +90,18 @@ void sm_open_cancel(struct sm *sm, struct sm_client *c);
  */
 void sm_input(struct sm_session *session, struct stanza *stanza, struct link_done done);
 
+/*
+ * sm_undelivered - a stanza that was written to the client, or kept for it, and that it never got:
+ * one, as it was written; stamp_ms: when, in milliseconds since 1970. Called before sm_close, in
+ * the order of writing; the session takes nothing more. Messages go to the user's other resources
+ * or are stored, requests are answered by an error, presence is dropped.
+ */
+void sm_undelivered(struct sm_session *session, struct span stanza, int64_t stamp_ms);
+
+/* The client takes no more messages (they go where an offline user's would), or does again: then
+ * what has been stored is brought. What it asked for itself is still written. */
+void sm_set_full(struct sm_session *session, bool is_full);
+
 /* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
 void sm_close(struct sm_session *session);
 

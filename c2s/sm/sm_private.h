@@ -116,8 +116,10 @@ struct sm_session {
     bool is_gone;       /* kicked, or the client takes nothing more */
     bool is_moved;      /* is opened, or will be, with the state that it had elsewhere */
     bool is_held;       /* its client is not being read */
+    bool is_full;       /* its client takes no messages at the moment (undelivered.c) */
     int priority;
     uint64_t since;     /* loop time of the binding */
+    uint64_t reachable_since; /* loop time: messages to the bare JID have come here since then */
     struct list_node arrival; /* of sm->arrived */
     struct list_node held; /* what the client said on the move */
     size_t held_bytes;
@@ -136,6 +138,9 @@ struct sm_in {
     struct jid to;
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
+    bool is_again; /* has been handled before, but a client never got it: neither archive nor copy */
+    int64_t stamp;    /* of one that is_again: when it was handled first, ms since 1970 */
+    struct span tail; /* XML to put before its end tag where it is delivered: its delay */
 };
 
 /* Where a stanza belongs. */
@@ -233,7 +238,7 @@ void sm_session_drop_all(struct sm *sm); /* for sm_free: without a word */
 /* Available with a priority that is not negative: messages to the bare JID come here. */
 static inline bool sm_session_is_eligible(const struct sm_session *s)
 {
-    return s->is_available && s->priority >= 0 && !s->is_gone;
+    return s->is_available && s->priority >= 0 && !s->is_gone && !s->is_full;
 }
 
 /* --- deliver.c --- */
@@ -301,6 +306,13 @@ void sm_iq_empty_result(struct sm_in *in);
 
 /* --- time.c --- */
 void sm_time_write(struct buf *out, int64_t wall_ms); /* XEP-0082, UTC */
+
+/* --- undelivered.c --- */
+/* The words of fronts about that: see envelope.c. */
+void sm_undelivered_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_full_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_room_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_full_tell(struct sm_session *s); /* the owner, if this is a front */
 
 /* --- offline.c, offline_store.c --- */
 /* What XEP-0160 and XEP-0334 want done with a message that finds nobody. */
@@ -386,6 +398,8 @@ void sm_front_drop_all(struct sm *sm); /* for sm_free: without a word */
 void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_front_kick(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+/* An open word about this front to its owner; NULL: there is none, or no link to it. */
+struct buf *sm_front_begin(struct sm_session *s, const char *word);
 void sm_front_on_lost(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 
 /* --- move.c --- a session that goes on while its user changes owners */
@@ -411,6 +425,9 @@ void sm_fellows_free(struct sm_session *s);
 
 /* --- guest.c --- clients of other instances whose user is owned here */
 bool sm_is_guest(const struct sm_client *c);
+/* Of the client that the word is about; NULL: there is none. */
+struct sm_session *sm_guest_session(struct sm *sm, struct span from, const struct stanza *e,
+                                    uint32_t node);
 void sm_guest_peer_down(struct sm *sm, struct span instance);
 /* The user's claim is lost: the front asks who has it. The session is free to go. */
 void sm_guest_lose(struct sm_client *c);
