@@ -265,7 +265,7 @@ static void fd_handshake(struct conn *c)
         c->state = CONN_OPEN;
         c->secure = true;
         /* The handshake may have read ahead. */
-        c->read_soon = true;
+        c->read_soon = c->ops->pending(c->transport) > 0;
         timer_stop(&c->timer);
         conn_tick_soon(c);
         if (c->handler->on_secure)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * session - one TLS session as a transport of conn: GnuTLS reads and writes the descriptor, conn
- * tells it when. Made by whoever starts TLS, owned by the connection from conn_start_transport on.
+ * session - one TLS session as a transport of conn: GnuTLS reads and writes the descriptor (by
+ * wire.c), conn tells it when. Made by whoever starts TLS, owned by the connection from
+ * conn_start_transport on.
  *
  * RFC 8446, RFC 5246, RFC 7301 (ALPN), RFC 5077 (tickets). Renegotiation is refused (CVE-2009-3555
  * and the cost of handshakes on demand); early data is never enabled (replay).
@@ -9,6 +10,7 @@
 #include "tls/ctx_private.h"
 
 #include "base/mem.h"
+#include "tls/wire.h"
 
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -19,18 +21,23 @@
 #define HANDSHAKE_MAX (32 * 1024)
 /* Bytes encrypted per call: the loop's other connections wait meanwhile. */
 #define SEND_BUDGET (64 * 1024)
+/* Plaintext of the largest record: with that much room another one can be read. */
+#define RECORD_MAX (16 * 1024)
 /* Warning alerts in a row that are read over; GnuTLS bounds handshake messages itself. */
 #define WARNINGS_MAX 8
 
 struct tls_session {
     gnutls_session_t gnutls;
     struct tls_ctx *ctx;
+    struct tls_wire wire;
     char *server_name;  /* a client's idea of its peer; NULL: none */
     char *description;  /* made when first asked for */
     const char *reason; /* literal or GnuTLS's constant; NULL: nothing went wrong */
     bool done;          /* the handshake is */
     bool in_flight;     /* a record is encrypted and not wholly written */
     bool wants_write;
+    bool has_end; /* it came behind data, which has been given first */
+    int end;      /* 0 or negative: what reading gives from then on */
 };
 
 /* --- what a result means --- */
@@ -66,15 +73,24 @@ static int fatal(struct tls_session *t, int ret)
 
 /* --- transport_ops --- */
 
-static int session_handshake(void *transport)
+/* The library stops behind what is not data (a ticket): is there more that no poll would tell? */
+static bool goes_on(const struct tls_session *t, size_t pending_before)
 {
-    struct tls_session *t = transport;
+    size_t pending = tls_wire_pending(&t->wire);
+    return pending > 0 && pending != pending_before;
+}
+
+static int shake_hands(struct tls_session *t)
+{
     for (int warnings = 0; warnings < WARNINGS_MAX;) {
+        size_t before = tls_wire_pending(&t->wire);
         int ret = gnutls_handshake(t->gnutls);
         if (ret == GNUTLS_E_SUCCESS) {
             t->done = true;
             return 0;
         }
+        if (ret == GNUTLS_E_AGAIN && goes_on(t, before))
+            continue;
         if (ret == GNUTLS_E_AGAIN)
             return again(t);
         if (gnutls_error_is_fatal(ret))
@@ -85,15 +101,36 @@ static int session_handshake(void *transport)
     return fatal(t, GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS);
 }
 
-static ssize_t session_recv(void *transport, char *p, size_t n)
+/* It is over when its last words are out, too. */
+static int session_handshake(void *transport)
 {
     struct tls_session *t = transport;
+    int ret = t->done ? 0 : shake_hands(t);
+    int sent = tls_wire_flush(&t->wire);
+    tls_wire_keep(&t->wire);
+    if (ret < 0 && ret != -EAGAIN)
+        return ret;
+    if (sent == -EAGAIN) {
+        t->wants_write = true;
+        return -EAGAIN;
+    }
+    if (sent < 0)
+        return fatal(t, GNUTLS_E_PUSH_ERROR);
+    t->wire.gathers = ret < 0;
+    return ret;
+}
+
+static ssize_t recv_record(struct tls_session *t, char *p, size_t n)
+{
     for (int warnings = 0; warnings < WARNINGS_MAX;) {
+        size_t before = tls_wire_pending(&t->wire);
         ssize_t ret = gnutls_record_recv(t->gnutls, p, n);
         if (ret >= 0)
             return ret;
         switch (ret) {
         case GNUTLS_E_AGAIN:
+            if (goes_on(t, before))
+                break;
             return again(t);
         case GNUTLS_E_INTERRUPTED:
             break;
@@ -109,6 +146,30 @@ static ssize_t session_recv(void *transport, char *p, size_t n)
         }
     }
     return fatal(t, GNUTLS_E_TOO_MANY_EMPTY_PACKETS);
+}
+
+/* As many records as have been read from the socket at once. */
+static ssize_t session_recv(void *transport, char *p, size_t n)
+{
+    struct tls_session *t = transport;
+    size_t got = 0;
+    if (t->has_end)
+        return t->end;
+    do {
+        ssize_t ret = recv_record(t, p + got, n - got);
+        if (ret > 0) {
+            got += (size_t)ret;
+        } else if (got == 0) {
+            tls_wire_keep(&t->wire);
+            return ret;
+        } else {
+            t->has_end = ret != -EAGAIN;
+            t->end = (int)ret;
+            break;
+        }
+    } while (n - got >= RECORD_MAX && tls_wire_pending(&t->wire) > 0);
+    tls_wire_keep(&t->wire);
+    return (ssize_t)got;
 }
 
 /* One record; a started one is finished first, with the bytes it has (the caller repeats them). */
@@ -150,13 +211,14 @@ static bool session_wants_write(void *transport)
 
 static size_t session_pending(void *transport)
 {
-    return gnutls_record_check_pending(((struct tls_session *)transport)->gnutls);
+    struct tls_session *t = transport;
+    return gnutls_record_check_pending(t->gnutls) + tls_wire_pending(&t->wire) + t->has_end;
 }
 
 static void session_bye(void *transport)
 {
     struct tls_session *t = transport;
-    if (t->done && !t->reason)
+    if (t->done && !t->reason && !t->wire.gathers)
         gnutls_bye(t->gnutls, GNUTLS_SHUT_WR);
 }
 
@@ -170,6 +232,7 @@ static void session_free(void *transport)
     struct tls_session *t = transport;
     if (t->gnutls)
         gnutls_deinit(t->gnutls);
+    tls_wire_free(&t->wire);
     tls_ctx_unref(&t->ctx);
     free(t->server_name);
     free(t->description);
@@ -200,7 +263,10 @@ static struct tls_session *session_new(struct tls_ctx *ctx, int fd, unsigned fla
         gnutls_credentials_set(t->gnutls, GNUTLS_CRD_CERTIFICATE, ctx->credentials) < 0)
         abort();
     gnutls_session_set_ptr(t->gnutls, t);
-    gnutls_transport_set_int(t->gnutls, fd);
+    t->wire = (struct tls_wire){.fd = fd, .gathers = true};
+    gnutls_transport_set_ptr(t->gnutls, &t->wire);
+    gnutls_transport_set_pull_function(t->gnutls, tls_wire_pull);
+    gnutls_transport_set_push_function(t->gnutls, tls_wire_push);
     gnutls_handshake_set_max_packet_length(t->gnutls, HANDSHAKE_MAX);
     return t;
 }
