@@ -4,10 +4,12 @@
  * instructions of it under callgrind. Whole processes, on simulated connections: no system calls,
  * no TLS, and the same work in every run.
  *
- *   count relay|component|chat|parse|login TIMES
+ *   count relay|component|chat|parse|login|KIND-of-WHOM TIMES
  *
  * relay: between two of our own processes; component: between two of others; chat: between two
- * users of one c2s; parse: a message read and written; login: SCRAM-SHA-1, bind, presence.
+ * users of one c2s; parse: a message read and written; login: SCRAM-SHA-1, bind, presence. What must
+ * not tell whether an account exists is done for one that does and for one that does not: see
+ * secretive.
  */
 #include "../replay/stage.h"
 #include "base/log.h"
@@ -62,8 +64,7 @@ static void repeat(struct actor *from, struct actor *to, const char *text, unsig
     }
 }
 
-/* --- components ----------------------------------------------------------------------------------
- */
+/* --- components ------------------------------------------------------------------------------- */
 
 static struct actor *join(const char *name, const char *secret)
 {
@@ -102,8 +103,7 @@ static void count_component(unsigned long times)
     count_between("a." STAGE_HOST, "b." STAGE_HOST, STAGE_THIRD_SECRET, times);
 }
 
-/* --- users
- * ----------------------------------------------------------------------------------------- */
+/* --- users ------------------------------------------------------------------------------------ */
 
 static void say_header(struct actor *a)
 {
@@ -140,7 +140,7 @@ static void append_proof(struct buf *final, struct span auth, struct span salt, 
     base64_encode(final, span_make((char *)proof, HASH_LEN));
 }
 
-static void authenticate(struct actor *a, const char *user)
+static bool authenticate(struct actor *a, const char *user)
 {
     struct buf auth = {0}, first = {0}, challenge = {0}, salt = {0}, final = {0};
     buf_printf(&auth, "n=%s,r=0123456789abcdef", user);
@@ -156,12 +156,13 @@ static void authenticate(struct actor *a, const char *user)
     buf_printf(&auth, ",%s,%s", buf_z(&challenge), buf_z(&final));
     append_proof(&final, buf_span(&auth), buf_span(&salt), (uint32_t)strtoul(i + 3, NULL, 10));
     say_sasl(a, "response", "", buf_span(&final));
-    between(a, "<success", ">");
+    bool good = strstr(buf_z(&a->heard), "<success") != NULL;
     buf_free(&auth);
     buf_free(&first);
     buf_free(&challenge);
     buf_free(&salt);
     buf_free(&final);
+    return good;
 }
 
 static struct actor *log_in(const char *user)
@@ -169,7 +170,8 @@ static struct actor *log_in(const char *user)
     struct actor *a = stage_actor(stage, span_of(user));
     actor_connect(a, 1, false);
     say_header(a);
-    authenticate(a, user);
+    if (!authenticate(a, user))
+        die("login", a);
     say_header(a);
     say(a, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
            "<resource>r</resource></bind></iq>");
@@ -196,8 +198,83 @@ static void count_login(unsigned long times)
     }
 }
 
-/* --- XML
- * ------------------------------------------------------------------------------------------- */
+/* --- what must not tell who has an account ---------------------------------------------------- */
+
+/* On a connection of its own, as the number of attempts is limited. */
+static void fail_plain(const char *user)
+{
+    struct buf message = {0};
+    struct actor *a = stage_actor(stage, SPAN("guest"));
+    actor_connect(a, 1, true);
+    say_header(a);
+    buf_append_char(&message, '\0');
+    buf_append_z(&message, user);
+    buf_append(&message, SPAN("\0wrong!"));
+    say_sasl(a, "auth", " mechanism='PLAIN'", buf_span(&message));
+    between(a, "<failure", "<not-authorized/></failure>");
+    actor_break(a);
+    buf_free(&message);
+}
+
+/* The proof is made of another salt than the user's: of the first one that it saw. */
+static void fail_scram(const char *user)
+{
+    struct actor *a = stage_actor(stage, SPAN("guest"));
+    actor_connect(a, 1, true);
+    say_header(a);
+    if (authenticate(a, user))
+        die("a wrong proof was accepted", a);
+    between(a, "<failure", "<not-authorized/></failure>");
+    actor_break(a);
+}
+
+static void ask(const char *user)
+{
+    char text[200];
+    struct actor *a = stage_actor(stage, SPAN("mercutio"));
+    if (!a->conn)
+        log_in("mercutio");
+    snprintf(text, sizeof text,
+             "<iq type='get' to='%s@" STAGE_HOST "' id='1'><query xmlns='jabber:iq:version'/></iq>",
+             user);
+    say(a, text);
+    between(a, "<service-unavailable", ">");
+}
+
+static void probe(const char *user)
+{
+    char text[200];
+    struct actor *a = stage_actor(stage, SPAN("mercutio"));
+    if (!a->conn)
+        log_in("mercutio");
+    snprintf(text, sizeof text, "<presence type='probe' to='%s@" STAGE_HOST "'/>", user);
+    say(a, text); /* a stranger may be answered or not; only not one way and the other */
+}
+
+static const struct {
+    const char *name;
+    void (*act)(const char *user);
+} secretive[] = {{"plain", fail_plain}, {"scram", fail_scram}, {"iq", ask}, {"probe", probe}};
+
+/* KIND-of-somebody, who is not online, or KIND-of-nobody. */
+static bool count_secretive(const char *what, unsigned long times)
+{
+    const char *of = strstr(what, "-of-");
+    for (size_t i = 0; of && i < ARRAY_LEN(secretive); i++) {
+        if (!span_eq(span_make(what, (size_t)(of - what)), span_of(secretive[i].name)))
+            continue;
+        const char *user = strcmp(of, "-of-nobody") == 0 ? "benvolia" : "benvolio";
+        stage_add_user(stage, "benvolio");
+        stage_add_user(stage, "mercutio");
+        log_in("mercutio");
+        for (unsigned long n = 0; n < times; n++)
+            secretive[i].act(user);
+        return true;
+    }
+    return false;
+}
+
+/* --- XML -------------------------------------------------------------------------------------- */
 
 static void count_parse(unsigned long times)
 {
@@ -232,15 +309,19 @@ int main(int argc, char **argv)
                  {"parse", count_parse},
                  {"login", count_login}};
     unsigned long times = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
-    for (size_t i = 0; times && i < ARRAY_LEN(kinds); i++) {
+    bool done = false;
+    log_threshold = LOG_ERROR;
+    stage = stage_new(0, NULL,
+                      "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\nfailure_delay = 0ms\n");
+    for (size_t i = 0; times && !done && i < ARRAY_LEN(kinds); i++) {
         if (strcmp(argv[1], kinds[i].name) != 0)
             continue;
-        log_threshold = LOG_ERROR;
-        stage = stage_new(0, NULL, "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\n");
         kinds[i].run(times);
-        stage_free(&stage);
-        return 0;
+        done = true;
     }
-    fprintf(stderr, "usage: count relay|component|chat|parse|login TIMES\n");
-    return 2;
+    done = done || (times && count_secretive(argv[1], times));
+    stage_free(&stage);
+    if (!done)
+        fprintf(stderr, "usage: count relay|component|chat|parse|login|KIND-of-WHOM TIMES\n");
+    return done ? 0 : 2;
 }
