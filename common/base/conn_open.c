@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static void set_tcp_options(int fd)
+void conn_set_tcp_options(int fd)
 {
     int on = 1;
     /* A phone that vanished is noticed after six minutes of silence; carriers forget idle
@@ -40,8 +40,6 @@ static void fd_begin(struct conn *c, int fd)
         conn_abort(c, -ENETUNREACH); /* virtual time has no network */
         return;
     }
-    if (c->peer.ss.ss_family == AF_INET || c->peer.ss.ss_family == AF_INET6)
-        set_tcp_options(fd);
     int err = uv_poll_init(loop_uv(c->loop), &c->poll, fd);
     if (err) {
         conn_abort(c, err);
@@ -73,6 +71,8 @@ struct conn *conn_connect(struct loop *loop, const struct addr *to)
 
     c->peer = *to;
     int fd = socket(to->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && !addr_is_unix(to))
+        conn_set_tcp_options(fd);
     fd_begin(c, fd < 0 ? -errno : fd);
     if (c->state == CONN_CLOSED)
         return c;

@@ -94,6 +94,8 @@ void conn_check_drain(struct conn *c);
 /* What is in flight goes back to the output: nothing leaves any more. */
 void conn_fake_recall(struct conn *c);
 
+/* Of a socket that connects or listens: those that it accepts inherit them. */
+void conn_set_tcp_options(int fd);
 void conn_fd_tick(struct conn *c);
 /* Makes poll wait for what the state wants: nothing when closed. */
 void conn_fd_watch(struct conn *c);

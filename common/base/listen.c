@@ -7,8 +7,8 @@
  */
 #include "base/listen.h"
 
+#include "base/conn_private.h"
 #include "base/log.h"
-#include "base/loop_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,6 +185,7 @@ static int bind_inet(struct listener *l, bool reuseport)
         return -errno;
     if (bind(l->fd, (const struct sockaddr *)&l->at.ss, l->at.len) != 0)
         return -errno;
+    conn_set_tcp_options(l->fd);
     l->at.len = sizeof(l->at.ss);
     return getsockname(l->fd, (struct sockaddr *)&l->at.ss, &l->at.len) == 0 ? 0 : -errno;
 }

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -145,6 +147,38 @@ static void test_tcp(void **state)
         assert_null(l);
         assert_int_equal(dial(&at), -1);
     }
+}
+
+static void on_accept_look(void *ctx, struct conn *c)
+{
+    static const struct {
+        int level, name, value;
+    } want[] = {{IPPROTO_TCP, TCP_NODELAY, 1},    {SOL_SOCKET, SO_KEEPALIVE, 1},
+                {IPPROTO_TCP, TCP_KEEPIDLE, 300}, {IPPROTO_TCP, TCP_KEEPINTVL, 20},
+                {IPPROTO_TCP, TCP_KEEPCNT, 3},    {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000}};
+
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        int value = 0;
+        socklen_t len = sizeof(value);
+        assert_int_equal(getsockopt(conn_fd(c), want[i].level, want[i].name, &value, &len), 0);
+        assert_int_equal(value, want[i].value);
+    }
+    on_accept(ctx, c);
+}
+
+/* A newcomer has the options of its listener. */
+static void test_options(void **state)
+{
+    int error;
+    struct addr at = address("127.0.0.1:0");
+
+    (void)state;
+    struct listener *l = listener_new(loop, &at, NULL, on_accept_look, loop, &error);
+    assert_non_null(l);
+    int fd = dial(listener_addr(l));
+    run_until_accepted(1);
+    close(fd);
+    listener_free(&l);
 }
 
 static void test_shared_port(void **state)
@@ -417,9 +451,16 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_tcp),           CASE(test_shared_port),    CASE(test_v6_only),
-        CASE(test_errors),        CASE(test_unix),           CASE(test_unix_stale),
-        CASE(test_unix_not_ours), CASE(test_no_descriptors), CASE(test_spares_descriptors),
+        CASE(test_tcp),
+        CASE(test_options),
+        CASE(test_shared_port),
+        CASE(test_v6_only),
+        CASE(test_errors),
+        CASE(test_unix),
+        CASE(test_unix_stale),
+        CASE(test_unix_not_ours),
+        CASE(test_no_descriptors),
+        CASE(test_spares_descriptors),
         CASE(test_free_inside),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
