@@ -36,5 +36,36 @@ const struct store_migration c2s_migrations[] = {
         " stanza TEXT NOT NULL"     /* as for a client, without the delay */
         ") STRICT;"
         "CREATE INDEX offline_account ON offline (account, id, bytes);"},
+    /* RFC 6121 3.1.3: subscription requests that the user has not answered yet */
+    {2, "CREATE TABLE roster_request ("
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " jid TEXT NOT NULL,"
+        " stamp INTEGER NOT NULL,"
+        " stanza TEXT NOT NULL,"
+        " PRIMARY KEY (account, jid)"
+        ") STRICT, WITHOUT ROWID;"},
+    /* XEP-0191 */
+    {3, "CREATE TABLE block ("
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " jid TEXT NOT NULL,"
+        " PRIMARY KEY (account, jid)"
+        ") STRICT, WITHOUT ROWID;"},
+    /* XEP-0313. id: ms since 1970 << 21, and what makes it unique; so the order is that of time,
+     * and an insert goes to the end of the table. Both indexes end with it. */
+    {4, "CREATE TABLE archive ("
+        " id INTEGER PRIMARY KEY,"
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " peer TEXT NOT NULL,"     /* bare JID of the other end */
+        " resource TEXT,"          /* of the other end */
+        " stanza TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE INDEX archive_account ON archive (account);"
+        "CREATE INDEX archive_peer ON archive (account, peer);"
+        "CREATE TABLE archive_prefs ("
+        " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+        " rule INTEGER NOT NULL," /* 0: never, 1: always, 2: roster */
+        " always TEXT NOT NULL,"  /* JIDs, separated by U+000A */
+        " never TEXT NOT NULL"
+        ") STRICT;"},
     {0, NULL},
 };

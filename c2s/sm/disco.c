@@ -85,8 +85,8 @@ void sm_disco_items(struct sm_in *in, uint32_t payload)
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_ITEMS "'>"));
     if (is_to_host(in))
         write_services(in->sm, buf);
-    else
-        write_resources(in->session->user, buf);
+    else if (sm_in_user(in))
+        write_resources(sm_in_user(in), buf);
     xml_raw(buf, SPAN("</query>"));
     sm_iq_close(&out);
 }

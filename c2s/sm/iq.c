@@ -12,11 +12,18 @@
 
 enum { GET = 1, SET = 2 };
 
+enum access {
+    OWNER,      /* the user: his session is there, and he is owned here */
+    SUBSCRIBER, /* he, and who may see his presence */
+    ANYONE,     /* the handler decides; it finds in->to.local, the account's name */
+};
+
 struct iq_row {
     const char *ns, *name;
     unsigned types;   /* GET, SET */
     unsigned targets; /* SM_TO_HOST, SM_TO_ACCOUNT */
-    /* Of an account, for anyone but the user. The same for unknown users. */
+    enum access access; /* to an account */
+    /* For who has none. The same for unknown users. */
     enum stanza_error to_others;
     void (*handle)(struct sm_in *in, uint32_t payload);
     const char *feature; /* NULL: not shown, or shown by another row */
@@ -25,14 +32,15 @@ struct iq_row {
 #define BOTH (SM_TO_HOST | SM_TO_ACCOUNT)
 
 static const struct iq_row rows[] = {
-    {NS_DISCO_INFO, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_disco_info, NS_DISCO_INFO},
-    {NS_DISCO_ITEMS, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_disco_items,
+    {NS_DISCO_INFO, "query", GET, BOTH, SUBSCRIBER, STANZA_SERVICE_UNAVAILABLE, sm_disco_info,
+     NS_DISCO_INFO},
+    {NS_DISCO_ITEMS, "query", GET, BOTH, SUBSCRIBER, STANZA_SERVICE_UNAVAILABLE, sm_disco_items,
      NS_DISCO_ITEMS},
-    {NS_PING, "ping", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_ping, NS_PING},
-    {NS_VERSION, "query", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_version, NS_VERSION},
-    {NS_TIME, "time", GET, BOTH, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
-    {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
-    {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, STANZA_FORBIDDEN, sm_roster_set, NULL},
+    {NS_PING, "ping", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_ping, NS_PING},
+    {NS_VERSION, "query", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_version, NS_VERSION},
+    {NS_TIME, "time", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
+    {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
+    {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_set, NULL},
 };
 
 void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx)
@@ -66,6 +74,56 @@ static const struct iq_row *find_row(const struct stanza *s, unsigned target, bo
     return NULL;
 }
 
+/* --- access to an account: SUBSCRIBER, when nobody owns it, is asked of the store --- */
+
+struct ask {
+    struct sm_task task; /* first */
+    const struct iq_row *row;
+    struct span name, who; /* in task.request's arena */
+};
+
+static int ask_run(struct db *db, struct store_job *store_job)
+{
+    struct ask *ask = (struct ask *)(void *)store_job;
+
+    return sm_account_is_seen_by(db, ask->name, ask->who) ? 1 : 0;
+}
+
+static void ask_done(struct sm_task *task, struct sm_in *in, int result)
+{
+    const struct iq_row *row = ((struct ask *)task)->row;
+
+    if (result > 0)
+        row->handle(in, payload_of(in->stanza));
+    else
+        sm_refuse(in, row->to_others, NULL);
+}
+
+static void ask_store(struct sm_in *in, const struct iq_row *row)
+{
+    struct ask *ask = mem_zalloc(sizeof(*ask));
+
+    stanza_copy(&ask->task.request, in->stanza);
+    ask->row = row;
+    ask->name = arena_span(&ask->task.request.arena, in->to.local);
+    ask->who = arena_span(&ask->task.request.arena, in->stanza->from);
+    sm_task_submit(in, STORE_READ, &ask->task, ask_run, ask_done);
+}
+
+static void serve_account(struct sm_in *in, const struct iq_row *row, bool is_owner)
+{
+    const struct sm_user *user = sm_in_user(in);
+
+    if (is_owner || row->access == ANYONE)
+        row->handle(in, payload_of(in->stanza));
+    else if (row->access == OWNER || (user && !sm_user_is_seen_by(user, in->stanza->from)))
+        sm_refuse(in, row->to_others, NULL);
+    else if (user)
+        row->handle(in, payload_of(in->stanza));
+    else
+        ask_store(in, row);
+}
+
 /* A request that the server answers, for itself or for an account. */
 static void serve(struct sm_in *in, unsigned target, bool is_owner)
 {
@@ -75,12 +133,14 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
     if (!iq_is_request(in->stanza))
         return; /* an answer that nobody here has asked for */
     row = find_row(in->stanza, target, &is_known);
-    if (target == SM_TO_ACCOUNT && !is_owner)
-        sm_refuse(in, row ? row->to_others : STANZA_SERVICE_UNAVAILABLE, NULL);
-    else if (row)
-        row->handle(in, payload_of(in->stanza));
+    if (!row)
+        sm_refuse(in, is_known && (target == SM_TO_HOST || is_owner) ? STANZA_NOT_ALLOWED
+                                                                     : STANZA_SERVICE_UNAVAILABLE,
+                  NULL);
+    else if (target == SM_TO_ACCOUNT)
+        serve_account(in, row, is_owner);
     else
-        sm_refuse(in, is_known ? STANZA_NOT_ALLOWED : STANZA_SERVICE_UNAVAILABLE, NULL);
+        row->handle(in, payload_of(in->stanza));
 }
 
 void sm_iq_account(struct sm_in *in)

@@ -12,8 +12,8 @@ static void on_done(struct store_job *store_job, int result)
     struct sm_job *job = (struct sm_job *)(void *)store_job;
     struct sm *sm = job->sm;
     struct sm_user *user = job->user;
-    struct link_done done = job->done;
     bool is_safe = job->finish(job, result);
+    struct link_done done = job->done; /* finish may have passed it on */
 
     sm->job_bytes -= job->bytes;
     if (job->session)

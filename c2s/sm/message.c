@@ -154,7 +154,8 @@ void sm_message(struct sm_in *in)
 
     switch (sm_in_place(in, &user)) {
     case SM_PLACE_USER:
-        to_user(in, user);
+        if (sm_hooks_receiving(in, user))
+            to_user(in, user);
         break;
     case SM_PLACE_ROUTER:
         sm_send_to_router(in);

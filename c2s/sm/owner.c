@@ -6,6 +6,7 @@
  *
  *   stored   a message for him is in the store: he may have come since, or the router was away
  *   deleted  his account is no more
+ *   changed  what his owner keeps in memory of him (profile.c) has been changed in the store
  *
  * Called by offline.c, sm.c, and route.c for what comes in.
  */
@@ -17,12 +18,16 @@ static const struct {
 } words[] = {
     {SPAN_INIT("stored"), sm_offline_look},
     {SPAN_INIT("deleted"), sm_user_end_sessions},
+    {SPAN_INIT("changed"), sm_profile_reload},
 };
 
 void sm_owner_tell(struct sm *sm, struct span name, const char *word)
 {
     struct sm_out out;
 
+    struct sm_user *user = sm_user_find(sm, name);
+    if (user && user->state == SM_USER_LOADING)
+        sm_profile_reload(user); /* what is being read may be older */
     if (sm_user_owned(sm, name))
         return; /* it is us, and we know */
     struct buf *buf = sm_out_begin(sm, NULL, &out);

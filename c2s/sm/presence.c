@@ -141,8 +141,10 @@ static void on_available(struct sm_in *in)
 
     keep(in);
     fan_out(s->user, buf_span(&s->presence));
-    if (is_initial)
+    if (is_initial) {
         show_others(s);
+        sm_hooks_available(s);
+    }
     if (sm_session_is_eligible(s) && !was_eligible) {
         s->reachable_since = loop_now(s->sm->loop);
         sm_offline_begin(s);
@@ -282,7 +284,7 @@ static void pass_on(struct sm_in *in)
 
     switch (sm_in_place(in, &user)) {
     case SM_PLACE_USER:
-        if (type->receive)
+        if (type->receive && sm_hooks_receiving(in, user))
             type->receive(in, user);
         break;
     case SM_PLACE_ROUTER:

@@ -148,7 +148,7 @@ static void from_client(struct sm_in *in)
         to_self(in, kind);
     else if (!jid_parse(s->to, &in->to, &scratch))
         sm_refuse(in, STANZA_JID_MALFORMED, NULL);
-    else
+    else if (sm_hooks_sending(in))
         by_kind(in, kind);
 }
 
@@ -196,6 +196,13 @@ void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
 
     if (jid_parse(to, &in.to, &scratch))
         by_kind(&in, kind_of(stanza));
+}
+
+struct sm_user *sm_in_user(const struct sm_in *in)
+{
+    if (span_is_none(in->to.local) || !sm_is_local_domain(in->sm, in->to.domain))
+        return NULL;
+    return sm_user_owned(in->sm, in->to.local);
 }
 
 /*

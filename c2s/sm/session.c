@@ -288,6 +288,7 @@ static void close_here(struct sm_session *s)
     s->is_gone = true;
     sm_offline_end(s);
     sm_presence_close(s);
+    sm_hooks_gone(s);
     s->user = NULL;
     sm_session_unref(s);
     sm_user_settle(user);

@@ -43,6 +43,7 @@ void sm_unhold(struct sm *sm)
     if (--sm->holds > 0)
         return;
     sm_waits_free(sm);
+    sm_joins_free(sm);
     map_free(&sm->users);
     buf_free(&sm->scratch);
     buf_free(&sm->nowhere);

@@ -35,6 +35,8 @@
 
 struct sm_fellows;
 struct sm_front;
+struct sm_join;
+struct sm_profile;
 struct sm_wait;
 
 struct sm {
@@ -55,6 +57,7 @@ struct sm {
     struct timer peer_beat;
     struct stanza content;  /* of an envelope */
     struct sm_wait *spare_waits;
+    struct sm_join *spare_joins;
     struct buf scratch;     /* presence being fanned out */
     struct buf nowhere;     /* what is written when there is nobody to write to */
     struct stanza notice;   /* a presence stanza of our own making */
@@ -69,7 +72,8 @@ struct sm {
 enum sm_user_state {
     SM_USER_IDLE,      /* no claim, no session: exists for its jobs only */
     SM_USER_CLAIMING,  /* the router has been asked */
-    SM_USER_OWNED,     /* ours: granted, or there is no router to ask */
+    SM_USER_LOADING,   /* granted, or there is no router to ask; his profile is being read */
+    SM_USER_OWNED,     /* ours, and user->profile is there */
     SM_USER_LOST,      /* was ours, another has the claim now: what was ending here still does */
     SM_USER_RELEASING, /* last session gone, the router has been told */
     SM_USER_RELEASED,  /* the router holds what comes until our jobs are done */
@@ -83,6 +87,8 @@ struct sm_user {
     struct list_node sessions;
     struct list_node waiting; /* openings that wait for the claim */
     size_t session_count, opening_count, jobs;
+    struct sm_profile *profile; /* never NULL while OWNED */
+    unsigned loads;             /* of the profile, asked for so far: only the last one counts */
     /* Stored messages on their way to a session; see offline.c. */
     struct sm_session *flush_session;
     bool flush_loading, flush_again;
@@ -173,6 +179,33 @@ struct sm_job {
     void (*destroy)(struct sm_job *job); /* frees what the job holds but not the job; may be NULL */
 };
 
+/* A request that is answered when the store has: the first member of the handler's own struct. */
+struct sm_task {
+    struct sm_job job; /* first */
+    struct stanza request;
+    struct buf to; /* in->to */
+    bool is_from_link;
+    void (*finish)(struct sm_task *task, struct sm_in *in, int result);
+    void (*destroy)(struct sm_task *task); /* frees what the rest of it holds; may be NULL */
+};
+
+/* A contact in the memory of the user's owner; the rest of the item is in the store only. */
+struct sm_contact {
+    struct span bare, local, domain; /* prepared; local none for a domain */
+    unsigned char subscription;      /* SM_SUB_... */
+    unsigned char ask;               /* SM_ASK_... */
+    char text[];
+};
+enum { SM_SUB_TO = 1, SM_SUB_FROM = 2 };
+enum { SM_ASK_SUBSCRIBE = 1, SM_ASK_APPROVED = 2 };
+
+/* What the owner of a user keeps of him in memory, read when he is claimed (profile.c). */
+struct sm_profile {
+    int64_t account;      /* its number */
+    struct map contacts;  /* bare JID -> struct sm_contact */
+    struct map blocked;   /* JID -> struct sm_blocked (block.c) */
+};
+
 struct sm_service {
     size_t n;
     char name[];
@@ -200,6 +233,11 @@ enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r);
 bool sm_in_clean(struct sm_in *in);
 /* The completion moves to the caller, who calls it; without this it is called with true. */
 struct link_done sm_in_take_done(struct sm_in *in);
+/* The completion for a second purpose: the stanza is done when all of them are. */
+struct link_done sm_in_split_done(struct sm_in *in);
+void sm_joins_free(struct sm *sm);
+/* The account that it is addressed to, when that is owned here; else NULL. */
+struct sm_user *sm_in_user(const struct sm_in *in);
 /* A stanza that the session manager sends by itself; to must be prepared. */
 void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to);
 
@@ -217,6 +255,45 @@ void sm_user_on_released(struct sm *sm, struct span jid);
 void sm_user_on_link_down(struct sm *sm);
 void sm_user_on_link_up(struct sm *sm);
 void sm_user_on_claims_made(struct sm *sm); /* the router knows of them */
+
+/* --- profile.c --- */
+/* Reads it; sm_user_loaded follows, later. False: too much is queued. */
+bool sm_profile_load(struct sm_user *user);
+/* Something of his has been changed in the store by another instance. */
+void sm_profile_reload(struct sm_user *user);
+void sm_profile_free(struct sm_profile **profile);
+void sm_user_loaded(struct sm_user *user, bool is_read); /* user.c */
+
+/* --- contact.c --- */
+struct sm_contact *sm_contact_find(const struct sm_profile *profile, struct span bare);
+/* Makes it if need be; bare is prepared. */
+struct sm_contact *sm_contact_put(struct sm_profile *profile, struct span bare);
+void sm_contact_remove(struct sm_profile *profile, struct span bare);
+struct sm_contact *sm_contact_next(const struct sm_profile *profile, size_t *cursor);
+void sm_contacts_free(struct sm_profile *profile);
+int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile);
+/* May see his presence: himself (in either of our domains), or a contact with a subscription
+ * "from" or "both". who: a JID, bare or full. */
+bool sm_user_is_seen_by(const struct sm_user *user, struct span who);
+/* The same of an account that nobody owns; in run(). who: bare. */
+bool sm_account_is_seen_by(struct db *db, struct span name, struct span who);
+
+/* --- hooks.c --- one ordered table: what looks at stanzas on their way */
+/* From a client of ours, before it goes anywhere; to an account that is owned here, before it is
+ * delivered. False: it has been taken (answered, dropped or kept). */
+bool sm_hooks_sending(struct sm_in *in);
+bool sm_hooks_receiving(struct sm_in *in, struct sm_user *user);
+/* A session has become available, or has ended. */
+void sm_hooks_available(struct sm_session *s);
+void sm_hooks_gone(struct sm_session *s);
+
+/* --- task.c --- */
+/* Takes the task (from mem_zalloc) and the completion; done gets the request as the handler had it
+ * (in->session NULL: its client has gone), on the loop, and then the task is freed. False: it has
+ * been refused, and freed. request may have been filled already, with spans kept into it. */
+bool sm_task_submit(struct sm_in *in, enum store_kind kind, struct sm_task *task,
+                    int (*run)(struct db *db, struct store_job *job),
+                    void (*done)(struct sm_task *task, struct sm_in *in, int result));
 
 /* --- session.c --- */
 struct sm_session *sm_session_ref(struct sm_session *s);

@@ -2,9 +2,9 @@
 /*
  * user - users with sessions here, and who owns them: the claim on their bare JID at the router.
  *
- *   IDLE -> CLAIMING -> OWNED -> RELEASING -> RELEASED -> (gone, or CLAIMING again)
+ *   IDLE -> CLAIMING -> LOADING -> OWNED -> RELEASING -> RELEASED -> (gone, or CLAIMING again)
  *
- * Without a router every user is OWNED from the start. A user who lost his claim to another
+ * Without a router nobody is asked for a claim. A user who lost his claim to another
  * instance while the link was away is LOST until what was ending here has ended: his other sessions
  * move to the new owner (move.c).
  */
@@ -18,8 +18,9 @@
 
 static const char *const state_names[] = {
     [SM_USER_IDLE] = "idle",           [SM_USER_CLAIMING] = "claiming",
-    [SM_USER_OWNED] = "owned",         [SM_USER_LOST] = "lost",
-    [SM_USER_RELEASING] = "releasing", [SM_USER_RELEASED] = "released",
+    [SM_USER_LOADING] = "loading",     [SM_USER_OWNED] = "owned",
+    [SM_USER_LOST] = "lost",           [SM_USER_RELEASING] = "releasing",
+    [SM_USER_RELEASED] = "released",
 };
 
 static void set_state(struct sm_user *user, enum sm_user_state state)
@@ -92,16 +93,30 @@ static void user_free(struct sm_user *user)
 {
     timer_stop(&user->flush_wait);
     map_remove(&user->sm->users, user->name);
+    sm_profile_free(&user->profile);
     free(user);
 }
 
-/* The openings that waited for the claim can be answered. */
+static void answer_waiting(struct sm_user *user, enum stanza_error refusal)
+{
+    while (!list_is_empty(&user->waiting))
+        sm_session_ready(CONTAINER_OF(user->waiting.next, struct sm_session, node), refusal);
+}
+
+/* The openings that waited for the claim can be answered once the profile is there. */
 static void grant(struct sm_user *user)
 {
-    set_state(user, SM_USER_OWNED);
-    while (!list_is_empty(&user->waiting))
-        sm_session_ready(CONTAINER_OF(user->waiting.next, struct sm_session, node),
-                         STANZA_ERROR_NONE);
+    set_state(user, SM_USER_LOADING);
+    if (!sm_profile_load(user))
+        answer_waiting(user, STANZA_RESOURCE_CONSTRAINT);
+}
+
+/* Without a profile he is served to nobody: the openings, refused, end his ownership. */
+void sm_user_loaded(struct sm_user *user, bool is_read)
+{
+    if (is_read)
+        set_state(user, SM_USER_OWNED);
+    answer_waiting(user, is_read ? STANZA_ERROR_NONE : STANZA_RESOURCE_CONSTRAINT);
 }
 
 static void claim(struct sm_user *user)
@@ -119,15 +134,20 @@ void sm_user_want(struct sm_user *user)
     if (user->state == SM_USER_IDLE)
         claim(user);
     else if (user->state == SM_USER_OWNED)
-        grant(user);
+        answer_waiting(user, STANZA_ERROR_NONE);
+}
+
+static bool is_ours(const struct sm_user *user)
+{
+    return user->state == SM_USER_OWNED || user->state == SM_USER_LOADING;
 }
 
 static void on_empty(struct sm_user *user)
 {
-    if (user->state == SM_USER_OWNED && sm_is_linked(user->sm)) {
+    if (is_ours(user) && sm_is_linked(user->sm)) {
         set_state(user, SM_USER_RELEASING);
         link_release(user->sm->link, user->bare);
-    } else if (user->state == SM_USER_OWNED || user->state == SM_USER_LOST) {
+    } else if (is_ours(user) || user->state == SM_USER_LOST) {
         set_state(user, SM_USER_IDLE);
     }
 }
@@ -185,7 +205,7 @@ static void move_sessions(struct sm_user *user, struct span owner)
 static void refused(struct sm_user *user, struct span owner)
 {
     LOG(LOG_INFO, "sm.owned_elsewhere", F_SPAN("user", user->bare), F_SPAN("owner", owner));
-    if (user->state == SM_USER_CLAIMING) {
+    if (user->state == SM_USER_CLAIMING || user->state == SM_USER_LOADING) {
         set_state(user, SM_USER_IDLE);
         while (!list_is_empty(&user->waiting)) {
             struct sm_session *s = CONTAINER_OF(user->waiting.next, struct sm_session, node);
@@ -261,7 +281,7 @@ void sm_user_on_link_up(struct sm *sm)
 
     link_claims_begin(sm->link);
     while ((user = map_next(&sm->users, &cursor)) != NULL) {
-        if (user->state != SM_USER_OWNED)
+        if (!is_ours(user))
             continue;
         link_claims_add(sm->link, user->bare);
         is_any = true;
@@ -271,14 +291,17 @@ void sm_user_on_link_up(struct sm *sm)
         sm_envelope_to_self(sm);
 }
 
-/* What others could not send us they have stored, nor could they tell us; from now on they can. */
+/* What others could not send us they have stored, or done to his roster, nor could they tell us;
+ * from now on they can. */
 void sm_user_on_claims_made(struct sm *sm)
 {
     struct sm_user *user;
     size_t cursor = 0;
 
     while ((user = map_next(&sm->users, &cursor)) != NULL) {
-        if (user->state == SM_USER_OWNED)
-            sm_offline_look(user);
+        if (user->state != SM_USER_OWNED)
+            continue;
+        sm_profile_reload(user);
+        sm_offline_look(user);
     }
 }

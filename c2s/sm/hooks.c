@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * hooks - what looks at stanzas on their way, and at sessions that come and go, in one table, in
+ * the order in which it happens.
+ *
+ * sending: a stanza of a client of ours that has a recipient, before it goes anywhere; in->session
+ * is the sender. receiving: one for an account that is owned here, before it is delivered; user is
+ * that. A hook that answers false has taken the stanza, and the rows behind it do not see it.
+ */
+#include "c2s/sm/sm_private.h"
+
+struct sm_hook {
+    const char *name;
+    bool (*sending)(struct sm_in *in);
+    bool (*receiving)(struct sm_in *in, struct sm_user *user);
+    void (*available)(struct sm_session *s);
+    void (*gone)(struct sm_session *s);
+};
+
+/* Any may be NULL. */
+static const struct sm_hook hooks[] = {
+    {"none", NULL, NULL, NULL, NULL},
+};
+
+bool sm_hooks_sending(struct sm_in *in)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+        if (hooks[i].sending && !hooks[i].sending(in))
+            return false;
+    }
+    return true;
+}
+
+bool sm_hooks_receiving(struct sm_in *in, struct sm_user *user)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+        if (hooks[i].receiving && !hooks[i].receiving(in, user))
+            return false;
+    }
+    return true;
+}
+
+void sm_hooks_available(struct sm_session *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+        if (hooks[i].available)
+            hooks[i].available(s);
+    }
+}
+
+void sm_hooks_gone(struct sm_session *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+        if (hooks[i].gone)
+            hooks[i].gone(s);
+    }
+}
