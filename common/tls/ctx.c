@@ -154,7 +154,7 @@ static bool set_policy(struct tls_ctx *ctx, const char *priority, char *error_r)
         priority = POLICY;
     if (gnutls_priority_init(&ctx->priority, priority, &at) == 0)
         return true;
-    snprintf(error_r, TLS_ERROR_MAX, "TLS priority: wrong at \"%s\"", at ? at : priority);
+    snprintf(error_r, TLS_ERROR_MAX, "TLS priority: wrong at \"%.200s\"", at ? at : priority);
     return false;
 }
 
