@@ -177,7 +177,8 @@ void bind_on_stanza(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
     struct link_done done = handled_next(&c->handled);
-    if (answer_session(c, stanza))
+    if (answer_session(c, stanza) ||
+        (span_eq(stanza->type, SPAN("error")) && stanza_is_error_of_error(stanza)))
         done.call(done.ctx, true);
     else
         sm_input(c->session, stanza, done);

@@ -255,13 +255,6 @@ bool relay_frame(struct peer *p, const struct starttag *tag, struct span frame)
     return true;
 }
 
-/* Some components answer errors with errors, which then hold two <error/>: an endless loop. */
-static bool has_two_errors(const struct stanza *stanza)
-{
-    uint32_t first = stanza_child(stanza, 0, SPAN_NONE, SPAN("error"));
-    return first && stanza_next(stanza, first, SPAN_NONE, SPAN("error"));
-}
-
 static void drop(struct peer *p, const char *why)
 {
     p->router->counters.dropped++;
@@ -281,8 +274,8 @@ void relay_stanza(struct stream *s, struct stanza *stanza)
         peer_error(p, STREAM_IMPROPER_ADDRESSING, NULL);
         return;
     }
-    if (has_two_errors(stanza)) {
-        drop(p, "two errors");
+    if (stanza_is_error_of_error(stanza)) {
+        drop(p, "an error of an error");
         return;
     }
     stanza_strip_foreign_attrs(stanza);

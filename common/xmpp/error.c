@@ -185,3 +185,9 @@ void stanza_error_write_parts(struct buf *out, struct span name, struct span id,
     xml_raw(out, SPAN(" type='error'>"));
     write_error(out, name, e, text);
 }
+
+bool stanza_is_error_of_error(const struct stanza *s)
+{
+    uint32_t first = stanza_child(s, 0, SPAN_NONE, SPAN("error"));
+    return first && stanza_next(s, first, SPAN_NONE, SPAN("error"));
+}

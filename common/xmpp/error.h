@@ -105,4 +105,8 @@ void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns,
 void stanza_error_write_parts(struct buf *out, struct span name, struct span id, struct span from,
                               struct span to, enum stanza_error e, const char *text);
 
+/* Some answer errors with errors, sending back what came with one more <error/>: between two of
+ * them that would never end. Such a stanza is to be dropped. */
+bool stanza_is_error_of_error(const struct stanza *s);
+
 #endif

@@ -28,5 +28,7 @@ bool play_take_words(struct span *line, struct span words);
 
 /* trial.c: "WHERE: TEXT => OUTCOME" */
 bool trial_run(struct play *p, struct span line);
+/* bounce.c: "N: A and B: TEXT" */
+bool bounce_run(struct play *p, struct span line);
 
 #endif

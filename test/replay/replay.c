@@ -28,6 +28,7 @@
  *   wait MILLISECONDS
  *   witness NAME                        looks on at each trial
  *   try WHERE: TEXT => OUTCOME          somebody of no good says TEXT (see trial.c)
+ *   bounce N: NAME and NAME: TEXT       two who return all that they hear (see bounce.c)
  */
 #include "play.h"
 
@@ -309,6 +310,8 @@ static bool run_line(struct play *p, struct span line)
     struct stage *s = p->stage;
     if (span_eq(word, SPAN("try")))
         return trial_run(p, line);
+    if (span_eq(word, SPAN("bounce")))
+        return bounce_run(p, line);
     if (span_starts(word, SPAN("c2s-")))
         return moves_instance(p, instance_number(word), line);
     if (span_eq(word, SPAN("user"))) {

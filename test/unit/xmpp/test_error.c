@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "xml/parser.h"
 #include "xmpp/error.h"
 #include "xmpp/ns.h"
 
@@ -138,6 +139,30 @@ static void answers_are_written(void **state)
     buf_free(&out);
 }
 
+static void errors_of_errors(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_one;
+    } cases[] = {
+        {"<message type='error'><body>1</body><error type='cancel'/></message>", false},
+        {"<message type='error'><error type='cancel'/><error type='wait'/></message>", true},
+        {"<iq type='error' id='1'><error/><query xmlns='urn:x'><error/></query></iq>", false},
+        {"<iq type='error' id='1'><error/><query xmlns='urn:x'/><error xmlns='urn:y'/></iq>", true},
+        {"<presence type='error'/>", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stanza s = {0};
+        assert_int_equal(xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)),
+                                          span_of(cases[i].text), &s),
+                         XML_OK);
+        assert_int_equal(stanza_is_error_of_error(&s), cases[i].is_one);
+        stanza_free(&s);
+    }
+    xml_parser_shared_free();
+}
+
 static void parts_stay_escaped(void **state)
 {
     (void)state;
@@ -160,6 +185,7 @@ int main(void)
         cmocka_unit_test(names_are_those_of_the_rfc), cmocka_unit_test(faults_have_their_errors),
         cmocka_unit_test(stream_errors_are_written),  cmocka_unit_test(who_is_answered),
         cmocka_unit_test(answers_are_written),        cmocka_unit_test(parts_stay_escaped),
+        cmocka_unit_test(errors_of_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
