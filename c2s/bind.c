@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bind - resource binding (RFC 6120 section 7), and the transport's side of the door to the session
- * manager: its stanzas go in, what it sends goes out, completions move the count of handled ones.
+ * bind - resource binding (RFC 6120 section 7): features, the request, the session manager's answer.
+ *
+ * Called by client.c's rules and by seat.c.
  */
 #include "c2s/c2s.h"
 
@@ -10,39 +11,6 @@
 #include "xmpp/ns.h"
 
 #include <stdlib.h>
-
-/* Stanzas of one client that are not yet in safe hands (being stored, waiting for the router):
- * beyond, it is not read, so that no client fills what all share. */
-#define WAITING_MAX 256
-
-/* --- what the session manager may do to a client ---------------------------------------------- */
-
-static struct client *client_of_sm(struct sm_client *sm)
-{
-    return CONTAINER_OF(sm, struct client, sm);
-}
-
-static struct buf *sm_begin(struct sm_client *sm)
-{
-    struct client *c = client_of_sm(sm);
-    return stream_is_open(&c->stream) ? stream_out(&c->stream) : NULL;
-}
-
-static void sm_end(struct sm_client *sm)
-{
-    stream_flush(&client_of_sm(sm)->stream);
-}
-
-static size_t sm_backlog(const struct sm_client *sm)
-{
-    const struct client *c = (const struct client *)(const void *)sm;
-    return stream_out_len(&c->stream);
-}
-
-static void sm_kick(struct sm_client *sm, enum stream_error e, const char *text)
-{
-    stream_error(&client_of_sm(sm)->stream, e, text);
-}
 
 static void answer_bind(struct client *c, struct span jid)
 {
@@ -65,52 +33,30 @@ static void refuse_bind(struct client *c, enum stanza_error e, const char *text)
     buf_free(&id);
 }
 
-static void sm_opened(struct sm_client *sm, struct sm_session *session, struct span full_jid,
-                      enum stanza_error e, const char *text)
+void bind_done(struct client *c)
 {
-    struct client *c = client_of_sm(sm);
+    struct stream *s = &c->stream;
+    stream_set_state(s, C2S_BOUND);
+    stream_set_deadline(s, 0);
+    stream_set_rate(s, (uint64_t)c->c2s->conf->input_rate, (uint64_t)c->c2s->conf->input_burst);
+}
+
+void bind_on_opened(struct client *c, struct span full_jid, enum stanza_error e, const char *text)
+{
     struct stream *s = &c->stream;
     if (e) {
         stream_set_state(s, C2S_AUTHED);
         if (stream_is_open(s))
             refuse_bind(c, e, text);
     } else {
-        c->session = session;
-        c->jid = mem_strdup_span(full_jid);
-        stream_set_state(s, C2S_BOUND);
-        stream_set_deadline(s, 0);
-        stream_set_rate(s, (uint64_t)c->c2s->conf->input_rate,
-                        (uint64_t)c->c2s->conf->input_burst);
+        bind_done(c);
         if (stream_is_open(s))
             answer_bind(c, full_jid);
-        LOG(LOG_INFO, "client.bound", F_STR("sid", s->id), F_STR("jid", c->jid));
+        LOG(LOG_INFO, "client.bound", F_STR("sid", s->id), F_SPAN("jid", full_jid));
     }
     free(c->bind_id);
     c->bind_id = NULL;
     stream_resume(s);
-}
-
-static void sm_hold_client(struct sm_client *sm, bool is_held)
-{
-    struct stream *s = &client_of_sm(sm)->stream;
-    if (is_held)
-        stream_pause(s);
-    else
-        stream_resume(s);
-}
-
-static const struct sm_client_ops ops = {
-    .begin = sm_begin,
-    .end = sm_end,
-    .backlog = sm_backlog,
-    .kick = sm_kick,
-    .opened = sm_opened,
-    .hold = sm_hold_client,
-};
-
-void bind_init(struct client *c)
-{
-    c->sm.ops = &ops;
 }
 
 /* --- what the client may do ------------------------------------------------------------------- */
@@ -119,14 +65,14 @@ void bind_write_features(struct client *c, struct buf *out)
 {
     xml_raw(out, SPAN("<bind xmlns='" NS_BIND "'/>"
                       "<session xmlns='" NS_SESSION "'><optional/></session>"));
+    xml_raw(out, SPAN("<sm xmlns='" NS_SM "'/><csi xmlns='" NS_CSI "'/>"));
     sm_features(c->c2s->sm, out);
     xml_raw(out, SPAN("<limits xmlns='" NS_STREAM_LIMITS "'><max-bytes>")); /* XEP-0478 */
     buf_append_u64(out, c->c2s->stanza_limits.stanza_bytes);
     xml_raw(out, SPAN("</max-bytes></limits>"));
 }
 
-/* What is answered here is bounded as what the session manager says. */
-static bool has_room(struct client *c)
+bool bind_has_room(struct client *c)
 {
     if (stream_out_len(&c->stream) <= (size_t)c->c2s->conf->backlog)
         return true;
@@ -138,7 +84,7 @@ void bind_on_iq(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
     uint32_t bind = stanza_child(stanza, 0, SPAN(NS_BIND), SPAN("bind"));
-    if (!has_room(c))
+    if (!bind_has_room(c))
         return;
     if (!bind) {
         stream_error(s, STREAM_NOT_AUTHORIZED, "bind a resource first");
@@ -155,7 +101,7 @@ void bind_on_iq(struct stream *s, struct stanza *stanza)
     c->bind_id = mem_strdup_span(stanza->id);
     stream_set_state(s, C2S_BINDING);
     stream_pause(s); /* sm_opened resumes */
-    sm_open(c->c2s->sm, &c->sm, span_of(c->user), c->domain,
+    sm_open(c->c2s->sm, &seat_new(c)->sm, span_of(c->user), c->domain,
             wanted.n ? wanted : SPAN_NONE);
 }
 
@@ -166,41 +112,22 @@ static bool answer_session(struct client *c, const struct stanza *stanza)
         !span_eq(stanza->type, SPAN("set")) || span_is_none(stanza->id) ||
         !stanza_child(stanza, 0, SPAN(NS_SESSION), SPAN("session")))
         return false;
-    if (!has_room(c))
+    if (!bind_has_room(c))
         return true;
-    iq_write_result(stream_out(&c->stream), stanza->id, SPAN_NONE, span_of(c->jid));
-    stream_flush(&c->stream);
+    struct buf *out = seat_begin(c->seat);
+    if (!out)
+        return true;
+    iq_write_result(out, stanza->id, SPAN_NONE, span_of(c->seat->jid));
+    seat_finish(c->seat);
     return true;
 }
 
 void bind_on_stanza(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
-    struct link_done done = handled_next(&c->handled);
     if (answer_session(c, stanza) ||
         (span_eq(stanza->type, SPAN("error")) && stanza_is_error_of_error(stanza)))
-        done.call(done.ctx, true);
+        seat_count(c->seat);
     else
-        sm_input(c->session, stanza, done);
-    if (c->handled.waiting >= WAITING_MAX && !c->is_throttled && stream_is_open(s)) {
-        c->is_throttled = true;
-        stream_pause(s);
-    }
-}
-
-void bind_on_handled(struct client *c)
-{
-    if (!c->is_throttled || c->handled.waiting > WAITING_MAX / 2)
-        return;
-    c->is_throttled = false;
-    stream_resume(&c->stream);
-}
-
-void bind_close(struct client *c)
-{
-    if (c->session)
-        sm_close(c->session);
-    else if (c->stream.state == C2S_BINDING)
-        sm_open_cancel(c->c2s->sm, &c->sm);
-    c->session = NULL;
+        seat_input(c->seat, stanza);
 }

@@ -6,6 +6,9 @@
  *   auth.c     SASL                         bind.c    resource binding, the door to the SM
  *   limits.c   per address                  control.c what kontalkctl asks
  *   accounts.c names and keys               handled.c which stanzas are in safe hands
+ *   seat.c     a bound client's place at the SM, which may outlive his connection
+ *   manage.c   XEP-0198                     unacked.c what a client has not acknowledged
+ *   hibernate.c clients who may come back   csi.c     XEP-0352
  */
 #ifndef C2S_C2S_H
 #define C2S_C2S_H
@@ -15,9 +18,11 @@
 #include "base/listen.h"
 #include "c2s/accounts.h"
 #include "c2s/conf.h"
-#include "c2s/handled.h"
+#include "c2s/csi.h"
+#include "c2s/hibernate.h"
 #include "c2s/limits.h"
-#include "c2s/sm/sm.h"
+#include "c2s/manage.h"
+#include "c2s/seat.h"
 #include "tls/ctx.h"
 #include "xmpp/stream.h"
 
@@ -44,6 +49,10 @@ struct c2s {
     struct list_node clients;
     size_t client_count; /* with those that are only held */
     size_t stream_count; /* without */
+    struct list_node seats;
+    size_t seat_count;   /* with those that are only waiting for completions */
+    struct hibernation hibernation;
+    struct buf scratch;  /* a stanza that may have to wait */
     uint64_t started_ms;
     bool is_stopping, is_link_gone;
     struct timer stop_wait;
@@ -64,7 +73,6 @@ enum c2s_state {
 struct auth; /* auth.c: exists from the connection to the login */
 
 struct client {
-    struct sm_client sm; /* first: the session manager knows this part only */
     struct stream stream;
     struct c2s *c2s;
     struct list_node node;
@@ -72,13 +80,10 @@ struct client {
     struct auth *auth;
     char *user;          /* localpart, once authenticated */
     struct span domain;  /* host or network: the one the first header named; none before */
-    char *jid;           /* the full JID, once bound */
     char *bind_id;       /* of the iq that waits for the session manager */
-    struct sm_session *session;
-    struct handled handled;
+    struct seat *seat;   /* once bound or resumed; NULL again when another connection has it */
     unsigned holds;      /* answers that are still to come from threads and the store */
-    bool is_throttled;   /* not read until more of its stanzas are in safe hands */
-    bool is_gone;        /* the stream has closed: freed when holds and handled are empty */
+    bool is_gone;        /* the stream has closed: freed when holds are none */
 };
 
 /* --- client.c --- */
@@ -100,15 +105,17 @@ void auth_on_response(struct stream *s, struct stanza *stanza);
 void auth_on_abort(struct stream *s, struct stanza *stanza);
 
 /* --- bind.c --- */
-void bind_init(struct client *c);
 void bind_write_features(struct client *c, struct buf *out);
 void bind_on_iq(struct stream *s, struct stanza *stanza);
 /* A stanza of a bound client. */
 void bind_on_stanza(struct stream *s, struct stanza *stanza);
-/* More of its stanzas are in safe hands: reads on if it was throttled. */
-void bind_on_handled(struct client *c);
-/* The stream is gone. */
-void bind_close(struct client *c);
+/* The answer of the session manager to the seat's opening. */
+void bind_on_opened(struct client *c, struct span full_jid, enum stanza_error e, const char *text);
+/* The client has a session: by binding, or by resuming one. */
+void bind_done(struct client *c);
+/* What is answered by the transport itself is bounded as what the session manager says; false: too
+ * much is unread, the stream ends. */
+bool bind_has_room(struct client *c);
 
 /* --- process.c --- everything but main(): tests hold a whole c2s in one process */
 

@@ -132,14 +132,13 @@ static void on_deadline(struct stream *s)
 
 static void free_if_unheld(struct client *c)
 {
-    if (!c->is_gone || c->holds > 0 || handled_is_waiting(&c->handled))
+    if (!c->is_gone || c->holds > 0)
         return;
     struct c2s *c2s = c->c2s;
     list_remove(&c->node);
     c2s->client_count--;
     auth_free(&c->auth);
     free(c->user);
-    free(c->jid);
     free(c->bind_id);
     free(c);
     c2s_client_gone(c2s);
@@ -158,21 +157,16 @@ bool client_release(struct client *c)
     return is_there;
 }
 
-static void on_handled(void *ctx)
-{
-    bind_on_handled(ctx);
-    free_if_unheld(ctx);
-}
-
 static void on_closed(struct stream *s)
 {
     struct client *c = client_of(s);
     struct c2s *c2s = c->c2s;
-    LOG(LOG_INFO, "client.closed", F_STR("sid", s->id), F_STR("jid", c->jid ? c->jid : ""),
+    LOG(LOG_INFO, "client.closed", F_STR("sid", s->id), F_STR("jid", c->seat && c->seat->jid ? c->seat->jid : ""),
         F_STR("cond", s->error ? stream_error_name(s->error) : ""),
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in),
         F_INT("stanzas", s->stanzas_in));
-    bind_close(c);
+    if (c->seat)
+        seat_on_lost(c->seat, s->is_ended || s->error);
     if (c->address)
         limits_disconnect(&c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
     c->is_gone = true;
@@ -192,6 +186,13 @@ static const struct stream_rule rules[] = {
     {STREAM_IN(C2S_AUTHENTICATING), NS_SASL, "response", auth_on_response},
     {STREAM_IN(C2S_AUTHENTICATING), NS_SASL, "abort", auth_on_abort},
     {STREAM_IN(C2S_AUTHED), NS_CLIENT, "iq", bind_on_iq},
+    {STREAM_IN(C2S_BOUND), NS_SM, "r", manage_on_r},
+    {STREAM_IN(C2S_BOUND), NS_SM, "a", manage_on_a},
+    {STREAM_IN(C2S_BOUND), NS_SM, "enable", manage_on_enable},
+    {STREAM_IN(C2S_AUTHED), NS_SM, "resume", manage_on_resume},
+    {UINT32_MAX, NS_SM, NULL, manage_on_other},
+    {STREAM_IN(C2S_BOUND), NS_CSI, "inactive", csi_on_inactive},
+    {STREAM_IN(C2S_BOUND), NS_CSI, "active", csi_on_active},
 };
 
 static const char *const state_names[] = {"connected", "secured", "authenticating",
@@ -235,8 +236,6 @@ void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)
     c->c2s = c2s;
     list_append(&c2s->clients, &c->node);
     c2s->client_count++;
-    bind_init(c);
-    handled_init(&c->handled, on_handled, c);
     stream_init(&c->stream, &role, c2s->loop, conn, c);
     stream_set_from(&c->stream, c2s->host); /* until the client has named the one that it wants */
     c2s->stream_count++;

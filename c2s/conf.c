@@ -91,6 +91,17 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "backlog", .type = CONF_SIZE, .offset = AT(backlog),
      .default_value = "1M", .min = 65536, .max = GIB,
      .help = "Bytes queued for a client that does not read; beyond, it is cut off."},
+    {.section = "limits", .name = "unacked", .type = CONF_INT, .offset = AT(unacked),
+     .default_value = "1000", .min = 10, .max = 1000000,
+     .help = "Stanzas that a client has not acknowledged; beyond, its messages are stored."},
+    {.section = "limits", .name = "unacked_bytes", .type = CONF_SIZE, .offset = AT(unacked_bytes),
+     .default_value = "1M", .min = 65536, .max = GIB, .help = "Their bytes."},
+    {.section = "limits", .name = "resume", .type = CONF_TIME, .offset = AT(resume),
+     .default_value = "600s", .max = 86400000,
+     .help = "How long a session waits for its client after a lost connection; 0: not at all."},
+    {.section = "limits", .name = "hibernating_per_user", .type = CONF_INT,
+     .offset = AT(hibernating_per_user), .default_value = "5", .min = 1, .max = 1000,
+     .help = "Sessions of one user that wait at a time; the oldest goes."},
     {0},
 };
 

@@ -58,6 +58,7 @@ static void on_info(void *ctx, struct control_call *call, const struct span *arg
     row(call, SPAN("link"), c2s->link && link_is_up(c2s->link) ? SPAN("up") : SPAN("down"));
     row_number(call, SPAN("sessions"), sm_session_count(c2s->sm));
     row_number(call, SPAN("connections"), c2s->client_count);
+    row_number(call, SPAN("hibernating"), c2s->hibernation.seat_count);
     row_number(call, SPAN("uptime"), (loop_now(c2s->loop) - c2s->started_ms) / 1000);
     control_ok(call);
 }
@@ -208,17 +209,19 @@ static void on_user_list(void *ctx, struct control_call *call, const struct span
 
 /* --- sessions --------------------------------------------------------------------------------- */
 
-static void session_row(struct control_call *call, const struct client *c)
+/* One that waits for its client to come back has no peer. */
+static void session_row(struct control_call *call, const struct seat *seat)
 {
     char priority[16], peer[ADDR_TEXT_MAX];
-    int p = sm_session_priority(c->session);
+    const struct conn *conn = seat->client ? seat->client->stream.conn : NULL;
+    int p = sm_session_priority(seat->session);
     snprintf(priority, sizeof priority, "%d", p);
     const struct span words[] = {
-        sm_session_jid(c->session),
+        sm_session_jid(seat->session),
         p == INT_MIN ? SPAN("unavailable") : span_of(priority),
-        span_of(c->c2s->instance),
-        span_of(addr_format(conn_peer(c->stream.conn), peer)),
-        conn_is_secure(c->stream.conn) ? SPAN("yes") : SPAN("no"),
+        span_of(seat->c2s->instance),
+        conn ? span_of(addr_format(conn_peer(conn), peer)) : SPAN("hibernating"),
+        !conn ? SPAN("-") : conn_is_secure(conn) ? SPAN("yes") : SPAN("no"),
     };
     control_row(call, words, ARRAY_LEN(words));
 }
@@ -232,10 +235,10 @@ static void on_session_list(void *ctx, struct control_call *call, const struct s
     const struct span columns[] = {SPAN_INIT("jid"), SPAN_INIT("priority"), SPAN_INIT("instance"),
                                    SPAN_INIT("peer"), SPAN_INIT("secure")};
     control_row(call, columns, ARRAY_LEN(columns));
-    LIST_FOR_EACH(node, &c2s->clients) {
-        const struct client *c = CONTAINER_OF(node, struct client, node);
-        if (!c->is_gone && c->session)
-            session_row(call, c);
+    LIST_FOR_EACH(node, &c2s->seats) {
+        const struct seat *seat = CONTAINER_OF(node, struct seat, node);
+        if (seat->session)
+            session_row(call, seat);
     }
     control_ok(call);
 }

@@ -70,11 +70,20 @@ static void on_done(void *ctx, bool safe)
         struct handled_token *first = h->first;
         h->first = first->next;
         h->h++;
+        if (h->before > 0)
+            h->before--;
         give_back(first);
     }
     if (!h->first)
         h->last = NULL;
     h->on_change(h->ctx);
+}
+
+void handled_restart(struct handled *h)
+{
+    h->before = h->given - h->h;
+    h->h -= h->given;
+    h->given = 0;
 }
 
 struct link_done handled_next(struct handled *h)
@@ -87,5 +96,6 @@ struct link_done handled_next(struct handled *h)
         h->first = t;
     h->last = t;
     h->waiting++;
+    h->given++;
     return (struct link_done){on_done, t};
 }

@@ -15,6 +15,8 @@ struct handled_token;
 
 struct handled {
     uint32_t h;       /* modulo 2^32, as in XEP-0198 */
+    uint32_t given;   /* how many there have been: h when all are done */
+    uint32_t before;  /* of those before the count began, not yet done; h is behind 0 by them */
     uint32_t waiting; /* tokens given out and not yet done */
     struct handled_token *first, *last;
     /* Called after h has risen, or the last token came back; may free the owner. */
@@ -25,6 +27,13 @@ struct handled {
 void handled_init(struct handled *h, void (*on_change)(void *ctx), void *ctx);
 /* The completion of the next stanza: to be called exactly once. */
 struct link_done handled_next(struct handled *h);
+/* Counts from zero: what is under way already does not count. */
+void handled_restart(struct handled *h);
+/* What to acknowledge. */
+static inline uint32_t handled_count(const struct handled *h)
+{
+    return h->before > 0 ? 0 : h->h;
+}
 /* True while completions are owed: the owner's memory must stay. */
 static inline bool handled_is_waiting(const struct handled *h)
 {

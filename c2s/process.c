@@ -105,6 +105,8 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
         *conf->network ? span_of(mem_strdup_span(span_of(conf->network))) : c2s->host;
     c2s->started_ms = loop_now(d->loop);
     list_init(&c2s->clients);
+    list_init(&c2s->seats);
+    hibernate_init(&c2s->hibernation);
     if (asprintf(&c2s->name, "%s.%s", d->instance, conf->host) < 0)
         abort();
     crypto_init();
@@ -285,11 +287,12 @@ void c2s_client_gone(struct c2s *c2s)
 {
     if (!c2s->is_stopping || c2s->stream_count > 0)
         return;
-    if (c2s->link && c2s->client_count == 0)
+    bool is_empty = c2s->client_count == 0 && c2s->seat_count == 0;
+    if (c2s->link && is_empty)
         close_link(c2s);
     else if (c2s->link && !timer_is_running(&c2s->stop_wait))
         timer_start(&c2s->stop_wait, c2s->loop, STOP_WAIT_MS, close_link, c2s);
-    else if (c2s->is_link_gone && c2s->client_count == 0)
+    else if (c2s->is_link_gone && is_empty)
         loop_defer(c2s->loop, &c2s->finish); /* the store may be calling just now */
 }
 
@@ -309,6 +312,7 @@ void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx)
     c2s->on_stopped = done;
     c2s->stopped_ctx = ctx;
     stop_listening(c2s);
+    hibernate_end_all(c2s);
     LIST_FOR_EACH(node, &c2s->clients) {
         struct client *c = CONTAINER_OF(node, struct client, node);
         if (!c->is_gone)
@@ -337,6 +341,8 @@ void c2s_free(struct c2s **c2s_ptr)
     tls_ctx_unref(&c2s->tls);
     tls_ctx_unref(&c2s->link_tls);
     limits_deinit(&c2s->limits);
+    hibernate_deinit(&c2s->hibernation);
+    buf_free(&c2s->scratch);
     handled_free_tokens();
     if (c2s->network.p != c2s->host.p)
         free((void *)(uintptr_t)c2s->network.p);

@@ -33,6 +33,8 @@
 #define NS_STANZA_ID "urn:xmpp:sid:0"
 #define NS_HINTS "urn:xmpp:hints"
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
+#define NS_SM "urn:xmpp:sm:3"
+#define NS_CSI "urn:xmpp:csi:0"
 #define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
 #define NS_XMLNS "http://www.w3.org/2000/xmlns/"
 #define NS_XML "http://www.w3.org/XML/1998/namespace"

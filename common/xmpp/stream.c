@@ -189,6 +189,7 @@ static void on_frame(struct stream *s, enum frame frame, struct span bytes)
             s->role->on_space(s);
         break;
     case FRAME_CLOSE:
+        s->is_ended = true;
         stream_peer_closed(s);
         break;
     case FRAME_FAULT:
@@ -281,6 +282,7 @@ static void discard(struct stream *s, struct span bytes)
         enum frame kind;
         size_t took = framer_scan(&s->framer, bytes.p, bytes.n, &kind);
         if (kind == FRAME_CLOSE) {
+            s->is_ended = true;
             stream_peer_closed(s);
             return;
         }

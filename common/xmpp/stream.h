@@ -104,6 +104,7 @@ struct stream {
     uint16_t paused;           /* count */
     bool is_held; /* in is what a pause left, not yet looked at; else the start of a frame */
     bool header_sent;
+    bool is_ended; /* the peer's end tag has come */
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
     bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
 };
@@ -160,6 +161,8 @@ void stream_resume(struct stream *s);
 /* Stream error (RFC 6120 4.9), end tag, close. text may be NULL. Sends our header first if it has
  * not been sent. Does nothing when closing already. */
 void stream_error(struct stream *s, enum stream_error e, const char *text);
+/* The same, with an element of another namespace in the error: written as it stands. */
+void stream_error_with(struct stream *s, enum stream_error e, const char *text, struct span xml);
 /* End tag; then waits for the peer's (5 s), then closes. */
 void stream_close(struct stream *s);
 /* What happens to an element without a rule when the role has no on_unexpected. */

@@ -76,9 +76,12 @@ static void start_closing(struct stream *s, uint64_t timeout)
     buf_free(&s->in);
 }
 
-/* With an element of urn:xmpp:errors, too. */
-static void error_app(struct stream *s, enum stream_error e, const char *text, const char *app)
+/* app: an element of urn:xmpp:errors, or NULL; xml: one of another namespace, or none. */
+static void end_with_error(struct stream *s, enum stream_error e, const char *text,
+                           const char *app, struct span xml)
 {
+    static const struct span end = SPAN_INIT("</stream:error>");
+
     if (!stream_is_open(s))
         return;
     s->error = e;
@@ -88,19 +91,32 @@ static void error_app(struct stream *s, enum stream_error e, const char *text, c
         F_STR("peer", addr_format(conn_peer(s->conn), peer)));
     if (!s->header_sent)
         stream_send_header(s, &(struct stream_header){0});
-    stream_error_write(conn_out(s->conn), e, text, app);
+    struct buf out = {0};
+    stream_error_write(&out, e, text, app);
+    if (!span_is_none(xml)) {
+        out.tail -= end.n;
+        buf_append(&out, xml);
+        buf_append(&out, end);
+    }
+    conn_send(s->conn, buf_span(&out));
+    buf_free(&out);
     start_closing(s, CLOSE_TIMEOUT_AFTER_ERROR);
 }
 
 void stream_error(struct stream *s, enum stream_error e, const char *text)
 {
-    error_app(s, e, text, NULL);
+    end_with_error(s, e, text, NULL, SPAN_NONE);
+}
+
+void stream_error_with(struct stream *s, enum stream_error e, const char *text, struct span xml)
+{
+    end_with_error(s, e, text, NULL, xml);
 }
 
 void stream_fault(struct stream *s, enum xml_fault fault)
 {
-    error_app(s, stream_error_of_fault(fault), NULL,
-              fault == XML_TOO_BIG ? "stanza-too-big" : NULL);
+    end_with_error(s, stream_error_of_fault(fault), NULL,
+                   fault == XML_TOO_BIG ? "stanza-too-big" : NULL, SPAN_NONE);
 }
 
 void stream_close(struct stream *s)

@@ -261,6 +261,8 @@ static void look_at_none(const struct c2s *c2s)
                    sm->fronts.count, sm->guests.count, sm->peers.count, c2s->name);
     if (c2s->client_count > 0)
         sim_breach(RULE_SESSION, "%zu clients are left at %s", c2s->client_count, c2s->name);
+    if (c2s->seat_count > 0)
+        sim_breach(RULE_SESSION, "%zu seats are left at %s", c2s->seat_count, c2s->name);
     if (sm->holds != 1 || sm->job_bytes > 0)
         sim_breach(RULE_SESSION, "%zu jobs with %zu bytes are left at %s", sm->holds - 1,
                    sm->job_bytes, c2s->name);

@@ -313,8 +313,8 @@ static bool takes_output(const struct sm *sm, struct span id)
     struct sm_session **f = map_get(&sm->fronts, id);
     if (!f || !(*f)->client || (*f)->is_gone)
         return false;
-    const struct client *c = (const struct client *)(const void *)(*f)->client;
-    return stream_is_open(&c->stream);
+    const struct seat *seat = (const struct seat *)(const void *)(*f)->client;
+    return seat_is_writable(seat);
 }
 
 WRAP(void, sm_front_output, (struct sm *sm, struct span from, struct stanza *e, uint32_t node))
