@@ -7,11 +7,14 @@ import hashlib
 import os
 import re
 import resource
+import shutil
+import signal
 import socket
 import ssl
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from random import Random
@@ -230,6 +233,73 @@ def test_nothing_is_expanded(house, case):
                 with contextlib.suppress(OSError):
                     raw.send(BOMBS[case])
                 raw.expect("<restricted-xml[^>]*/></stream:error></stream:stream>")
+
+
+@contextlib.contextmanager
+def watched(pid, calls):
+    """What strace sees of these calls of a process while the block runs: a list that is filled at
+    the end of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "calls")
+        tracer = subprocess.Popen(
+            ["strace", "-f", "-p", str(pid), "-e", f"trace={calls}", "-o", path],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            assert "attached" in tracer.stderr.readline()
+            seen = []
+            yield seen
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate(timeout=DEADLINE)
+        with open(path, encoding="utf-8") as file:
+            seen += file.read().splitlines()
+
+
+def outsiders(url):
+    """Documents that ask for something outside of themselves."""
+    return [f"<!DOCTYPE l SYSTEM '{url}'><l/>",
+            f"<!DOCTYPE l PUBLIC '-//x//y' '{url}'><l/>",
+            f"<!DOCTYPE l [<!ENTITY e SYSTEM '{url}'>]><l>&e;</l>",
+            f"<!DOCTYPE l [<!ENTITY % p SYSTEM '{url}'> %p;]><l/>",
+            f"<?xml-stylesheet href='{url}'?><l/>"]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
+@pytest.mark.parametrize("process,port", [("c2s", "c2s"), ("router", "router")])
+def test_nothing_outside_is_fetched(house, process, port):
+    """X03: neither a file nor an address that a document names, before login nor in a session."""
+    with socket.create_server(("127.0.0.1", 0)) as trap, unharmed(house):
+        trap.settimeout(0)
+        urls = [f"http://127.0.0.1:{trap.getsockname()[1]}/x", "file:///etc/passwd", "/etc/passwd"]
+        texts = [text for url in urls for text in outsiders(url)]
+        with watched(house.json["pids"][process],
+                     "open,openat,openat2,creat,connect,execve,accept,accept4") as calls:
+            for text in texts:
+                with Raw(house.ports[port]) as raw:
+                    raw.send(text)
+                    raw.expect("<restricted-xml[^>]*/></stream:error></stream:stream>")
+        opened = [call for call in calls if "accept" not in call and " = " in call]
+        assert len(calls) - len(opened) >= len(texts), "strace has seen nothing"
+        assert not opened
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
+def test_nothing_outside_is_fetched_by_a_session(house):
+    """X03, from within a stanza; XInclude is an element as any other."""
+    with unharmed(house):
+        include = ("<x xmlns='http://www.w3.org/2001/XInclude'>"
+                   "<include href='file:///etc/passwd' parse='text'/></x>")
+        with Session(house, "u14") as raw:
+            with watched(house.json["pids"]["c2s"], "%file,connect,recvfrom,read") as calls:
+                raw.send(f"<message to='{raw.jid}' id='i'>{include}</message>")
+                assert include.split("<", 2)[2] in raw.expect("<message [^>]*id='i'.*?</message>")[0]
+                raw.send(f"<message to='{raw.jid}'>" + outsiders("file:///etc/passwd")[2])
+                raw.expect("<restricted-xml[^>]*/></stream:error></stream:stream>")
+        assert any("recv" in call or "read" in call for call in calls), "strace has seen nothing"
+        assert not [call for call in calls if "passwd\"" in call or "connect(" in call
+                    or "w3.org" in call]
 
 
 @pytest.mark.parametrize("start", ["<!DOCTYPE l [", "<stream:stream a='", "<?xml version='1.0'"],

@@ -179,7 +179,7 @@ static void failures_are_counted(size_t chunk)
 }
 AT_ALL_CHUNKS(failures_are_counted)
 
-/* A frame that is too big for strangers; a line that never ends (A06). */
+/* A frame that is too big for strangers (A01: 1 MiB of digits); a line that never ends (A06). */
 static void floods_before_login(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
@@ -188,7 +188,7 @@ static void floods_before_login(size_t chunk)
     char digest[41];
     greet(w, "bot.h", "bot", digest);
     buf_append(&flood, SPAN("<handshake>"));
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 65536; i++)
         buf_append(&flood, SPAN("0123456789abcdef"));
     wire_say_span(w, buf_span(&flood));
     wire_expect_end(w, STREAM_ERROR("policy-violation"));
