@@ -3,61 +3,48 @@
  * kontalk-c2s - client connections and the session manager. The manual is kontalk-c2s.8.
  */
 #include "c2s/c2s.h"
+#include "xmpp/service.h"
 
-static bool check(const struct daemon *d, char error_r[CONF_ERROR_MAX])
+static void *make(struct daemon *d, char error_r[CONF_ERROR_MAX])
 {
-    const struct c2s_conf *conf = d->conf;
-    struct tls_ctx_opts opts = {.cert_file = conf->cert, .key_file = conf->key};
-    struct tls_ctx *tls = tls_ctx_new(&opts, error_r);
-    bool is_good = tls != NULL;
-    tls_ctx_unref(&tls);
-    return is_good;
+    return c2s_new(d, error_r);
 }
 
-static bool start(struct daemon *d, char error_r[CONF_ERROR_MAX])
+static bool start_listening(void *c2s, char error_r[CONF_ERROR_MAX])
 {
-    struct c2s *c2s = c2s_new(d, error_r);
-    d->state = c2s;
-    return c2s && c2s_listen(c2s, error_r);
+    return c2s_listen(c2s, error_r);
 }
 
-static bool reload(struct daemon *d, const void *old, char error_r[CONF_ERROR_MAX])
+static bool reload(void *c2s, const void *conf, char error_r[CONF_ERROR_MAX])
 {
-    (void)old;
-    return c2s_reload(d->state, d->conf, error_r);
+    return c2s_reload(c2s, conf, error_r);
 }
 
-static void on_stopped(void *ctx)
+static void stop(void *c2s, void (*done)(void *ctx), void *ctx)
 {
-    daemon_stopped(ctx);
+    c2s_stop(c2s, done, ctx);
 }
 
-static void stop(struct daemon *d)
+static void free_c2s(void *c2s)
 {
-    c2s_stop(d->state, on_stopped, d);
+    struct c2s *it = c2s;
+    c2s_free(&it);
 }
-
-static void free_state(struct daemon *d)
-{
-    struct c2s *c2s = d->state;
-    c2s_free(&c2s);
-    d->state = NULL;
-}
-
-static const struct daemon_spec spec = {
-    .name = "c2s",
-    .default_instance = "c2s-1",
-    .conf = &c2s_conf_spec,
-    .secret_conf = true,
-    .log_level_offset = offsetof(struct c2s_conf, log_level),
-    .check = check,
-    .start = start,
-    .reload = reload,
-    .stop = stop,
-    .free = free_state,
-};
 
 int main(int argc, char **argv)
 {
-    return daemon_main(argc, argv, &spec);
+    static const struct service service = {
+        .name = "c2s",
+        .default_instance = "c2s-1",
+        .conf = &c2s_conf_spec,
+        .log_level_offset = offsetof(struct c2s_conf, log_level),
+        .cert_offset = offsetof(struct c2s_conf, cert),
+        .key_offset = offsetof(struct c2s_conf, key),
+        .make = make,
+        .listen = start_listening,
+        .reload = reload,
+        .stop = stop,
+        .free = free_c2s,
+    };
+    return service_main(argc, argv, &service);
 }

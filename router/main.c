@@ -7,72 +7,50 @@
  * Settings: /etc/kontalk/router.conf. See kontalk-router(8), and PROTOCOL.md for what it speaks
  * beyond XEP-0114.
  */
-#include "base/daemon.h"
-#include "base/log.h"
 #include "router/router.h"
-#include "tls/crypto.h"
-#include "tls/ctx.h"
-#include "xml/parser.h"
+#include "xmpp/service.h"
 
-static bool start(struct daemon *d, char error_r[CONF_ERROR_MAX])
+static void *make(struct daemon *d, char error_r[CONF_ERROR_MAX])
 {
-    struct router *r = router_new(d->loop, d->conf, error_r);
-    d->state = r;
-    return r && router_listen(r, error_r);
+    return router_new(d->loop, d->conf, error_r);
 }
 
-static bool reload(struct daemon *d, const void *old, char error_r[CONF_ERROR_MAX])
+static bool start_listening(void *router, char error_r[CONF_ERROR_MAX])
 {
-    (void)old;
-    return router_reload(d->state, d->conf, error_r);
+    return router_listen(router, error_r);
 }
 
-static void on_stopped(void *ctx)
+static bool reload(void *router, const void *conf, char error_r[CONF_ERROR_MAX])
 {
-    daemon_stopped(ctx);
+    return router_reload(router, conf, error_r);
 }
 
-static void stop(struct daemon *d)
+static void stop(void *router, void (*done)(void *ctx), void *ctx)
 {
-    router_stop(d->state, on_stopped, d);
+    router_stop(router, done, ctx);
 }
 
-static void free_state(struct daemon *d)
+static void free_router(void *router)
 {
-    struct router *r = d->state;
+    struct router *r = router;
     router_free(&r);
-    d->state = NULL;
-    xml_parser_shared_free();
 }
-
-/* -t: what the file names must be usable, too. */
-static bool check(const struct daemon *d, char error_r[CONF_ERROR_MAX])
-{
-    const struct router_conf *conf = d->conf;
-    if (conf->tls_cert[0] == '\0')
-        return true;
-    struct tls_ctx *tls = tls_ctx_new(
-        &(struct tls_ctx_opts){.cert_file = conf->tls_cert, .key_file = conf->tls_key}, error_r);
-    bool good = tls != NULL;
-    tls_ctx_unref(&tls);
-    return good;
-}
-
-static const struct daemon_spec spec = {
-    .name = "router",
-    .default_instance = "router",
-    .conf = &router_conf_spec,
-    .secret_conf = true,
-    .log_level_offset = offsetof(struct router_conf, log_level),
-    .check = check,
-    .start = start,
-    .reload = reload,
-    .stop = stop,
-    .free = free_state,
-};
 
 int main(int argc, char **argv)
 {
-    crypto_init();
-    return daemon_main(argc, argv, &spec);
+    static const struct service service = {
+        .name = "router",
+        .default_instance = "router",
+        .conf = &router_conf_spec,
+        .log_level_offset = offsetof(struct router_conf, log_level),
+        .cert_offset = offsetof(struct router_conf, tls_cert),
+        .key_offset = offsetof(struct router_conf, tls_key),
+        .may_lack_cert = true,
+        .make = make,
+        .listen = start_listening,
+        .reload = reload,
+        .stop = stop,
+        .free = free_router,
+    };
+    return service_main(argc, argv, &service);
 }
