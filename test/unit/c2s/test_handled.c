@@ -55,6 +55,30 @@ static void waits_for_the_first(void **state)
     handled_free_tokens();
 }
 
+/* XEP-0198: the count begins when it is asked for; what is under way then is none of it. */
+static void begins_anew(void **state)
+{
+    struct handled h;
+    (void)state;
+    handled_init(&h, on_change, NULL);
+    finish(handled_next(&h), true);
+    struct link_done a = handled_next(&h), b = handled_next(&h);
+    handled_restart(&h);
+    struct link_done c = handled_next(&h);
+    assert_int_equal(handled_count(&h), 0);
+    finish(c, true);
+    finish(a, true);
+    assert_int_equal(handled_count(&h), 0);
+    finish(b, true);
+    assert_int_equal(handled_count(&h), 1);
+    assert_int_equal(h.given, h.h);
+    finish(handled_next(&h), true);
+    assert_int_equal(handled_count(&h), 2);
+    handled_restart(&h);
+    assert_int_equal(handled_count(&h), 0);
+    handled_free_tokens();
+}
+
 static void wraps(void **state)
 {
     struct handled h;
@@ -83,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_in_order),
         cmocka_unit_test(waits_for_the_first),
+        cmocka_unit_test(begins_anew),
         cmocka_unit_test(wraps),
         cmocka_unit_test(tells_each_change),
     };
