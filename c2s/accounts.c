@@ -19,12 +19,10 @@
 #define PASSWORD_MAX 1023
 
 struct change {
-    struct store_job job;
+    struct accounts_call call;
     struct list_node node; /* in waiting or refused */
-    struct accounts *accounts;
     void (*done)(void *ctx, enum accounts_result r);
-    void *ctx;
-    char *user, *password;
+    char *password;
     size_t password_len;
     uint32_t iterations;
     int64_t created;
@@ -63,31 +61,23 @@ static void password_wipe(struct change *c)
 /* Ends it: the one place where a change is answered. */
 static void change_answer(struct change *c, enum accounts_result r)
 {
-    struct accounts *a = c->accounts;
-    c->done(c->ctx, r);
+    c->done(c->call.ctx, r);
     password_wipe(c);
     mem_wipe(&c->keys, sizeof(c->keys));
-    free(c->user);
-    free(c);
-    accounts_unref(a);
+    accounts_call_free(&c->call);
 }
 
 static void on_stored(struct store_job *job, int result)
 {
-    change_answer(CONTAINER_OF(job, struct change, job), accounts_result_of(result));
+    change_answer(CONTAINER_OF(job, struct change, call.job), accounts_result_of(result));
 }
 
 static struct change *change_new(struct accounts *a, struct span user,
                                  int (*run)(struct db *db, struct store_job *job),
                                  void (*done)(void *ctx, enum accounts_result r), void *ctx)
 {
-    struct change *c = mem_zalloc(sizeof(*c));
-    c->job.run = run;
-    c->job.done = on_stored;
-    c->accounts = accounts_ref(a);
+    struct change *c = accounts_call_new(sizeof(*c), a, user, run, on_stored, ctx);
     c->done = done;
-    c->ctx = ctx;
-    c->user = mem_strdup_span(user);
     list_init(&c->node);
     return c;
 }
@@ -95,7 +85,7 @@ static struct change *change_new(struct accounts *a, struct span user,
 /* Answers at the end of the tick: never from inside the call. */
 static void change_refuse(struct change *c, enum accounts_result r)
 {
-    struct accounts *a = c->accounts;
+    struct accounts *a = c->call.accounts;
     c->result = r;
     list_append(&a->refused, &c->node);
     loop_defer(a->loop, &a->answer);
@@ -141,18 +131,18 @@ static void work_next(struct accounts *a)
 static void on_worked(void *arg)
 {
     struct change *c = arg;
-    struct accounts *a = c->accounts;
+    struct accounts *a = c->call.accounts;
     a->working--;
     work_next(a);
     if (c->result == ACCOUNTS_OK && a->store)
-        store_submit(a->store, STORE_WRITE, &c->job);
+        store_submit(a->store, STORE_WRITE, &c->call.job);
     else
         change_answer(c, c->result == ACCOUNTS_OK ? ACCOUNTS_FAILED : c->result);
 }
 
 static void change_derive(struct change *c, struct span password)
 {
-    struct accounts *a = c->accounts;
+    struct accounts *a = c->call.accounts;
     if (span_is_empty(password) || password.n > PASSWORD_MAX) {
         change_refuse(c, ACCOUNTS_BAD_PASSWORD);
         return;
@@ -194,12 +184,12 @@ static void bind_keys(struct db_stmt *st, int index, const struct sasl_credentia
 
 static int run_add(struct db *db, struct store_job *job)
 {
-    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct change *c = CONTAINER_OF(job, struct change, call.job);
     struct db_stmt *st = db_sql(db, "INSERT INTO account (name, created, iterations,"
                                     " salt_sha1, stored_sha1, server_sha1,"
                                     " salt_sha256, stored_sha256, server_sha256)"
                                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    db_bind_text(st, 1, span_of(c->user));
+    db_bind_text(st, 1, span_of(c->call.user));
     db_bind_int(st, 2, c->created);
     bind_keys(st, 3, &c->keys);
     int result = db_run(st);
@@ -208,11 +198,11 @@ static int run_add(struct db *db, struct store_job *job)
 
 static int run_set_password(struct db *db, struct store_job *job)
 {
-    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct change *c = CONTAINER_OF(job, struct change, call.job);
     struct db_stmt *st = db_sql(db, "UPDATE account SET iterations = ?2, salt_sha1 = ?3,"
                                     " stored_sha1 = ?4, server_sha1 = ?5, salt_sha256 = ?6,"
                                     " stored_sha256 = ?7, server_sha256 = ?8 WHERE name = ?1");
-    db_bind_text(st, 1, span_of(c->user));
+    db_bind_text(st, 1, span_of(c->call.user));
     bind_keys(st, 2, &c->keys);
     int result = db_run(st);
     return result < 0 || db_changes(db) > 0 ? result : ACCOUNTS_UNKNOWN;
@@ -220,9 +210,9 @@ static int run_set_password(struct db *db, struct store_job *job)
 
 static int run_delete(struct db *db, struct store_job *job)
 {
-    struct change *c = CONTAINER_OF(job, struct change, job);
+    struct change *c = CONTAINER_OF(job, struct change, call.job);
     struct db_stmt *st = db_sql(db, "DELETE FROM account WHERE name = ?");
-    db_bind_text(st, 1, span_of(c->user));
+    db_bind_text(st, 1, span_of(c->call.user));
     int result = db_run(st);
     return result < 0 || db_changes(db) > 0 ? result : ACCOUNTS_UNKNOWN;
 }
@@ -254,6 +244,27 @@ void accounts_unref(struct accounts *a)
         return;
     loop_defer_cancel(&a->answer);
     free(a);
+}
+
+void *accounts_call_new(size_t n, struct accounts *a, struct span user,
+                        int (*run)(struct db *db, struct store_job *job),
+                        void (*done)(struct store_job *job, int result), void *ctx)
+{
+    struct accounts_call *call = mem_zalloc(n);
+    call->job.run = run;
+    call->job.done = done;
+    call->accounts = accounts_ref(a);
+    call->ctx = ctx;
+    call->user = mem_strdup_span(user);
+    return call;
+}
+
+void accounts_call_free(struct accounts_call *call)
+{
+    struct accounts *a = call->accounts;
+    free(call->user);
+    free(call);
+    accounts_unref(a);
 }
 
 void accounts_set_iterations(struct accounts *a, uint32_t iterations)
@@ -295,5 +306,5 @@ void accounts_set_password(struct accounts *a, struct span user, struct span pas
 void accounts_delete(struct accounts *a, struct span user,
                      void (*done)(void *ctx, enum accounts_result r), void *ctx)
 {
-    store_submit(a->store, STORE_WRITE, &change_new(a, user, run_delete, done, ctx)->job);
+    store_submit(a->store, STORE_WRITE, &change_new(a, user, run_delete, done, ctx)->call.job);
 }

@@ -27,6 +27,21 @@ struct accounts {
 struct accounts *accounts_ref(struct accounts *a);
 void accounts_unref(struct accounts *a);
 
+/* What every call has, first in its own struct: a job of the store, and who waits for it. */
+struct accounts_call {
+    struct store_job job;
+    struct accounts *accounts; /* a reference */
+    void *ctx;                 /* the caller's */
+    char *user;                /* "" when it is about none */
+};
+
+/* n bytes, zeroed but for the call at their start; run and done are the job's. */
+void *accounts_call_new(size_t n, struct accounts *a, struct span user,
+                        int (*run)(struct db *db, struct store_job *job),
+                        void (*done)(struct store_job *job, int result), void *ctx);
+/* Frees it; it has been answered. */
+void accounts_call_free(struct accounts_call *call);
+
 /* Of a store_job's result: run() returns an enum accounts_result, or < 0 from the database. */
 static inline enum accounts_result accounts_result_of(int result)
 {

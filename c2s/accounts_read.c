@@ -5,16 +5,11 @@
  */
 #include "c2s/accounts_private.h"
 
-#include <stdlib.h>
-
 /* --- one user's keys --- */
 
 struct lookup {
-    struct store_job job;
-    struct accounts *accounts;
+    struct accounts_call call;
     void (*done)(void *ctx, enum accounts_result r, const struct sasl_credentials *c);
-    void *ctx;
-    char *user;
     struct sasl_credentials found;
 };
 
@@ -42,11 +37,11 @@ static bool take_keys(struct db_stmt *st, int column, enum crypto_hash h, struct
 
 static int run_lookup(struct db *db, struct store_job *job)
 {
-    struct lookup *l = CONTAINER_OF(job, struct lookup, job);
+    struct lookup *l = CONTAINER_OF(job, struct lookup, call.job);
     struct db_stmt *st = db_sql(db, "SELECT iterations, salt_sha1, stored_sha1, server_sha1,"
                                     " salt_sha256, stored_sha256, server_sha256"
                                     " FROM account WHERE name = ?");
-    db_bind_text(st, 1, span_of(l->user));
+    db_bind_text(st, 1, span_of(l->call.user));
     int result = db_step(st);
     if (result == 0)
         return ACCOUNTS_UNKNOWN;
@@ -61,13 +56,10 @@ static int run_lookup(struct db *db, struct store_job *job)
 
 static void on_looked_up(struct store_job *job, int result)
 {
-    struct lookup *l = CONTAINER_OF(job, struct lookup, job);
-    struct accounts *a = l->accounts;
-    l->done(l->ctx, accounts_result_of(result), &l->found);
+    struct lookup *l = CONTAINER_OF(job, struct lookup, call.job);
+    l->done(l->call.ctx, accounts_result_of(result), &l->found);
     mem_wipe(&l->found, sizeof(l->found));
-    free(l->user);
-    free(l);
-    accounts_unref(a);
+    accounts_call_free(&l->call);
 }
 
 void accounts_credentials(struct accounts *a, struct span user,
@@ -75,14 +67,9 @@ void accounts_credentials(struct accounts *a, struct span user,
                                        const struct sasl_credentials *c),
                           void *ctx)
 {
-    struct lookup *l = mem_zalloc(sizeof(*l));
-    l->job.run = run_lookup;
-    l->job.done = on_looked_up;
-    l->accounts = accounts_ref(a);
+    struct lookup *l = accounts_call_new(sizeof(*l), a, user, run_lookup, on_looked_up, ctx);
     l->done = done;
-    l->ctx = ctx;
-    l->user = mem_strdup_span(user);
-    store_submit(a->store, STORE_READ, &l->job);
+    store_submit(a->store, STORE_READ, &l->call.job);
 }
 
 /* --- all names, page by page: neither thread is kept long --- */
@@ -90,11 +77,9 @@ void accounts_credentials(struct accounts *a, struct span user,
 #define PAGE 500
 
 struct listing {
-    struct store_job job;
-    struct accounts *accounts;
+    struct accounts_call call;
     void (*each)(void *ctx, struct span user, int64_t created);
     void (*done)(void *ctx, enum accounts_result r);
-    void *ctx;
     struct buf names; /* of this page, each followed by NUL */
     struct buf after; /* the last name of the page before */
     int64_t created[PAGE];
@@ -103,7 +88,7 @@ struct listing {
 
 static int run_page(struct db *db, struct store_job *job)
 {
-    struct listing *l = CONTAINER_OF(job, struct listing, job);
+    struct listing *l = CONTAINER_OF(job, struct listing, call.job);
     struct db_stmt *st =
         db_sql(db, "SELECT name, created FROM account WHERE name > ? ORDER BY name LIMIT ?");
     db_bind_text(st, 1, buf_span(&l->after));
@@ -121,17 +106,15 @@ static int run_page(struct db *db, struct store_job *job)
 
 static void listing_end(struct listing *l, enum accounts_result r)
 {
-    struct accounts *a = l->accounts;
-    l->done(l->ctx, r);
+    l->done(l->call.ctx, r);
     buf_free(&l->names);
     buf_free(&l->after);
-    free(l);
-    accounts_unref(a);
+    accounts_call_free(&l->call);
 }
 
 static void on_page(struct store_job *job, int result)
 {
-    struct listing *l = CONTAINER_OF(job, struct listing, job);
+    struct listing *l = CONTAINER_OF(job, struct listing, call.job);
     struct span rest = buf_span(&l->names), name = SPAN_NONE;
     if (result < 0) {
         listing_end(l, ACCOUNTS_FAILED);
@@ -140,28 +123,24 @@ static void on_page(struct store_job *job, int result)
     for (size_t i = 0; i < l->count; i++) {
         name = span_make(rest.p, span_index(rest, '\0'));
         rest = span_from(rest, name.n + 1);
-        l->each(l->ctx, name, l->created[i]);
+        l->each(l->call.ctx, name, l->created[i]);
     }
     if (l->count < PAGE) {
         listing_end(l, ACCOUNTS_OK);
-    } else if (!l->accounts->store) {
+    } else if (!l->call.accounts->store) {
         listing_end(l, ACCOUNTS_FAILED);
     } else {
         buf_clear(&l->after);
         buf_append(&l->after, name);
-        store_submit(l->accounts->store, STORE_READ, &l->job);
+        store_submit(l->call.accounts->store, STORE_READ, &l->call.job);
     }
 }
 
 void accounts_list(struct accounts *a, void (*each)(void *ctx, struct span user, int64_t created),
                    void (*done)(void *ctx, enum accounts_result r), void *ctx)
 {
-    struct listing *l = mem_zalloc(sizeof(*l));
-    l->job.run = run_page;
-    l->job.done = on_page;
-    l->accounts = accounts_ref(a);
+    struct listing *l = accounts_call_new(sizeof(*l), a, SPAN(""), run_page, on_page, ctx);
     l->each = each;
     l->done = done;
-    l->ctx = ctx;
-    store_submit(a->store, STORE_READ, &l->job);
+    store_submit(a->store, STORE_READ, &l->call.job);
 }
