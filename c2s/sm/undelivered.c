@@ -78,7 +78,7 @@ static bool others_have_it(const struct sm_in *in)
     LIST_FOR_EACH (node, &user->sessions) {
         const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (sm_session_is_eligible(s) &&
-            s->reachable_since + (uint64_t)age <= loop_now(in->sm->loop))
+            s->reachable_since + (uint64_t)age < loop_now(in->sm->loop))
             return true;
     }
     return false;
