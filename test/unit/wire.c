@@ -32,6 +32,7 @@ struct wire *wire_new(struct loop *loop, size_t chunk, struct conn **near_r)
 {
     struct wire *w = mem_zalloc(sizeof *w);
     w->loop = loop;
+    list_init(&w->node);
     conn_pair_fake(loop, chunk, 0, &w->conn, near_r);
     conn_set_handler(w->conn, &handler, w);
     return w;
@@ -45,6 +46,7 @@ void wire_free(struct wire **wire)
         conn_abort(w->conn, 0);
     loop_sim_settle(w->loop);
     buf_free(&w->heard);
+    list_remove(&w->node);
     free(w);
 }
 

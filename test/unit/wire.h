@@ -9,6 +9,7 @@
 #include "base/loop.h"
 
 struct wire {
+    struct list_node node; /* in a list of whoever has many */
     struct loop *loop;
     struct conn *conn; /* NULL once closed */
     struct buf heard;

@@ -53,6 +53,7 @@ struct house {
     struct loop *loop;
     struct router_conf conf;
     struct router *router;
+    struct list_node wires; /* those that are still there at the end */
     size_t chunk;
 };
 
@@ -71,6 +72,7 @@ static inline struct house *house_new(size_t chunk, int64_t settle)
     log_threshold = LOG_ERROR;
     h->loop = loop_new_sim();
     h->chunk = chunk;
+    list_init(&h->wires);
     h->conf = (struct router_conf){
         .control = "",
         .tls_cert = "",
@@ -85,8 +87,13 @@ static inline struct house *house_new(size_t chunk, int64_t settle)
     return h;
 }
 
+/* With all who are connected. */
 static inline void house_free(struct house *h)
 {
+    while (!list_is_empty(&h->wires)) {
+        struct wire *w = CONTAINER_OF(h->wires.next, struct wire, node);
+        wire_free(&w);
+    }
     router_free(&h->router);
     loop_sim_settle(h->loop);
     loop_free(&h->loop);
@@ -94,12 +101,13 @@ static inline void house_free(struct house *h)
     free(h);
 }
 
-/* A connection that has said nothing yet. */
+/* A connection that has said nothing yet. The house has it; wire_free ends it before. */
 static inline struct wire *knock(struct house *h)
 {
     struct conn *near;
     struct wire *w = wire_new(h->loop, h->chunk, &near);
     router_accept(h->router, near);
+    list_append(&h->wires, &w->node);
     return w;
 }
 
@@ -138,6 +146,16 @@ static inline struct wire *join(struct house *h, const char *name, const char *s
     struct wire *w = try_join(h, name, secret);
     wire_expect(w, "<handshake/>");
     return w;
+}
+
+static inline struct wire *join_bot(struct house *h)
+{
+    return join(h, "bot.h", "bot");
+}
+
+static inline struct wire *join_irc(struct house *h)
+{
+    return join(h, "irc.h", "irc");
 }
 
 /* A client server that shares h. */

@@ -49,12 +49,10 @@ static void bind_cases(size_t chunk)
 {
     for (size_t i = 0; i < ARRAY_LEN(binds); i++) {
         struct house *h = house_new(chunk, 0);
-        struct wire *other = join(h, "c2s-9.h", C2S_SECRET);
+        join(h, "c2s-9.h", C2S_SECRET);
         struct wire *w = join(h, binds[i].name, binds[i].secret);
         wire_say(w, binds[i].say);
         assert_string_equal(wire_heard(w), binds[i].expect);
-        wire_free(&w);
-        wire_free(&other);
         house_free(h);
     }
 }
@@ -63,7 +61,7 @@ AT_ALL_CHUNKS(bind_cases)
 static void bound_names_work_until_unbound(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *gate = join(h, "gate.h", "gate"), *irc = join(h, "irc.h", "irc");
+    struct wire *gate = join(h, "gate.h", "gate"), *irc = join_irc(h);
     wire_say(gate, "<bind" EXT " id='1' name='a.gate.h'/>");
     wire_expect(gate, OK("bind", "1"));
     wire_say(irc, "<message from='irc.h' to='u@a.gate.h' id='in'/>");
@@ -76,8 +74,6 @@ static void bound_names_work_until_unbound(size_t chunk)
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
     wire_say(gate, "<message from='u@a.gate.h' to='irc.h'/>");
     wire_expect_end(gate, STREAM_ERROR("invalid-from"));
-    wire_free(&gate);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(bound_names_work_until_unbound)
@@ -97,8 +93,6 @@ static void default_is_one(size_t chunk)
     wire_say(b, "<bind" EXT " id='3' default='true'/>");
     wire_expect(b, OK("bind", "3"));
     house_components[1].names = (struct conf_list){s2s_names, 1};
-    wire_free(&a);
-    wire_free(&b);
     house_free(h);
 }
 AT_ALL_CHUNKS(default_is_one)
@@ -117,7 +111,7 @@ static void shared_domains(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     int seen[2] = {0, 0};
     char text[256];
     for (int i = 0; i < 20; i++) {
@@ -152,8 +146,6 @@ static void shared_domains(size_t chunk)
         wire_say(irc, text);
         wire_expect(a, "id='m'");
     }
-    wire_free(&a);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(shared_domains)
@@ -164,7 +156,7 @@ static void claims_decide(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     char text[256];
     for (int i = 0; i < 8; i++) {
         snprintf(text, sizeof text, "<claim" EXT " id='7' jid='user%d@h'/>", i);
@@ -183,8 +175,6 @@ static void claims_decide(size_t chunk)
     assert_int_equal(claims_count(&h->router->claims), 0);
     wire_say(irc, "<message from='irc.h' to='user1@h/r' id='m'/>");
     wire_expect(a, "id='m'");
-    wire_free(&a);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(claims_decide)
@@ -194,16 +184,13 @@ static void unbinding_drops_claims(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     wire_say(a, "<claims" EXT ">u@h\nv@h</claims><unbind" EXT " id='2' name='h'/>");
     wire_expect(a, OK("unbind", "2"));
     assert_int_equal(claims_count(&h->router->claims), 0);
     wire_say(irc, "<message from='irc.h' to='u@h' id='m'/><message from='irc.h' to='h/c2s-1'/>");
     wire_expect(b, "to='h/c2s-1'");
     expect_nothing(a);
-    wire_free(&a);
-    wire_free(&b);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(unbinding_drops_claims)
@@ -234,7 +221,6 @@ static void bad_claims(size_t chunk)
     wire_say(a, "<released-ok" EXT " jid='u@h'/><nak" EXT "/>");
     expect_nothing(a);
     assert_int_equal(claims_count(&h->router->claims), 0);
-    wire_free(&a);
     house_free(h);
 }
 AT_ALL_CHUNKS(bad_claims)
@@ -257,8 +243,6 @@ static void bulk_claims(size_t chunk)
     wire_expect(b, "<claim jid='u@h' owner='c2s-1.h'/>");
     wire_say(a, "<released-ok" EXT " jid='u@h'/>");
     assert_string_equal(wire_heard(b), "<claim" EXT " jid='u@h'/>");
-    wire_free(&a);
-    wire_free(&b);
     house_free(h);
 }
 AT_ALL_CHUNKS(bulk_claims)
@@ -267,7 +251,7 @@ static void fences_hold(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc"), *s2s = join_s2s(h);
+    struct wire *irc = join_irc(h), *s2s = join_s2s(h);
     wire_say(a, "<claim" EXT " id='1' jid='u@h'/>");
     wire_heard(a);
     wire_say(a, "<release" EXT " id='2' jid='u@h'/>");
@@ -285,10 +269,6 @@ static void fences_hold(size_t chunk)
                         "<message to='u@h' from='irc.h' id='m1'><body>&lt;1&gt;</body></message>"
                         "<message from='x@y' to='u@h/r' id='m2'><body>2</body></message>");
     expect_nothing(a);
-    wire_free(&a);
-    wire_free(&b);
-    wire_free(&irc);
-    wire_free(&s2s);
     house_free(h);
 }
 AT_ALL_CHUNKS(fences_hold)
@@ -297,15 +277,13 @@ static void owner_dies_in_its_fence(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     wire_say(a, "<claim" EXT " id='1' jid='u@h'/><release" EXT " id='2' jid='u@h'/>");
     wire_say(irc, "<message from='irc.h' to='u@h' id='m1'/>");
     wire_say(b, "<claim" EXT " id='3' jid='u@h'/>");
     wire_free(&a);
     assert_string_equal(wire_heard(b), "<claim" EXT " id='3' jid='u@h'/>"
                                        "<message to='u@h' from='irc.h' id='m1'/>");
-    wire_free(&b);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(owner_dies_in_its_fence)
@@ -314,7 +292,7 @@ AT_ALL_CHUNKS(owner_dies_in_its_fence)
 static void fences_are_bounded(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *a = join_c2s(h, "c2s-1.h"), *irc = join(h, "irc.h", "irc");
+    struct wire *a = join_c2s(h, "c2s-1.h"), *irc = join_irc(h);
     (void)state;
     wire_say(a, "<claim" EXT " id='1' jid='u@h'/><release" EXT " id='2' jid='u@h'/>");
     for (int i = 0; i < CLAIM_HOLD_STANZAS; i++)
@@ -329,7 +307,6 @@ static void fences_are_bounded(void **state)
         bounced++;
     /* Answers, too, stop at the cap of who does not read; here all but those fit. */
     assert_int_equal(bounced + (int)h->router->counters.lost, CLAIM_HOLD_STANZAS);
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -338,7 +315,7 @@ static void fences_are_bounded(void **state)
 static void watching(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *a = join_c2s(h, "c2s-1.h"), *irc = join(h, "irc.h", "irc");
+    struct wire *a = join_c2s(h, "c2s-1.h"), *irc = join_irc(h);
     wire_say(a, "<watch" EXT " id='1'/>");
     const char *heard = wire_heard(a);
     assert_non_null(strstr(heard, "<route" EXT " name='irc.h' state='up'/>"));
@@ -347,7 +324,7 @@ static void watching(size_t chunk)
     struct wire *b = join_c2s(h, "c2s-2.h"); /* neither its name nor a second binding of h */
     struct wire *s2s = join_s2s(h);          /* nor the default route */
     expect_nothing(a);
-    struct wire *bot = join(h, "bot.h", "bot");
+    struct wire *bot = join_bot(h);
     assert_string_equal(wire_heard(a), "<route" EXT " name='bot.h' state='up'/>");
     wire_free(&bot);
     assert_string_equal(wire_heard(a), "<route" EXT " name='bot.h' state='down'/>");
@@ -356,8 +333,6 @@ static void watching(size_t chunk)
     expect_nothing(a);
     wire_say(irc, "</stream:stream>");
     wire_expect(a, "<route" EXT " name='irc.h' state='down'/>");
-    wire_free(&a);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(watching)
@@ -366,14 +341,13 @@ AT_ALL_CHUNKS(watching)
 static void plain_components_hear_stanzas_only(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *irc = join(h, "irc.h", "irc"), *a = join_c2s(h, "c2s-1.h");
-    struct wire *bot = join(h, "bot.h", "bot"), *s2s = join_s2s(h);
+    struct wire *irc = join_irc(h), *a = join_c2s(h, "c2s-1.h");
+    struct wire *bot = join_bot(h), *s2s = join_s2s(h);
     wire_say(a, "<claim" EXT " id='1' jid='u@h'/><watch" EXT "/>");
     wire_free(&s2s);
     wire_free(&bot);
     wire_free(&a);
     expect_nothing(irc);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(plain_components_hear_stanzas_only)
@@ -384,7 +358,7 @@ static void envelopes(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
 #define INNER "<message from='x@y' to='u@h/r'><body>&lt;</body></message></envelope>"
     static const char sent[] = "<envelope" EXT " to='c2s-2.h' from='c2s-1.h'>" INNER;
     wire_say(a, sent);
@@ -413,9 +387,6 @@ static void envelopes(size_t chunk)
     wire_say(a, "<envelope" EXT " to='c2s-2.h' from='c2s-2.h'>" INNER);
     expect_nothing(b);
     wire_expect_end(a, STREAM_ERROR("invalid-from"));
-    wire_free(&a);
-    wire_free(&b);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(envelopes)
@@ -439,7 +410,6 @@ static void envelopes_of_others(size_t chunk)
         expect_nothing(w);
         wire_free(&w);
     }
-    wire_free(&c2s);
     house_free(h);
 }
 AT_ALL_CHUNKS(envelopes_of_others)

@@ -32,7 +32,7 @@ static int count(const char *heard, const char *text)
 static void feeders_wait(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     struct wire *s2s = join_s2s(h);
     (void)state;
     conn_pause(bot->conn);
@@ -56,10 +56,6 @@ static void feeders_wait(void **state)
     assert_null(peer_of(h, "irc.h")->waits_for);
     assert_null(peer_of(h, "s2s.h")->waits_for);
     assert_int_equal(h->router->counters.bounced, 0);
-    wire_free(&bot);
-    wire_free(&irc);
-    wire_free(&s2s);
-    wire_free(&c2s);
     house_free(h);
 }
 
@@ -67,7 +63,7 @@ static void feeders_wait(void **state)
 static void client_servers_never_wait(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *c2s = join_c2s(h, "c2s-1.h");
+    struct wire *bot = join_bot(h), *c2s = join_c2s(h, "c2s-1.h");
     (void)state;
     conn_pause(bot->conn);
     say_big(c2s, "u@h", "bot.h", 100);
@@ -81,8 +77,6 @@ static void client_servers_never_wait(void **state)
     conn_resume(bot->conn);
     loop_sim_settle(h->loop);
     assert_int_equal(count(wire_heard(bot), "<message"), 100 - bounced);
-    wire_free(&bot);
-    wire_free(&c2s);
     house_free(h);
 }
 
@@ -90,7 +84,7 @@ static void client_servers_never_wait(void **state)
 static void waiting_ends(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     (void)state;
     conn_pause(bot->conn);
     say_big(irc, "irc.h", "bot.h", 100);
@@ -108,8 +102,6 @@ static void waiting_ends(void **state)
     conn_pause(bot->conn);
     say_big(irc, "irc.h", "bot.h", 40);
     assert_non_null(peer_of(h, "irc.h")->waits_for);
-    wire_free(&bot);
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -117,7 +109,7 @@ static void waiting_ends(void **state)
 static void deaths(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     struct wire *gate = join(h, "gate.h", "gate");
     (void)state;
     conn_pause(bot->conn);
@@ -130,7 +122,6 @@ static void deaths(void **state)
     assert_null(peer_of(h, "irc.h")->waits_for);
     wire_say(irc, "<message from='irc.h' to='bot.h' id='1'/>");
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -138,7 +129,7 @@ static void deaths(void **state)
 static void not_for_himself(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot");
+    struct wire *bot = join_bot(h);
     (void)state;
     conn_pause(bot->conn);
     say_big(bot, "bot.h", "bot.h", 100);
@@ -147,7 +138,6 @@ static void not_for_himself(void **state)
     loop_sim_settle(h->loop);
     const char *heard = wire_heard(bot);
     assert_int_equal(count(heard, "</body>") + (int)h->router->counters.bounced, 100);
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -155,7 +145,7 @@ static void not_for_himself(void **state)
 static void waiting_is_not_death(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *s2s = join_s2s(h);
+    struct wire *bot = join_bot(h), *s2s = join_s2s(h);
     (void)state;
     for (int i = 0; i < 3; i++) {
         conn_pause(bot->conn);
@@ -169,8 +159,6 @@ static void waiting_is_not_death(void **state)
         loop_sim_settle(h->loop);
     }
     assert_false(s2s->is_closed);
-    wire_free(&bot);
-    wire_free(&s2s);
     house_free(h);
 }
 
@@ -178,7 +166,7 @@ static void waiting_is_not_death(void **state)
 static void askers_who_do_not_read(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *gate = join(h, "gate.h", "gate"), *irc = join(h, "irc.h", "irc");
+    struct wire *gate = join(h, "gate.h", "gate"), *irc = join_irc(h);
     (void)state;
     conn_pause(gate->conn);
     for (int i = 0; i < 1000; i++)
@@ -188,8 +176,6 @@ static void askers_who_do_not_read(void **state)
     conn_resume(gate->conn);
     loop_sim_settle(h->loop);
     wire_expect_end(gate, STREAM_ERROR("resource-constraint"));
-    wire_free(&gate);
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -217,7 +203,7 @@ static void what_was_not_sent_comes_back(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
         struct house *h = house_new(chunks[i], 0);
-        struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+        struct wire *bot = join_bot(h), *irc = join_irc(h);
         bool is_cut = chunks[i] > 0;
         /* Some have arrived well; their places are forgotten. */
         say_big(irc, "irc.h", "bot.h", 3);
@@ -239,8 +225,6 @@ static void what_was_not_sent_comes_back(void **state)
         assert_non_null(strstr(heard, "to='irc.h/&amp;' from='bot.h/&lt;' id='&apos;'"));
         assert_null(strstr(heard, "not answered"));
         assert_int_equal(h->router->counters.lost - lost, is_cut ? 1 : 0);
-        wire_free(&bot);
-        wire_free(&irc);
         house_free(h);
     }
 }
@@ -258,16 +242,13 @@ static void the_slow_are_answered(void **state)
     wire_expect(other, "<resource-constraint ");
     for (int i = 0; i < 50; i++)
         wire_say(slow, "<claim" EXT " jid='w@h'/>");
-    struct wire *irc = join(h, "irc.h", "irc");
+    join_irc(h);
     conn_resume(slow->conn);
     loop_sim_settle(h->loop);
     const char *heard = wire_heard(slow);
     assert_int_equal(count(heard, "<claim "), 50);
     assert_int_equal(count(heard, "<route "), 1);
     assert_false(slow->is_closed);
-    wire_free(&slow);
-    wire_free(&other);
-    wire_free(&irc);
     house_free(h);
 }
 

@@ -127,7 +127,7 @@ static void they_claim_and_watch(size_t chunk)
     expect(&a, "up;route h 1;");
     begin(&b, h, "c2s-2.h", false);
     expect(&b, "up;claim bulk@h=c2s-1.h;");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     expect(&a, "route irc.h 1;");
     link_claim(a.link, SPAN("u@h"));
     expect(&a, "claim u@h=;");

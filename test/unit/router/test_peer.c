@@ -39,7 +39,6 @@ static void bad_headers(size_t chunk)
         assert_non_null(strstr(buf_z(&w->heard), "<stream:stream "));
         wire_expect_end(w, headers[i].expect);
         assert_int_equal(h->router->peer_count, 0);
-        wire_free(&w);
         house_free(h);
     }
 }
@@ -65,7 +64,7 @@ static void good_beginnings(size_t chunk)
 {
     for (size_t i = 0; i < ARRAY_LEN(good_headers); i++) {
         struct house *h = house_new(chunk, 0);
-        struct wire *irc = join(h, "irc.h", "irc"), *w = knock(h);
+        struct wire *irc = join_irc(h), *w = knock(h);
         char digest[41], text[256];
         wire_say(w, good_headers[i]);
         const char *heard = wire_heard(w), *id = strstr(heard, " id='");
@@ -81,8 +80,6 @@ static void good_beginnings(size_t chunk)
         wire_expect(w, "<handshake/>");
         if (i == 3) /* traffic in the same segment as the handshake */
             wire_expect(irc, "<presence");
-        wire_free(&w);
-        wire_free(&irc);
         house_free(h);
     }
 }
@@ -104,7 +101,6 @@ static void bad_handshakes(size_t chunk)
         greet(w, "bot.h", "bot", digest);
         shake(w, bad_digests[i]);
         wire_expect_end(w, STREAM_ERROR("not-authorized"));
-        wire_free(&w);
         house_free(h);
     }
 }
@@ -119,7 +115,6 @@ static void the_right_digits_and_more(size_t chunk)
     snprintf(longer, sizeof longer, "%s0", digest);
     shake(w, longer);
     wire_expect_end(w, STREAM_ERROR("not-authorized"));
-    wire_free(&w);
     house_free(h);
 }
 AT_ALL_CHUNKS(the_right_digits_and_more)
@@ -135,7 +130,6 @@ static void rights_hang_on_the_secret(size_t chunk)
         struct house *h = house_new(chunk, 0);
         struct wire *w = try_join(h, cases[i].name, cases[i].secret);
         wire_expect_end(w, STREAM_ERROR("not-authorized"));
-        wire_free(&w);
         house_free(h);
     }
 }
@@ -153,8 +147,6 @@ static void replay_is_refused(size_t chunk)
     assert_string_not_equal(first, second);
     shake(b, first);
     wire_expect_end(b, STREAM_ERROR("not-authorized"));
-    wire_free(&a);
-    wire_free(&b);
     house_free(h);
 }
 AT_ALL_CHUNKS(replay_is_refused)
@@ -173,8 +165,7 @@ static void failures_are_counted(size_t chunk)
     wire_expect_end(w, STREAM_ERROR("policy-violation"));
     wire_free(&w);
     loop_sim_advance(h->loop, ADMIT_WINDOW_MS);
-    w = join(h, "bot.h", "bot");
-    wire_free(&w);
+    w = join_bot(h);
     house_free(h);
 }
 AT_ALL_CHUNKS(failures_are_counted)
@@ -193,7 +184,6 @@ static void floods_before_login(size_t chunk)
     wire_say_span(w, buf_span(&flood));
     wire_expect_end(w, STREAM_ERROR("policy-violation"));
     buf_free(&flood);
-    wire_free(&w);
     house_free(h);
 }
 AT_ALL_CHUNKS(floods_before_login)
@@ -210,8 +200,6 @@ static void silence_before_login(void **state)
     loop_sim_advance(h->loop, 200);
     wire_expect_end(mute, STREAM_ERROR("connection-timeout"));
     wire_expect_end(half, STREAM_ERROR("connection-timeout"));
-    wire_free(&mute);
-    wire_free(&half);
     house_free(h);
 }
 
@@ -220,18 +208,15 @@ static void silence_before_login(void **state)
 static void newcomers_meet_a_conflict(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *a = join(h, "bot.h", "bot"), *b = try_join(h, "bot.h", "bot");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *a = join_bot(h), *b = try_join(h, "bot.h", "bot");
+    struct wire *irc = join_irc(h);
     wire_expect_end(b, STREAM_ERROR("conflict"));
     wire_say(irc, "<message from='irc.h' to='bot.h' id='1'/>");
     wire_expect(a, "id='1'");
     wire_free(&b);
     /* The name is free as soon as its holder has gone. */
     wire_say(a, "</stream:stream>");
-    b = join(h, "bot.h", "bot");
-    wire_free(&a);
-    wire_free(&b);
-    wire_free(&irc);
+    b = join_bot(h);
     house_free(h);
 }
 AT_ALL_CHUNKS(newcomers_meet_a_conflict)
@@ -251,8 +236,6 @@ static void the_dead_give_way(void **state)
     wire_free(&a);
     a = try_join(h, "net.h", NET_SECRET);
     wire_expect_end(a, STREAM_ERROR("conflict"));
-    wire_free(&a);
-    wire_free(&b);
     house_free(h);
 }
 
@@ -261,7 +244,7 @@ static void the_dead_give_way(void **state)
 static void hearts_beat(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *own = join(h, "net.h", NET_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *own = join(h, "net.h", NET_SECRET), *bot = join_bot(h);
     (void)state;
     for (int i = 0; i < 12; i++) {
         loop_sim_advance(h->loop, 5000);
@@ -275,8 +258,6 @@ static void hearts_beat(void **state)
     wire_expect_end(own, STREAM_ERROR("connection-timeout"));
     assert_false(bot->is_closed);
     assert_null(routes_find(&h->router->routes, SPAN("net.h")));
-    wire_free(&own);
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -290,7 +271,7 @@ static void on_stopped(void *ctx)
 static void stops_in_order(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     int stopped = 0;
     (void)state;
     router_stop(h->router, on_stopped, &stopped);
@@ -299,8 +280,6 @@ static void stops_in_order(void **state)
     wire_expect(bot, STREAM_ERROR("system-shutdown"));
     wire_expect_end(irc, STREAM_ERROR("system-shutdown"));
     assert_int_equal(stopped, 1);
-    wire_free(&bot);
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -308,7 +287,7 @@ static void stops_in_order(void **state)
 static void reloads(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     struct component kept[] = {{.section = "irc.h", .secret = "new"}};
     struct router_conf conf = h->conf;
     char error[CONF_ERROR_MAX];
@@ -320,8 +299,6 @@ static void reloads(void **state)
     wire_expect_end(bot, STREAM_ERROR("not-authorized"));
     wire_say(irc, "<iq type='get' from='irc.h' to='bot.h' id='1'/>");
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
-    wire_free(&bot);
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -355,9 +332,6 @@ static void a_reload_trims_rights(void **state)
     wire_say(gate, "<iq type='get' id='4' from='a.gate.h' to='u@h'/>");
     wire_expect_end(gate, STREAM_ERROR("invalid-from"));
     expect_nothing(s2s);
-    wire_free(&c2s);
-    wire_free(&s2s);
-    wire_free(&gate);
     house_free(h);
 }
 

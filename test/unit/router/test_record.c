@@ -50,7 +50,7 @@ static void both_directions(void **state)
     (void)state;
     h->conf.tap_size = 1 << 20;
     start(h, "c2s-1.h", false);
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join_bot(h);
     wire_say(c2s, "<bind" EXT " id='1' name='h' shared='true'/>");
     wire_say(c2s, "<bind" EXT " id='2' name='not.mine'/>");
     wire_say(c2s, "<claim" EXT " id='3' jid='u@h'/>");
@@ -73,7 +73,6 @@ static void both_directions(void **state)
         " > <release", " < <released", " down\n", NULL};
     assert_lines(content(), parts);
     assert_null(strstr(content(), "cret"));
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -82,7 +81,8 @@ static void third_parties_too(void **state)
     struct house *h = house_new(3, 0);
     (void)state;
     h->conf.tap_size = 1 << 20;
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *bot = join_bot(h);
+    join(h, "c2s-1.h", C2S_SECRET);
     start(h, "bot.h", true); /* it is there already */
     wire_say(bot, "<message from='bot.h' to='c2s-1.h'><body>a\nb</body></message>");
     static const char *const parts[] = {
@@ -94,8 +94,6 @@ static void third_parties_too(void **state)
     size_t before = strlen(content());
     wire_say(bot, "<message from='bot.h' to='c2s-1.h'/>");
     assert_int_equal(strlen(content()), before);
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -105,11 +103,10 @@ static void is_bounded(void **state)
     (void)state;
     h->conf.tap_size = 4096;
     start(h, "bot.h", true);
-    struct wire *bot = join(h, "bot.h", "bot");
+    struct wire *bot = join_bot(h);
     for (int i = 0; i < 200; i++)
         wire_say(bot, "<message from='bot.h' to='bot.h'><body>again and again</body></message>");
     assert_in_range(strlen(content()), 4096, 4096 + 256);
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -147,7 +144,8 @@ static void every_rule(void **state)
 {
     struct house *h = house_new(0, 0);
     (void)state;
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET);
+    join_bot(h);
     wire_say(c2s, "<bind" EXT " id='1' name='h' shared='true'/>");
     wire_say(c2s, "<claim" EXT " id='2' jid='u@h'/>");
     assert_explained(h, "u@h/r", "claim", "delivered", "c2s-1.h");
@@ -162,9 +160,6 @@ static void every_rule(void **state)
     assert_explained(h, "else.where", "default route", "delivered", "s2s.h");
     wire_say(c2s, "<release" EXT " id='3' jid='u@h'/>");
     assert_explained(h, "u@h", "claim", "held", "");
-    wire_free(&s2s);
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 

@@ -31,14 +31,12 @@ static const struct {
 static void third_party_stanzas_pass(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     for (size_t i = 0; i < ARRAY_LEN(passes); i++) {
         wire_say(bot, passes[i].say);
         wire_expect(irc, passes[i].expect);
         expect_nothing(bot);
     }
-    wire_free(&bot);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(third_party_stanzas_pass)
@@ -47,14 +45,12 @@ AT_ALL_CHUNKS(third_party_stanzas_pass)
 static void foreign_attributes_stay(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     wire_say(bot, "<message xmlns:e='urn:e' e:from='admin@h' e:to='a@h' e:type='x' e:id='9' "
                   "from='bot.h' to='irc.h'/>");
     wire_expect_not(irc, "admin");
     wire_expect_not(irc, "urn:e");
     wire_expect(irc, "<message to='irc.h' from='bot.h'/>");
-    wire_free(&bot);
-    wire_free(&irc);
     house_free(h);
 }
 AT_ALL_CHUNKS(foreign_attributes_stay)
@@ -85,13 +81,11 @@ static void offences_end_the_stream(size_t chunk)
 {
     for (size_t i = 0; i < ARRAY_LEN(offences); i++) {
         struct house *h = house_new(chunk, 0);
-        struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+        struct wire *bot = join_bot(h), *irc = join_irc(h);
         wire_say(bot, offences[i].say);
         wire_expect_end(bot, offences[i].expect);
         expect_nothing(irc);
         assert_null(routes_find(&h->router->routes, SPAN("bot.h")));
-        wire_free(&bot);
-        wire_free(&irc);
         house_free(h);
     }
 }
@@ -143,11 +137,9 @@ static void bounce_rules(struct house *h, struct wire *w, const char *from)
 static void what_comes_back(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *c2s = join_c2s(h, "c2s-1.h");
+    struct wire *bot = join_bot(h), *c2s = join_c2s(h, "c2s-1.h");
     bounce_rules(h, bot, "u@bot.h/r");
     bounce_rules(h, c2s, "u@h/r"); /* the verbatim way must give the same */
-    wire_free(&bot);
-    wire_free(&c2s);
     house_free(h);
 }
 AT_ALL_CHUNKS(what_comes_back)
@@ -155,7 +147,7 @@ AT_ALL_CHUNKS(what_comes_back)
 static void malformed_and_doubled(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     struct wire *c2s = join_c2s(h, "c2s-1.h");
     wire_say(bot, "<message from='bot.h' to='@irc.h' id='1'/>");
     wire_expect(bot, STANZA_ERROR("jid-malformed"));
@@ -171,9 +163,6 @@ static void malformed_and_doubled(size_t chunk)
     expect_nothing(bot);
     expect_nothing(c2s);
     assert_int_equal(h->router->counters.dropped, 2);
-    wire_free(&bot);
-    wire_free(&irc);
-    wire_free(&c2s);
     house_free(h);
 }
 AT_ALL_CHUNKS(malformed_and_doubled)
@@ -191,7 +180,7 @@ static const char *const verbatim[] = {
 static void own_stanzas_pass_verbatim(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *c2s = join_c2s(h, "c2s-1.h"), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join_c2s(h, "c2s-1.h"), *bot = join_bot(h);
     for (size_t i = 0; i < ARRAY_LEN(verbatim); i++) {
         wire_say(c2s, verbatim[i]);
         assert_string_equal(wire_heard(bot), verbatim[i]);
@@ -203,8 +192,6 @@ static void own_stanzas_pass_verbatim(size_t chunk)
     wire_say(c2s, "<message from='u@h' to='bot.h&amp;'><a></b></message>");
     wire_say(c2s, "<message from='u@h' to='bot.h' id='after'/>");
     wire_expect(bot, "id='after'");
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 AT_ALL_CHUNKS(own_stanzas_pass_verbatim)
@@ -222,12 +209,10 @@ static void own_offences(size_t chunk)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct house *h = house_new(chunk, 0);
-        struct wire *bot = join(h, "bot.h", "bot"), *c2s = join_c2s(h, "c2s-1.h");
+        struct wire *bot = join_bot(h), *c2s = join_c2s(h, "c2s-1.h");
         wire_say(c2s, cases[i].say);
         wire_expect_end(c2s, cases[i].expect);
         expect_nothing(bot);
-        wire_free(&c2s);
-        wire_free(&bot);
         house_free(h);
     }
 }
@@ -238,7 +223,7 @@ AT_ALL_CHUNKS(own_offences)
 static void the_default_route(size_t chunk)
 {
     struct house *h = house_new(chunk, 0);
-    struct wire *c2s = join_c2s(h, "c2s-1.h"), *s2s = join_s2s(h), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join_c2s(h, "c2s-1.h"), *s2s = join_s2s(h), *bot = join_bot(h);
     wire_say(c2s, "<message from='u@h' to='v@example.org' id='1'/>");
     wire_expect(s2s, "id='1'");
     wire_say(bot, "<message from='bot.h' to='v@example.org' id='2'/>");
@@ -262,9 +247,6 @@ static void the_default_route(size_t chunk)
     wire_say(s2s, "<message from='u@h' to='bot.h' id='8'/>");
     wire_expect_end(s2s, STREAM_ERROR("invalid-from"));
     wire_expect_not(bot, "id='8'");
-    wire_free(&c2s);
-    wire_free(&s2s);
-    wire_free(&bot);
     house_free(h);
 }
 AT_ALL_CHUNKS(the_default_route)
@@ -282,8 +264,6 @@ static void the_default_route_in_capitals(size_t chunk)
         wire_say(s2s, fill(text, sizeof text, "<message from='%s' to='u@h'/>", ours[i]));
         wire_expect_end(s2s, STREAM_ERROR("invalid-from"));
         expect_nothing(c2s);
-        wire_free(&c2s);
-        wire_free(&s2s);
         house_free(h);
     }
 }
@@ -295,17 +275,14 @@ AT_ALL_CHUNKS(the_default_route_in_capitals)
 static void nothing_is_written_to_the_dying(void **state)
 {
     struct house *h = house_new(0, 0);
-    struct wire *bot = join(h, "bot.h", "bot"), *irc = join(h, "irc.h", "irc");
+    struct wire *bot = join_bot(h), *irc = join_irc(h);
     (void)state;
     wire_say(bot, "no element");
     assert_int_equal(h->router->peer_count, 2);
     wire_say(irc, "<iq type='get' id='1' from='irc.h' to='bot.h'/>");
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
     wire_expect_not(bot, "<iq");
-    struct wire *again = join(h, "bot.h", "bot");
-    wire_free(&bot);
-    wire_free(&irc);
-    wire_free(&again);
+    join_bot(h); /* again */
     house_free(h);
 }
 
@@ -314,7 +291,7 @@ static void the_dying_own_nobody(void **state)
 {
     struct house *h = house_new(0, 0);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     (void)state;
     wire_say(a, "<claims" EXT ">u@h\nv@h</claims><release" EXT " jid='u@h'/>");
     wire_say(irc, "<message from='irc.h' to='U@h' id='1'/>");
@@ -323,9 +300,6 @@ static void the_dying_own_nobody(void **state)
     assert_string_equal(wire_heard(b), "<message to='u@h' from='irc.h' id='1'/>"
                                        "<message to='v@h/x' from='irc.h' id='2'/>");
     assert_int_equal(claims_count(&h->router->claims), 0);
-    wire_free(&a);
-    wire_free(&b);
-    wire_free(&irc);
     house_free(h);
 }
 

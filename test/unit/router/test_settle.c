@@ -10,7 +10,7 @@
 static void first_start(void **state)
 {
     struct house *h = house_new(0, 1000);
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     (void)state;
     wire_say(irc, "<message from='irc.h' to='u@h' id='1'/>");
     expect_nothing(irc);
@@ -28,7 +28,6 @@ static void first_start(void **state)
     wire_free(&a);
     wire_say(irc, "<message from='irc.h' to='u@h' id='3'/>");
     wire_expect(irc, STANZA_ERROR("service-unavailable"));
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -49,7 +48,7 @@ static void comes_and_goes(void **state)
 static void nobody_comes(void **state)
 {
     struct house *h = house_new(0, 1000);
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     (void)state;
     wire_say(irc, "<message from='irc.h' to='u@h' id='1'/>");
     wire_say(irc, "<message from='irc.h' to='u@example.org' id='2'/>");
@@ -61,7 +60,6 @@ static void nobody_comes(void **state)
     assert_non_null(strstr(heard, "to='irc.h' from='u@h' id='1'"));
     assert_non_null(strstr(heard, "to='irc.h' from='u@example.org' id='2'"));
     assert_null(strstr(heard, "presence"));
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -69,7 +67,7 @@ static void nobody_comes(void **state)
 static void names_and_default(void **state)
 {
     struct house *h = house_new(0, 1000);
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     (void)state;
     wire_say(irc, "<message from='irc.h' to='u@example.org' id='1'/>");
     wire_say(irc, "<message from='irc.h' to='bot.h' id='2'/>");
@@ -80,23 +78,19 @@ static void names_and_default(void **state)
     wire_expect(s2s, "<bind" EXT " id='d' type='result'/>"
                      "<message to='u@example.org' from='irc.h' id='1'/>");
     assert_false(h->router->settle.done);
-    wire_free(&irc);
-    wire_free(&bot);
-    wire_free(&s2s);
     house_free(h);
 }
 
 static void what_waits_is_bounded(void **state)
 {
     struct house *h = house_new(0, 1000);
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     (void)state;
     for (int i = 0; i < SETTLE_STANZAS; i++)
         wire_say(irc, "<presence from='irc.h' to='u@h'/>");
     expect_nothing(irc);
     wire_say(irc, "<message from='irc.h' to='u@h' id='1'/>");
     wire_expect(irc, STANZA_ERROR("resource-constraint"));
-    wire_free(&irc);
     house_free(h);
 }
 
@@ -123,7 +117,7 @@ static void knows_who_was_here(void **state)
     h->conf.control = control;
     house_start(h);
     struct wire *a = join_c2s(h, "c2s-1.h"), *b = join_c2s(h, "c2s-2.h");
-    struct wire *irc = join(h, "irc.h", "irc");
+    struct wire *irc = join_irc(h);
     loop_sim_advance(h->loop, 200);
     read_file(known, text);
     assert_string_equal(text, "c2s-1.h\nc2s-2.h\n");
@@ -139,7 +133,7 @@ static void knows_who_was_here(void **state)
     read_file(known, text);
     assert_string_equal(text, "c2s-1.h\nc2s-2.h\n");
     house_start(h);
-    irc = join(h, "irc.h", "irc");
+    irc = join_irc(h);
     a = join_c2s(h, "c2s-1.h");
     wire_say(irc, "<message from='irc.h' to='u@h' id='1'/>");
     loop_sim_advance(h->loop, 500);
@@ -155,8 +149,6 @@ static void knows_who_was_here(void **state)
     loop_sim_settle(h->loop);
     read_file(known, text);
     assert_string_equal(text, "c2s-1.h\n");
-    wire_free(&a);
-    wire_free(&irc);
     house_free(h);
     unlink(known);
     rmdir(directory);

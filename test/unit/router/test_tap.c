@@ -37,7 +37,7 @@ static const char stanza[] = "<message from='c2s-1.h' to='bot.h' a='&gt;>'>"
 static void copies_without_texts(void **state)
 {
     struct house *h = tapped(false, 1 << 20);
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join_bot(h);
     (void)state;
     wire_say(c2s, stanza);
     assert_string_equal(wire_heard(bot), stanza);
@@ -49,33 +49,29 @@ static void copies_without_texts(void **state)
     heard = content();
     assert_non_null(strstr(heard, " router > bot.h "));
     assert_null(strstr(heard, "secret"));
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 
 static void copies_with_texts(void **state)
 {
     struct house *h = tapped(true, 1 << 20);
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET);
     (void)state;
+    join_bot(h);
     wire_say(c2s, stanza);
     assert_non_null(strstr(content(), "<body>secret&#10;words</body><x><![CDATA[a<b>c]]>d</x>"));
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 
 static void is_bounded(void **state)
 {
     struct house *h = tapped(true, 4096);
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET);
     (void)state;
+    join_bot(h);
     for (int i = 0; i < 100; i++)
         wire_say(c2s, stanza);
     assert_in_range(strlen(content()), 4096, 4096 + 256);
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 
@@ -108,15 +104,13 @@ static void may_become_unwritable(void **state)
     h->conf.tap_size = 1 << 20;
     house_start(h);
     log_set_sink(count_line, &told);
-    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join(h, "bot.h", "bot");
+    struct wire *c2s = join(h, "c2s-1.h", C2S_SECRET), *bot = join_bot(h);
     for (int i = 0; i < 3; i++) {
         wire_say(c2s, stanza);
         assert_string_equal(wire_heard(bot), stanza);
     }
     assert_int_equal(told, 1);
     log_set_sink(NULL, NULL);
-    wire_free(&c2s);
-    wire_free(&bot);
     house_free(h);
 }
 
