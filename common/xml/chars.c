@@ -68,6 +68,25 @@ const char *utf8_run(struct framer *f, const char *p, const char *stop)
     return p;
 }
 
+const char *skip_odd_chars(struct framer *f, const char *p, const char *stop, char a, char b)
+{
+    for (;;) {
+        if (is_high(*p)) {
+            p = utf8_run(f, p, stop);
+            if (f->fault)
+                return p;
+        } else if (is_space(*p)) {
+            p++;
+        } else {
+            f->fault = XML_NOT_WELL_FORMED;
+            return p;
+        }
+        p = lanes_skip_plain(p, stop, a, b);
+        if (p == stop || *p == a || *p == b)
+            return p;
+    }
+}
+
 bool utf8_check(struct span s)
 {
     struct framer f = {.fault = XML_OK};

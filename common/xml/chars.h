@@ -6,7 +6,7 @@
 #define XML_CHARS_H
 
 #include "xml/framer.h"
-#include "xml/swar.h"
+#include "xml/lanes.h"
 
 static inline bool is_space(char c)
 {
@@ -21,28 +21,24 @@ static inline bool is_high(char c)
 /* Runs over bytes above 0x7F; at a bad one it stops and sets the fault. */
 const char *utf8_run(struct framer *f, const char *p, const char *stop);
 
+/* What a name may begin with, as far as a framer cares. */
+static inline bool is_name_start(char c)
+{
+    return (unsigned)((c | 0x20) - 'a') < 26 || c == '_' || c == ':' || is_high(c);
+}
+
+/* As skip_chars, from what is neither plain nor a nor b. */
+const char *skip_odd_chars(struct framer *f, const char *p, const char *stop, char a, char b);
+
 /*
  * Runs over characters up to the first a or b, which it does not take. Stops early at the end of
  * what there is, and with a fault at what is no character.
  */
-static inline const char *skip_chars(struct framer *f, const char *p, const char *stop, char a,
-                                     char b)
+LANES_INLINE const char *skip_chars(struct framer *f, const char *p, const char *stop, char a,
+                                    char b)
 {
-    for (;;) {
-        p = swar_skip_plain(p, stop, a, b);
-        if (p == stop || *p == a || *p == b)
-            return p;
-        if (is_high(*p)) {
-            p = utf8_run(f, p, stop);
-            if (f->fault)
-                return p;
-        } else if (is_space(*p)) {
-            p++;
-        } else {
-            f->fault = XML_NOT_WELL_FORMED;
-            return p;
-        }
-    }
+    p = lanes_skip_plain(p, stop, a, b);
+    return p == stop || *p == a || *p == b ? p : skip_odd_chars(f, p, stop, a, b);
 }
 
 #endif

@@ -5,7 +5,8 @@
  * Called for every byte that a stream receives, before anything else looks at it. Each state has
  * a function that runs over as many bytes as it can and stops at the first that matters; only the
  * few fields of struct framer survive a chunk, so every chunking gives the same answer. A fault is
- * always found at the same byte, which counts as taken.
+ * always found at the same byte, which counts as taken. Stanzas that come whole are tried without
+ * all this first: plain.c.
  *
  * RFC 6120 4.2, 4.6.1, 11.1 to 11.6; XML 1.0 section 2.2 (characters).
  */
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "xml/chars.h"
 #include "xml/declaration.h"
+#include "xml/plain.h"
 
 const struct framer_limits framer_limits_client = {262144, 16384, 64, 4096};
 const struct framer_limits framer_limits_prelogin = {8192, 8192, 8, 32};
@@ -59,11 +61,6 @@ struct scan {
     const char *p;
     const char *stop; /* end of the chunk, or where the frame gets too big */
 };
-
-static bool is_name_start(char c)
-{
-    return (unsigned)((c | 0x20) - 'a') < 26 || c == '_' || c == ':' || is_high(c);
-}
 
 /* --- outcomes --- */
 
@@ -502,6 +499,14 @@ size_t framer_scan(struct framer *f, const char *p, size_t n, enum frame *frame_
         return n;
     }
     struct scan c = {f, p, frame_stop(f, p, n)};
+    if (f->state == BETWEEN && n > 0 && *p == '<') {
+        size_t whole = plain_stanza(f, p, c.stop);
+        if (whole) {
+            next_frame(f, BETWEEN);
+            *frame_r = FRAME_STANZA;
+            return whole;
+        }
+    }
     enum frame frame = FRAME_MORE;
     uint32_t before = f->frame_bytes;
     if (f->utf8_left) { /* a sequence was cut by the end of the last chunk */
