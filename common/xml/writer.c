@@ -7,6 +7,7 @@
  */
 #include "xml/writer.h"
 
+#include "xml/lanes.h"
 #include "xml/tree.h"
 
 /* --- bytes: a cursor in the buffer's free room, committed at the end --- */
@@ -37,9 +38,14 @@ static bool make_room(struct sink *k, size_t n)
     return true;
 }
 
+LANES_INLINE bool has_room(struct sink *k, size_t n)
+{
+    return (size_t)(k->end - k->at) >= n || make_room(k, n);
+}
+
 static inline void put(struct sink *k, const char *p, size_t n)
 {
-    if (n == 0 || ((size_t)(k->end - k->at) < n && !make_room(k, n)))
+    if (n == 0 || !has_room(k, n))
         return;
     memcpy(k->at, p, n);
     k->at += n;
@@ -51,6 +57,12 @@ static inline void put_span(struct sink *k, struct span s)
 {
     if (s.n)
         put(k, s.p, s.n);
+}
+
+LANES_INLINE char *copy_name(char *to, struct span name)
+{
+    bytes_copy(to, name.p, name.n);
+    return to + name.n;
 }
 
 static struct sink start(struct buf *out)
@@ -85,46 +97,99 @@ static const uint8_t in_value[256] = {
     ['\''] = APOS, ['\r'] = CR, ['\t'] = TAB, ['\n'] = LF,
 };
 
-static inline const unsigned char *skip_plain(const unsigned char *p, const unsigned char *end,
-                                              const uint8_t *table)
+/* What may have to be escaped, and a little more: with a few bits less, two characters are found by
+ * one test. */
+LANES_INLINE unsigned suspects(lanes v)
 {
-    for (; end - p >= 4; p += 4) {
-        if (table[p[0]])
-            return p;
-        if (table[p[1]])
-            return p + 1;
-        if (table[p[2]])
-            return p + 2;
-        if (table[p[3]])
-            return p + 3;
+    return lanes_bits(((v & lanes_all((unsigned char)~0x05)) == lanes_all('"')) | /* and & ' # */
+                      ((v | lanes_all(0x02)) == lanes_all('>')) |                 /* and < */
+                      ((v & lanes_all(0xE0)) == lanes_all(0)));                   /* controls */
+}
+
+/* The same of what is shorter, in two pieces that may overlap. */
+LANES_INLINE bool copy_pieces(char *to, const char *p, size_t n)
+{
+    uint64_t piece[2];
+    if (n >= 8) {
+        memcpy(&piece[0], p, 8);
+        memcpy(&piece[1], p + n - 8, 8);
+        memcpy(to, &piece[0], 8);
+        memcpy(to + n - 8, &piece[1], 8);
+    } else {
+        uint32_t half[2];
+        memcpy(&half[0], p, 4);
+        memcpy(&half[1], p + n - 4, 4);
+        memcpy(to, &half[0], 4);
+        memcpy(to + n - 4, &half[1], 4);
+        piece[0] = piece[1] = (uint64_t)half[1] << 32 | half[0];
     }
-    while (p < end && !table[*p])
-        p++;
-    return p;
+    return suspects((lanes)(uint64_t __attribute__((vector_size(LANES)))){piece[0], piece[1]}) == 0;
+}
+
+/* Copies to where there is room for n, as far as nothing has to be escaped, or a little less: how
+ * much. */
+LANES_INLINE size_t copy_plain(char *to, const char *p, size_t n)
+{
+    size_t i = 0;
+    if (n >= LANES) {
+        while (i < n) {
+            size_t at = n - i >= LANES ? i : n - LANES;
+            lanes v = lanes_load(p + at);
+            if (suspects(v))
+                return i;
+            memcpy(to + at, &v, LANES);
+            i = at + LANES;
+        }
+    } else if (n >= 4) {
+        i = copy_pieces(to, p, n) ? n : 0;
+    } else {
+        for (; i < n && !in_value[(unsigned char)p[i]]; i++)
+            to[i] = p[i];
+    }
+    return i;
+}
+
+static void put_odd(struct sink *k, const char *p, const char *end, const uint8_t *table)
+{
+    while (p < end) {
+        const char *run = p;
+        while (p < end && !table[(unsigned char)*p] && p - run < LANES)
+            p++;
+        put(k, run, (size_t)(p - run));
+        if (p < end && table[(unsigned char)*p])
+            put_span(k, entities[table[(unsigned char)*p++]]);
+        /* Behind the odd one the rest may be plain. */
+        size_t left = (size_t)(end - p);
+        if (left >= LANES && has_room(k, left)) {
+            size_t n = copy_plain(k->at, p, left);
+            k->at += n;
+            p += n;
+        }
+    }
 }
 
 static void put_escaped(struct sink *k, struct span s, const uint8_t *table)
 {
-    if (s.n == 0)
+    if (s.n == 0 || !has_room(k, s.n))
         return;
-    const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
-    for (;;) {
-        const unsigned char *run = p;
-        p = skip_plain(p, end, table);
-        if (p > run)
-            put(k, (const char *)run, (size_t)(p - run));
-        if (p == end)
-            return;
-        put_span(k, entities[table[*p++]]);
-    }
+    size_t n = copy_plain(k->at, s.p, s.n);
+    k->at += n;
+    if (n < s.n)
+        put_odd(k, s.p + n, s.p + s.n, table);
 }
 
 static void put_attr(struct sink *k, struct span name, struct span value)
 {
-    PUT_LITERAL(k, " ");
-    put_span(k, name);
-    PUT_LITERAL(k, "='");
-    put_escaped(k, value, in_value);
+    if (!has_room(k, name.n + value.n + sizeof(" =''") - 1))
+        return;
+    *k->at++ = ' ';
+    k->at = copy_name(k->at, name);
+    memcpy(k->at, "='", 2);
+    k->at += 2;
+    size_t n = copy_plain(k->at, value.p, value.n);
+    k->at += n;
+    if (n < value.n)
+        put_odd(k, value.p + n, value.p + value.n, in_value);
     PUT_LITERAL(k, "'");
 }
 
@@ -255,11 +320,23 @@ static void put_namespace(struct walk *w, uint32_t node)
     put_attr(&w->sink, SPAN("xmlns"), n->ns);
 }
 
+static inline void put_start(struct sink *k, struct span name)
+{
+    if (!has_room(k, name.n + 1))
+        return;
+    *k->at++ = '<';
+    k->at = copy_name(k->at, name);
+}
+
 static void end_element(struct walk *w, uint32_t node)
 {
-    PUT_LITERAL(&w->sink, "</");
-    put_span(&w->sink, w->s->nodes[node].name);
-    PUT_LITERAL(&w->sink, ">");
+    struct sink *k = &w->sink;
+    struct span name = w->s->nodes[node].name;
+    if (has_room(k, name.n + sizeof("</>") - 1)) {
+        memcpy(k->at, "</", 2);
+        k->at = copy_name(k->at + 2, name);
+        *k->at++ = '>';
+    }
     if (w->outside == node)
         w->outside = NONE;
 }
@@ -274,8 +351,7 @@ static void put_children(struct walk *w, uint32_t top)
         if (!n->name.p) {
             put_escaped(&w->sink, n->text, in_text);
         } else {
-            PUT_LITERAL(&w->sink, "<");
-            put_span(&w->sink, n->name);
+            put_start(&w->sink, n->name);
             put_namespace(w, node);
             put_attrs(&w->sink, w->s, node, false);
             if (n->first) {
@@ -301,8 +377,7 @@ static void put_top(struct walk *w, uint32_t top, const struct stanza_write_opts
 {
     const struct stanza *s = w->s;
     struct sink *k = &w->sink;
-    PUT_LITERAL(k, "<");
-    put_span(k, s->nodes[top].name);
+    put_start(k, s->nodes[top].name);
     put_namespace(w, top);
     if (opts) {
         put_address(k, SPAN("to"), s->to, opts->to);

@@ -132,6 +132,65 @@ static void test_escaping(void **state)
     expect_written("<m k='&#10;&#9;&#13;&quot;&lt;'/>", &opts, "<m k='&#10;&#9;&#13;&quot;&lt;'/>");
 }
 
+static const char *entity(char c, bool in_value)
+{
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&apos;";
+    case '\r':
+        return "&#13;";
+    case '\t':
+        return in_value ? "&#9;" : NULL;
+    case '\n':
+        return in_value ? "&#10;" : NULL;
+    default:
+        return NULL;
+    }
+}
+
+static void expect_escaped(struct span text, bool in_value)
+{
+    struct buf want = {.p = NULL}, have = {.p = NULL};
+    for (size_t i = 0; i < text.n; i++) {
+        const char *e = entity(text.p[i], in_value);
+        if (e)
+            buf_append_z(&want, e);
+        else
+            buf_append_char(&want, text.p[i]);
+    }
+    (in_value ? xml_value : xml_text)(&have, text);
+    assert_int_equal(buf_len(&have), buf_len(&want));
+    assert_memory_equal(buf_z(&have), buf_z(&want), buf_len(&want));
+    buf_free(&want);
+    buf_free(&have);
+}
+
+/* Each byte at each place of texts that are shorter and longer than what is looked at at once. */
+static void test_escaping_everywhere(void **state)
+{
+    char text[40];
+    (void)state;
+    for (size_t n = 1; n <= sizeof(text); n++) {
+        for (size_t at = 0; at < n; at++) {
+            for (int c = 1; c < 256; c++) {
+                memset(text, 'x', n);
+                text[at] = (char)c;
+                text[n - 1 - at / 2] = (char)(c ^ 1);
+                expect_escaped(span_make(text, n), false);
+                expect_escaped(span_make(text, n), true);
+            }
+        }
+    }
+}
+
 static void test_addresses(void **state)
 {
     static const char in[] = "<m id='1' x='2' to='a' type='t'><b to='c'/></m>";
@@ -342,6 +401,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_namespaces),
         cmocka_unit_test(test_escaping),
+        cmocka_unit_test(test_escaping_everywhere),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_tail),
         cmocka_unit_test(test_attrs_with_namespace),
