@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "xml/intern.h"
+#include "xml/lanes.h"
 #include "xml/tree.h"
 #include "xml/writer.h"
 
@@ -37,6 +38,7 @@ struct xml_parser {
     struct buf header;        /* the made-up root's start tag; empty: the frame brings the root */
     xmlParserCtxtPtr ctxt;    /* NULL: to be made */
     const xmlChar *stream_ns; /* the streams namespace as the library interned it */
+    const xmlChar *own_ns;    /* ns as the library interned it; NULL: none */
     struct intern spaces;
     /* The frame under way */
     struct stanza *out;
@@ -56,15 +58,14 @@ static void set_fault(struct xml_parser *p, enum xml_fault fault)
 
 /* --- filling a stanza --- */
 
-static struct span keep(struct xml_parser *p, const xmlChar *bytes, size_t n)
+static inline struct span keep(struct xml_parser *p, const xmlChar *bytes, size_t n)
 {
     char *to = p->store;
     if (n > (size_t)(p->store_end - to)) {
         set_fault(p, XML_TOO_COMPLEX); /* more than the frame had: no honest frame does that */
         return SPAN("");
     }
-    if (n)
-        memcpy(to, bytes, n);
+    bytes_copy(to, (const char *)bytes, n);
     p->store += n;
     return span_make(to, n);
 }
@@ -86,8 +87,10 @@ static void spell(struct xml_parser *p, struct span ns)
         set_fault(p, XML_TOO_COMPLEX);
 }
 
-static struct span space(struct xml_parser *p, const xmlChar *uri)
+static inline struct span space(struct xml_parser *p, const xmlChar *uri)
 {
+    if (uri && uri == p->own_ns)
+        return p->ns;
     return uri ? intern_get(&p->spaces, &p->out->arena, (const char *)uri) : SPAN("");
 }
 
@@ -319,6 +322,8 @@ static void make_context(struct xml_parser *p)
     xmlCtxtUseOptions(p->ctxt, OPTIONS);
     xmlDictSetLimit(p->ctxt->dict, DICT_LIMIT);
     p->stream_ns = xmlDictLookup(p->ctxt->dict, (const xmlChar *)TREE_NS_STREAM, -1);
+    p->own_ns =
+        p->ns.p ? xmlDictLookup(p->ctxt->dict, (const xmlChar *)p->ns.p, (int)p->ns.n) : NULL;
     p->depth = 0;
     if (p->header.tail)
         xmlParseChunk(p->ctxt, p->header.p, (int)p->header.tail, 0);
