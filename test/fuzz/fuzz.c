@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "tls/crypto.h"
 #include "xml/framer.h"
 #include "xml/parser.h"
@@ -19,6 +20,34 @@ void __wrap_crypto_pbkdf2(enum crypto_hash h, struct span password, struct span 
 {
     (void)iterations;
     crypto_hmac(h, password, salt, out_r);
+}
+
+/* Likewise. Most stream headers are as one before, and each is parsed by a parser of its own: those
+ * that were good are remembered. */
+enum xml_fault __wrap_xml_parse_open(struct span frame, struct stanza *out);
+enum xml_fault __real_xml_parse_open(struct span frame, struct stanza *out);
+
+enum xml_fault __wrap_xml_parse_open(struct span frame, struct stanza *out)
+{
+    static struct {
+        struct buf frame;
+        struct stanza stanza;
+    } met[64];
+    static size_t next;
+    for (size_t i = 0; i < ARRAY_LEN(met); i++) {
+        if (span_eq(frame, buf_span(&met[i].frame))) {
+            stanza_copy(out, &met[i].stanza);
+            return XML_OK;
+        }
+    }
+    enum xml_fault fault = __real_xml_parse_open(frame, out);
+    if (!fault) {
+        buf_clear(&met[next].frame);
+        buf_append(&met[next].frame, frame);
+        stanza_copy(&met[next].stanza, out);
+        next = (next + 1) % ARRAY_LEN(met);
+    }
+    return fault;
 }
 
 _Noreturn void fuzz_fail(const char *what, struct span a, struct span b)
@@ -61,18 +90,48 @@ struct span fuzz_part(struct span *in, char separator)
     return part;
 }
 
+uint64_t fuzz_wait(struct span *in, uint64_t *left)
+{
+    static const uint64_t choice[] = {250, 1000, 2100, 5100, 10100, 16000, 31000, 61000};
+    uint64_t ms = choice[fuzz_byte(in) % ARRAY_LEN(choice)];
+    ms = ms < *left ? ms : *left;
+    *left -= ms;
+    return ms;
+}
+
 /* --- speech ----------------------------------------------------------------------------------- */
+
+/* A frame that has just been found to parse: much is said again and again. */
+static bool is_known(struct span frame, bool now_good)
+{
+    static struct buf good[64];
+    static size_t next;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        if (span_eq(frame, buf_span(&good[i])))
+            return true;
+    if (now_good) {
+        buf_clear(&good[next]);
+        buf_append(&good[next], frame);
+        next = (next + 1) % ARRAY_LEN(good);
+    }
+    return false;
+}
 
 static void check_frame(enum frame kind, struct span frame, struct span ns)
 {
     struct stanza s = {0};
     enum xml_fault fault = XML_OK;
+    if (is_known(frame, false))
+        return;
     if (kind == FRAME_OPEN)
         fault = xml_parse_open(frame, &s);
     else if (kind == FRAME_STANZA && ns.p)
         fault = xml_parse_stanza(xml_parser_shared(ns), frame, &s);
+    else
+        return;
     if (fault)
         fuzz_fail("what was said does not parse", frame, span_of(xml_fault_name(fault)));
+    is_known(frame, true);
     stanza_free(&s);
 }
 

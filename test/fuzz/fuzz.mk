@@ -7,20 +7,37 @@
 #   make fuzz-merge         what was found goes into test/fuzz/corpus, as far as it covers more
 
 TIME ?= 60
-# Shorter traces of allocations, and no search for rare features: several times as many inputs.
-FUZZ_RUN := ASAN_OPTIONS=malloc_context_size=4:quarantine_size_mb=32
-FUZZ_FLAGS ?= -entropic=0
+# Several times as many inputs: no traces of allocations (an input that crashes has them under
+# `make SANITIZE=1 corpus`), memory that is freed is kept as long as it fits the cache, operands of
+# comparisons are not traced (those of memcmp and strcmp are), rare features are not searched for.
+FUZZ_RUN := ASAN_OPTIONS=malloc_context_size=0:quarantine_size_mb=4:$\
+            thread_local_quarantine_size_kb=64:max_malloc_fill_size=256
+FUZZ_COVERAGE := -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
+FUZZ_FLAGS ?= -entropic=0 -max_len=600
 FUZZ_SRC := $(wildcard test/fuzz/fuzz_*.c)
 TARGETS ?= $(patsubst test/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SRC))
 # With LIBFUZZER=1 the driver is libFuzzer, else corpus.c.
 FUZZ_MAIN := $(if $(LIBFUZZER),,$(BUILD)/test/fuzz/corpus.o)
 FUZZ_BUILD := $(BUILD)/fuzz
+# What everything runs on leads no input anywhere new: it is not counted.
+ifdef LIBFUZZER
+$(patsubst %,$(BUILD)/common/base/%.o,buf conn conn_fake list loop loop_sim loop_timer map mem) \
+$(BUILD)/common/store/%.o $(BUILD)/test/%.o: \
+    CFLAGS += -fno-sanitize-coverage=inline-8bit-counters,pc-table,indirect-calls,stack-depth
+endif
 
-$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) \
-        $(BUILD)/test/replay/stage.o $(ROUTER_ROOM) $(C2S_ROOM) $(SEES_xmpp)
-	$(CC) $(CFLAGS) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) -Wl,--wrap=crypto_pbkdf2 \
-	    -o $@ $^ $(PKG_LIBS) -lexpat -lpthread
+# Of this a target takes what it calls: the fewer counters, the less there is to look at after each
+# input.
+FUZZ_ROOMS := $(BUILD)/test/fuzz/rooms.a
+$(FUZZ_ROOMS): $(BUILD)/test/fuzz/keep.o $(BUILD)/test/replay/stage.o $(ROUTER_ROOM) $(C2S_ROOM)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) $(FUZZ_ROOMS) $(SEES_xmpp)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) \
+	    -Wl,--wrap=crypto_pbkdf2,--wrap=xml_parse_open -o $@ $^ $(PKG_LIBS) \
+	    -lexpat -lpthread
 
 .PHONY: corpus
 corpus: $(FUZZ)
@@ -28,7 +45,7 @@ corpus: $(FUZZ)
 .PHONY: fuzz-build
 fuzz-build:
 	@test/deps clang libclang-rt-dev
-	+@CFLAGS='-fsanitize=fuzzer-no-link' $(MAKE) --no-print-directory -s $(PARALLEL) CC=clang \
+	+@CFLAGS='$(FUZZ_COVERAGE)' $(MAKE) --no-print-directory -s $(PARALLEL) CC=clang \
 	    BUILD=$(FUZZ_BUILD) SANITIZE=1 LIBFUZZER=1 corpus
 
 .PHONY: fuzz
