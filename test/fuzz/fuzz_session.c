@@ -177,6 +177,8 @@ static void start_stage(void)
     keep = keep_new(stage->loop, stage->c2s[0].c2s->store);
     enter_witness();
     idle = count();
+    if (idle.claims != 1 || idle.clients != 1 || idle.users != 1 || idle.sessions != 1)
+        fuzz_fail("there is more than the witness", SPAN(""), SPAN(""));
     rounds = 0;
 }
 
