@@ -13,7 +13,8 @@
  *                      <kick id condition/>     <-
  *               <lost id>[stanza]</lost>        <- there is no such session any more, and it may
  *                                                  go on elsewhere; the stanza of an <input/>
- *   <undelivered id stamp>stanza</undelivered>  -> sm_undelivered
+ *   <undelivered id stamp>stanza</undelivered>  -> sm_undelivered; also what came in an <output/>
+ *                                                  for a client that was no more
  *   <full id/>, <room id/>                      -> sm_set_full
  *   <close id/>                                 -> sm_close
  *   <alive/> both ways: an envelope to an instance that is gone comes back with type='error' and

@@ -237,9 +237,13 @@ void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t
     struct sm_front *f = find(sm, from, e, node);
     struct sm_out out;
 
-    if (!f || f->session->state != SM_SESSION_OPEN)
+    if (!f || f->session->state != SM_SESSION_OPEN) {
+        sm_undelivered_output(sm, from, e, node);
         return;
+    }
     struct buf *buf = sm_out_begin(sm, f->session, &out);
+    if (!out.client)
+        sm_undelivered_output(sm, from, e, node);
     for (uint32_t c = stanza_child(e, node, SPAN_NONE, SPAN_NONE); c;
          c = stanza_next(e, c, SPAN_NONE, SPAN_NONE)) {
         stanza_write_node(buf, e, c, SPAN(NS_CLIENT));

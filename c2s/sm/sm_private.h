@@ -387,6 +387,8 @@ void sm_time_write(struct buf *out, int64_t wall_ms); /* XEP-0082, UTC */
 /* --- undelivered.c --- */
 /* The words of fronts about that: see envelope.c. */
 void sm_undelivered_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+/* The client of that output is no more, or takes nothing more: its owner has it back. */
+void sm_undelivered_output(struct sm *sm, struct span owner, const struct stanza *e, uint32_t node);
 void sm_full_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_room_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_full_tell(struct sm_session *s); /* the owner, if this is a front */

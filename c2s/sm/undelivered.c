@@ -120,15 +120,20 @@ static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp)
 
 /* --- where the user is owned elsewhere --- */
 
+static void write_stamp(struct buf *out, int64_t stamp)
+{
+    xml_raw(out, SPAN(" stamp='"));
+    buf_append_u64(out, (uint64_t)stamp);
+    xml_raw(out, SPAN("'>"));
+}
+
 static bool tell_owner(struct sm_session *s, struct span bytes, int64_t stamp)
 {
     struct buf *out = sm_front_begin(s, "undelivered");
 
     if (!out)
         return false;
-    xml_raw(out, SPAN(" stamp='"));
-    buf_append_u64(out, (uint64_t)stamp);
-    xml_raw(out, SPAN("'>"));
+    write_stamp(out, stamp);
     buf_append(out, bytes);
     sm_envelope_end_with(s->sm, out, "undelivered");
     return true;
@@ -167,6 +172,25 @@ void sm_undelivered(struct sm_session *s, struct span bytes, int64_t stamp_ms)
         handle_again(s->sm, &stanza, stamp_ms);
     }
     stanza_free(&stanza);
+}
+
+void sm_undelivered_output(struct sm *sm, struct span owner, const struct stanza *e, uint32_t node)
+{
+    struct sm_peer *peer = sm_peer_get(sm, owner);
+
+    for (uint32_t c = stanza_child(e, node, SPAN(NS_CLIENT), SPAN_NONE); c;
+         c = stanza_next(e, c, SPAN(NS_CLIENT), SPAN_NONE)) {
+        if (span_eq(e->nodes[c].name, SPAN("presence")))
+            continue;
+        struct buf *out = sm_envelope_begin(sm, peer, "undelivered",
+                                            stanza_attr(e, node, SPAN("id")), (struct link_done){0});
+        if (!out)
+            break;
+        write_stamp(out, loop_wall(sm->loop));
+        stanza_write_node(out, e, c, SPAN(NS_CLIENT));
+        sm_envelope_end_with(sm, out, "undelivered");
+    }
+    sm_peer_put(sm, peer);
 }
 
 void sm_undelivered_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
