@@ -26,6 +26,10 @@ bool play_binds(struct play *p, struct actor *a, struct span resource);
 /* Takes words, and the blank behind them, off the line if it begins with them. */
 bool play_take_words(struct span *line, struct span words);
 
+/* managed.c: asks for resumption; comes back with so many stanzas handled, and hears nothing yet */
+bool managed_begin(struct play *p, struct actor *a);
+bool managed_resume(struct play *p, struct actor *a, struct span h, size_t number);
+
 /* trial.c: "WHERE: TEXT => OUTCOME" */
 bool trial_run(struct play *p, struct span line);
 /* bounce.c: "N: A and B: TEXT" */

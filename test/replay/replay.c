@@ -14,6 +14,8 @@
  *   NAME opens [DOMAIN]                 sends a stream header; hears nothing by itself
  *   NAME logs in as USER[@DOMAIN]/RESOURCE [at c2s-N]
  *                                       connects, opens, SASL PLAIN, binds; hears it all
+ *   NAME is managed                     asks for stream management with resumption, hears the answer
+ *   NAME resumes H [at c2s-N]           connects, SASL PLAIN, resumes after H stanzas
  *   NAME is component DOMAIN            connects to the router and shakes hands
  *   NAME says TEXT
  *   NAME hears TEXT                     the next it heard; "..." stands for anything
@@ -141,6 +143,7 @@ static bool logs_in(struct play *p, struct actor *a, struct span as, size_t numb
     struct span domain = user.n < bare.n ? span_from(bare, user.n + 1) : SPAN("");
     if (!actor_connect(a, number, true))
         return play_fail(p, "no such c2s", as, SPAN_NONE);
+    snprintf(a->user, sizeof a->user, "%.*s", SPAN_ARG(user));
     return play_authenticates(p, a, user, domain) && play_binds(p, a, span_from(as, bare.n + 1));
 }
 
@@ -248,6 +251,13 @@ static bool acts(struct play *p, struct actor *a, struct span line)
         return is_connected(p, a, true);
     if (play_take_words(&line, SPAN("is component")))
         return becomes_component(p, a, line);
+    if (play_take_words(&line, SPAN("is managed")))
+        return managed_begin(p, a);
+    if (play_take_words(&line, SPAN("resumes"))) {
+        struct span h = next_word(&line);
+        play_take_words(&line, SPAN("at"));
+        return managed_resume(p, a, h, instance_number(line));
+    }
     if (play_take_words(&line, SPAN("connects")))
         return connects(p, a, line);
     if (play_take_words(&line, SPAN("logs in as"))) {

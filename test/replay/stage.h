@@ -27,6 +27,8 @@ struct actor {
     struct buf heard;
     bool is_used;
     bool is_deaf; /* reads nothing */
+    char user[64];       /* who it has logged in as */
+    char managed_id[33]; /* what it may resume */
 };
 
 struct instance {
