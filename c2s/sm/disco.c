@@ -30,6 +30,26 @@ static void write_feature(void *ctx, const char *feature)
     xml_raw(out, SPAN("/>"));
 }
 
+/* Besides the rows of iq.c: what goes without a request, or is asked of the account only, and
+ * looked for at the server all the same. */
+static const struct {
+    unsigned targets;
+    const char *feature;
+} more[] = {
+    {SM_TO_HOST, "msgoffline"}, /* XEP-0160 */
+    {SM_TO_HOST, NS_CARBONS},
+    {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES},
+};
+
+static void write_features(unsigned target, struct buf *out)
+{
+    sm_iq_each_feature(target, write_feature, out);
+    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+        if (more[i].targets & target)
+            write_feature(out, more[i].feature);
+    }
+}
+
 void sm_disco_info(struct sm_in *in, uint32_t payload)
 {
     struct sm_out out;
@@ -40,11 +60,10 @@ void sm_disco_info(struct sm_in *in, uint32_t payload)
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"));
     if (is_to_host(in)) {
         xml_raw(buf, SPAN("<identity category='server' type='im' name='Kontalk'/>"));
-        sm_iq_each_feature(SM_TO_HOST, write_feature, buf);
-        write_feature(buf, "msgoffline"); /* XEP-0160 */
+        write_features(SM_TO_HOST, buf);
     } else {
         xml_raw(buf, SPAN("<identity category='account' type='registered'/>"));
-        sm_iq_each_feature(SM_TO_ACCOUNT, write_feature, buf);
+        write_features(SM_TO_ACCOUNT, buf);
     }
     xml_raw(buf, SPAN("</query>"));
     sm_iq_close(&out);

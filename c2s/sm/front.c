@@ -30,6 +30,10 @@ static void write_state(const struct sm_session *s, struct buf *out)
         xml_attr(out, "was", span_of(s->was));
     if (s->is_interested)
         xml_attr(out, "interested", SPAN("true"));
+    if (s->has_carbons)
+        xml_attr(out, "carbons", SPAN("true"));
+    if (s->has_blocklist)
+        xml_attr(out, "blocklist", SPAN("true"));
 }
 
 static bool say_open(struct sm_front *f)

@@ -193,6 +193,8 @@ static void take_state(struct sm_guest *g, struct stanza *e, uint32_t node)
     s->is_moved = true;
     s->since -= age;
     s->is_interested = span_eq(stanza_attr(e, node, SPAN("interested")), SPAN("true"));
+    s->has_carbons = span_eq(stanza_attr(e, node, SPAN("carbons")), SPAN("true"));
+    s->has_blocklist = span_eq(stanza_attr(e, node, SPAN("blocklist")), SPAN("true"));
     if (sm_envelope_content(g->sm, e, node) && sm_in_clean(&in))
         sm_presence_note(&in);
 }

@@ -19,7 +19,7 @@ struct sm_hook {
 
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
-    {"none", NULL, NULL, NULL, NULL},
+    {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
 };
 
 bool sm_hooks_sending(struct sm_in *in)

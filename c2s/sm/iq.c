@@ -41,6 +41,9 @@ static const struct iq_row rows[] = {
     {NS_TIME, "time", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
     {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
     {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_set, NULL},
+    {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
+     NS_CARBONS},
+    {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},
 };
 
 void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx)

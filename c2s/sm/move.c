@@ -6,7 +6,7 @@
  * It moves when a front has lost its owner (front.c: the user is claimed again, and served here if
  * that is granted) and when a user's claim has gone to another instance (user.c). It is opened
  * again as any opening is, with what it had: resource, last presence, whom it told that directly,
- * whether it asked for the roster. Meanwhile its client is not read; what comes all the same, and
+ * what else it asked for. Meanwhile its client is not read; what comes all the same, and
  * what comes back from an owner that has never got it, is kept in order, up to a bound.
  */
 #include "c2s/sm/sm_private.h"
@@ -165,12 +165,32 @@ void sm_move_drop(struct sm_session *s)
 
 /* --- what it had --- */
 
-static bool is_roster_get(const struct sm_session *s, const struct stanza *stanza)
+/* What it has asked its account for, and goes on getting. */
+static const struct {
+    struct span type, ns, name;
+    size_t mark; /* a bool of the session */
+    bool value;
+} wishes[] = {
+    {SPAN_INIT("get"), SPAN_INIT(NS_ROSTER), SPAN_INIT("query"),
+     offsetof(struct sm_session, is_interested), true},
+    {SPAN_INIT("set"), SPAN_INIT(NS_CARBONS), SPAN_INIT("enable"),
+     offsetof(struct sm_session, has_carbons), true},
+    {SPAN_INIT("set"), SPAN_INIT(NS_CARBONS), SPAN_INIT("disable"),
+     offsetof(struct sm_session, has_carbons), false},
+    {SPAN_INIT("get"), SPAN_INIT(NS_BLOCKING), SPAN_INIT("blocklist"),
+     offsetof(struct sm_session, has_blocklist), true},
+};
+
+static void note_wish(struct sm_session *s, const struct stanza *stanza)
 {
-    return span_eq(stanza_root(stanza)->name, SPAN("iq")) &&
-           span_eq(stanza->type, SPAN("get")) &&
-           (span_is_none(stanza->to) || span_eq(stanza->to, s->bare)) &&
-           stanza_child(stanza, 0, SPAN(NS_ROSTER), SPAN("query"));
+    if (!span_eq(stanza_root(stanza)->name, SPAN("iq")) ||
+        (!span_is_none(stanza->to) && !span_eq(stanza->to, s->bare)))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+        if (span_eq(stanza->type, wishes[i].type) &&
+            stanza_child(stanza, 0, wishes[i].ns, wishes[i].name))
+            *(bool *)((char *)s + wishes[i].mark) = wishes[i].value;
+    }
 }
 
 void sm_move_note(struct sm_session *s, struct stanza *stanza)
@@ -180,7 +200,7 @@ void sm_move_note(struct sm_session *s, struct stanza *stanza)
     if (span_eq(stanza_root(stanza)->name, SPAN("presence"))) {
         if (sm_in_clean(&in))
             sm_presence_note(&in);
-    } else if (is_roster_get(s, stanza)) {
-        s->is_interested = true;
+    } else {
+        note_wish(s, stanza);
     }
 }

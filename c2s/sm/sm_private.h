@@ -119,6 +119,8 @@ struct sm_session {
     unsigned owners_asked;     /* who were no owners any more, while opening (front.c) */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
+    bool has_carbons;   /* asked for copies of what the others send and get (carbons.c) */
+    bool has_blocklist; /* asked for it: gets its changes (block.c) */
     bool is_gone;       /* kicked, or the client takes nothing more */
     bool is_moved;      /* is opened, or will be, with the state that it had elsewhere */
     bool is_held;       /* its client is not being read */
@@ -438,6 +440,12 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
                    char ver_r[44]);
 int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
                      size_t max_items, struct buf *items, char ver_r[44]);
+
+/* --- carbons.c --- */
+bool sm_carbons_sending(struct sm_in *in);
+bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user);
+void sm_carbons_set(struct sm_in *in, uint32_t payload);
+bool sm_is_carbon(const struct stanza *s);
 
 /* --- owner.c --- words to whoever owns a user */
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);

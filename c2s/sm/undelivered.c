@@ -63,8 +63,7 @@ static void write_delay(const struct sm_in *in, struct buf *out)
 /* Of a message that another resource has got itself, or an answer to what only this one asked. */
 static bool is_copy(const struct stanza *s)
 {
-    return stanza_child(s, 0, SPAN(NS_CARBONS), SPAN_NONE) ||
-           stanza_child(s, 0, SPAN(NS_MAM), SPAN("result"));
+    return sm_is_carbon(s) || stanza_child(s, 0, SPAN(NS_MAM), SPAN("result"));
 }
 
 /* What went to the bare JID went to all who were reachable then: one of them still is. */

@@ -30,7 +30,9 @@ static const struct row rows[] = {
      "<feature var='http://jabber.org/protocol/disco#info'/>"
      "<feature var='http://jabber.org/protocol/disco#items'/>"
      "<feature var='urn:xmpp:ping'/><feature var='jabber:iq:version'/>"
-     "<feature var='urn:xmpp:time'/><feature var='msgoffline'/></query></iq>"},
+     "<feature var='urn:xmpp:time'/>"},
+    {ASK("get", HOST, "<query xmlns='http://jabber.org/protocol/disco#info'/>"),
+     "<feature var='msgoffline'/>"},
     {ASK("get", "", "<query xmlns='http://jabber.org/protocol/disco#info'/>"),
      "<identity category='account' type='registered'/>"},
     {ASK("get", HOST, "<query xmlns='http://jabber.org/protocol/disco#info' node='x'/>"),
