@@ -79,6 +79,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .max_roster = (size_t)conf->roster,
         .max_offline = (size_t)conf->offline,
         .max_offline_bytes = (size_t)conf->offline_bytes,
+        .max_blocked = (size_t)conf->blocked,
         .max_backlog = (size_t)conf->backlog,
         .max_stanza = (size_t)conf->stanza,
         .version = KONTALK_VERSION,

@@ -37,6 +37,7 @@ static const struct {
     const char *feature;
 } more[] = {
     {SM_TO_HOST, "msgoffline"}, /* XEP-0160 */
+    {SM_TO_HOST, NS_BLOCKING},
     {SM_TO_HOST, NS_CARBONS},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES},
 };

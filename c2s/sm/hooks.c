@@ -19,6 +19,7 @@ struct sm_hook {
 
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
+    {"block", sm_block_sending, sm_block_receiving, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
 };
 

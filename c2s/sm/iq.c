@@ -15,7 +15,7 @@ enum { GET = 1, SET = 2 };
 enum access {
     OWNER,      /* the user: his session is there, and he is owned here */
     SUBSCRIBER, /* he, and who may see his presence */
-    ANYONE,     /* the handler decides; it finds in->to.local, the account's name */
+    ANYONE,     /* but who is blocked; the handler decides: in->to.local is the account's name */
 };
 
 struct iq_row {
@@ -41,6 +41,10 @@ static const struct iq_row rows[] = {
     {NS_TIME, "time", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
     {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
     {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_set, NULL},
+    {NS_BLOCKING, "blocklist", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_block_get,
+     NS_BLOCKING},
+    {NS_BLOCKING, "block", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_block_set, NULL},
+    {NS_BLOCKING, "unblock", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_block_set, NULL},
     {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
      NS_CARBONS},
     {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},
@@ -77,7 +81,7 @@ static const struct iq_row *find_row(const struct stanza *s, unsigned target, bo
     return NULL;
 }
 
-/* --- access to an account: SUBSCRIBER, when nobody owns it, is asked of the store --- */
+/* --- access to an account that nobody owns is asked of the store --- */
 
 struct ask {
     struct sm_task task; /* first */
@@ -89,7 +93,9 @@ static int ask_run(struct db *db, struct store_job *store_job)
 {
     struct ask *ask = (struct ask *)(void *)store_job;
 
-    return sm_account_is_seen_by(db, ask->name, ask->who) ? 1 : 0;
+    if (sm_account_blocks(ask->task.job.sm, db, ask->name, ask->who))
+        return 0;
+    return ask->row->access == ANYONE || sm_account_is_seen_by(db, ask->name, ask->who) ? 1 : 0;
 }
 
 static void ask_done(struct sm_task *task, struct sm_in *in, int result)
@@ -117,14 +123,16 @@ static void serve_account(struct sm_in *in, const struct iq_row *row, bool is_ow
 {
     const struct sm_user *user = sm_in_user(in);
 
-    if (is_owner || row->access == ANYONE)
+    if (is_owner)
         row->handle(in, payload_of(in->stanza));
-    else if (row->access == OWNER || (user && !sm_user_is_seen_by(user, in->stanza->from)))
+    else if (row->access == OWNER)
         sm_refuse(in, row->to_others, NULL);
-    else if (user)
+    else if (!user)
+        ask_store(in, row);
+    else if (row->access == ANYONE || sm_user_is_seen_by(user, in->stanza->from))
         row->handle(in, payload_of(in->stanza));
     else
-        ask_store(in, row);
+        sm_refuse(in, row->to_others, NULL);
 }
 
 /* A request that the server answers, for itself or for an account. */
@@ -149,6 +157,16 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
 void sm_iq_account(struct sm_in *in)
 {
     serve(in, SM_TO_ACCOUNT, true);
+}
+
+void sm_iq_refuse_stranger(struct sm_in *in)
+{
+    const struct iq_row *row = NULL;
+    bool is_known;
+
+    if (iq_is_request(in->stanza) && jid_is_bare(&in->to))
+        row = find_row(in->stanza, SM_TO_ACCOUNT, &is_known);
+    sm_refuse(in, row ? row->to_others : STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
 /* A roster push that is none of ours (clients believe it) reaches no client. */
@@ -176,6 +194,8 @@ void sm_iq(struct sm_in *in)
         serve(in, SM_TO_HOST, false);
         break;
     case SM_PLACE_USER:
+        if (!sm_hooks_receiving(in, user))
+            break;
         if (jid_is_bare(&in->to))
             serve(in, SM_TO_ACCOUNT, in->session && in->session->user == user);
         else

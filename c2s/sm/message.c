@@ -145,7 +145,7 @@ static void to_absent(struct sm_in *in)
     if (acts[type][c] == STORE)
         sm_offline_message(in, in->to.local, sm_user_find(in->sm, in->to.local));
     else if (acts[type][c] == REFUSE)
-        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+        sm_block_refuse_absent(in);
 }
 
 void sm_message(struct sm_in *in)

@@ -57,6 +57,7 @@ struct insert {
     struct sm_offline_limits limits;
     int64_t stamp;
     bool is_answered; /* there is a sender who can be told */
+    bool is_absent;   /* nobody owns the user, nor has seen whether the sender is blocked */
     struct buf stanza, text;
 };
 
@@ -64,6 +65,8 @@ static int insert_run(struct db *db, struct store_job *store_job)
 {
     struct insert *i = (struct insert *)(void *)store_job;
 
+    if (i->is_absent && sm_account_blocks(i->job.sm, db, i->name, i->sender))
+        return SM_OFFLINE_BLOCKED;
     return sm_offline_insert(db, i->name, i->stamp, buf_span(&i->stanza), &i->limits);
 }
 
@@ -78,7 +81,7 @@ static bool insert_finish(struct sm_job *job, int result)
     }
     if (!i->is_answered)
         return true;
-    bool is_final = result == SM_OFFLINE_NO_ACCOUNT || result == SM_OFFLINE_LIMIT;
+    bool is_final = result > 0;
     stanza_error_write_parts(sm_out_begin_to(job->sm, i->sender, &out), SPAN("message"),
                              i->id_value, i->from_value, i->to_value,
                              is_final ? STANZA_SERVICE_UNAVAILABLE : STANZA_RESOURCE_CONSTRAINT,
@@ -139,6 +142,7 @@ void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user)
     i->stamp = in->is_again ? in->stamp : loop_wall(sm->loop);
     i->limits = (struct sm_offline_limits){sm->opts.max_offline, sm->opts.max_offline_bytes};
     i->is_answered = in->session || in->is_from_link;
+    i->is_absent = !user || user->state != SM_USER_OWNED;
     i->job.bytes = sizeof(*i) + buf_len(&i->stanza) + buf_len(&i->text);
     i->job.finish = insert_finish;
     i->job.destroy = insert_destroy;

@@ -16,6 +16,7 @@ static const struct {
     void (*free)(struct sm_profile *profile);
 } parts[] = {
     {sm_contacts_load, sm_contacts_free},
+    {sm_blocked_load, sm_blocked_free},
 };
 
 struct load {

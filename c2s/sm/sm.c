@@ -29,6 +29,7 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.max_roster = opts->max_roster;
     sm->opts.max_offline = opts->max_offline;
     sm->opts.max_offline_bytes = opts->max_offline_bytes;
+    sm->opts.max_blocked = opts->max_blocked;
     sm->opts.max_backlog = opts->max_backlog;
     sm->opts.max_stanza = opts->max_stanza;
 }

@@ -56,6 +56,7 @@ struct sm_opts {
     size_t max_roster;           /* items: 1,000 */
     size_t max_offline;          /* messages stored for one user: 1,000 */
     size_t max_offline_bytes;    /* 10 MiB */
+    size_t max_blocked;          /* entries of a block list: 1,000 */
     size_t max_backlog;          /* bytes queued to one client: 1 MiB */
     size_t max_stanza;           /* announced in disco and features: 262,144 */
     const char *version;

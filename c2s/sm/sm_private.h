@@ -208,6 +208,12 @@ struct sm_profile {
     struct map blocked;   /* JID -> struct sm_blocked (block.c) */
 };
 
+/* An entry of his block list. */
+struct sm_blocked {
+    size_t n;
+    char jid[]; /* prepared */
+};
+
 struct sm_service {
     size_t n;
     char name[];
@@ -363,6 +369,8 @@ void sm_presence_resume(struct sm_session *s);
 void sm_iq(struct sm_in *in);
 /* An iq of a client whose 'to' was missing: to his account. */
 void sm_iq_account(struct sm_in *in);
+/* As for one who may ask nothing of the account, whether its user is there or not. */
+void sm_iq_refuse_stranger(struct sm_in *in);
 
 /* --- handlers of iq.c's table --- payload is the request's child */
 void sm_disco_info(struct sm_in *in, uint32_t payload);
@@ -420,7 +428,7 @@ struct sm_offline_batch {
     struct buf text;
 };
 /* The results of the store job of sm_offline_insert that are not STORE_... */
-enum { SM_OFFLINE_NO_ACCOUNT = 1, SM_OFFLINE_LIMIT = 2 };
+enum { SM_OFFLINE_NO_ACCOUNT = 1, SM_OFFLINE_LIMIT = 2, SM_OFFLINE_BLOCKED = 3 };
 struct sm_offline_limits {
     size_t messages, bytes;
 };
@@ -440,6 +448,29 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
                    char ver_r[44]);
 int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
                      size_t max_items, struct buf *items, char ver_r[44]);
+
+/* --- block.c --- */
+bool sm_block_sending(struct sm_in *in);
+bool sm_block_receiving(struct sm_in *in, struct sm_user *user);
+void sm_block_get(struct sm_in *in, uint32_t payload);
+void sm_block_set(struct sm_in *in, uint32_t payload);
+/* A message that is refused for an account that nobody owns: not to whom that has blocked. */
+void sm_block_refuse_absent(struct sm_in *in);
+
+/* --- block_store.c --- */
+/* Whether the user has blocked who (any address): by his JID, his bare JID or his domain. */
+bool sm_is_blocked(const struct sm_user *user, struct span who);
+/* The same of an account that nobody owns; in run(). */
+bool sm_account_blocks(const struct sm *sm, struct db *db, struct span name, struct span who);
+/* False: it is there already, or it was not. */
+bool sm_blocked_put(struct sm_profile *profile, struct span jid);
+bool sm_blocked_remove(struct sm_profile *profile, struct span jid);
+void sm_blocked_free(struct sm_profile *profile);
+int sm_blocked_load(struct db *db, int64_t account, struct sm_profile *profile);
+enum { SM_BLOCK_NO_ACCOUNT = 1, SM_BLOCK_FULL = -110 /* nothing is changed */ };
+int sm_block_add(struct db *db, struct span name, const struct span *jids, size_t n, size_t max);
+/* n 0: all */
+int sm_block_remove(struct db *db, struct span name, const struct span *jids, size_t n);
 
 /* --- carbons.c --- */
 bool sm_carbons_sending(struct sm_in *in);

@@ -121,27 +121,32 @@ bool stanza_may_answer_error(struct span name, struct span type)
 }
 
 /* The <error/> child and the end tag of the stanza. */
-static void write_error(struct buf *out, struct span name, enum stanza_error e, const char *text)
+static void write_error_of_type(struct buf *out, struct span name, enum stanza_error e,
+                                struct span type, const char *text, struct span app)
 {
     if (e == STANZA_ERROR_NONE)
         e = STANZA_UNDEFINED_CONDITION;
     xml_raw(out, SPAN("<error type='"));
-    xml_raw(out, span_of(stanza_errors[e].type));
+    xml_raw(out, span_is_none(type) ? span_of(stanza_errors[e].type) : type);
     xml_raw(out, SPAN("'>"));
     write_condition(out, stanza_errors[e].name.p, SPAN(NS_STANZA_ERRORS));
     write_text(out, text, SPAN(NS_STANZA_ERRORS));
+    xml_raw(out, app);
     xml_raw(out, SPAN("</error></"));
     xml_raw(out, name);
     xml_raw(out, SPAN(">"));
 }
 
+static void write_error(struct buf *out, struct span name, enum stanza_error e, const char *text)
+{
+    write_error_of_type(out, name, e, SPAN_NONE, text, SPAN_NONE);
+}
+
 /* The attributes are in the order of stanza_write: an answer must not show by its form whether it
  * was written here, of a user who is there, or has come by the router, of one who is not. */
-void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns, struct span from,
-                        struct span to, enum stanza_error e, const char *text)
+static void write_answer_open(struct buf *out, const struct stanza *s, struct span from,
+                              struct span to)
 {
-    /* A stanza belongs to the default namespace of whatever stream it is on: none is declared. */
-    (void)ns;
     struct span name = stanza_root(s)->name;
     xml_raw(out, SPAN("<"));
     xml_raw(out, name);
@@ -149,7 +154,23 @@ void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns,
     xml_attr(out, "from", span_is_none(from) ? s->to : from);
     xml_attr(out, "id", s->id);
     xml_raw(out, SPAN(" type='error'>"));
-    write_error(out, name, e, text);
+}
+
+void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns, struct span from,
+                        struct span to, enum stanza_error e, const char *text)
+{
+    /* A stanza belongs to the default namespace of whatever stream it is on: none is declared. */
+    (void)ns;
+    write_answer_open(out, s, from, to);
+    write_error(out, stanza_root(s)->name, e, text);
+}
+
+void stanza_error_write_with(struct buf *out, const struct stanza *s, struct span from,
+                             struct span to, enum stanza_error e, struct span type,
+                             struct span app)
+{
+    write_answer_open(out, s, from, to);
+    write_error_of_type(out, stanza_root(s)->name, e, type, NULL, app);
 }
 
 /*

@@ -99,6 +99,11 @@ bool stanza_may_answer_error(struct span name, struct span type);
  */
 void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns, struct span from,
                         struct span to, enum stanza_error e, const char *text);
+/* The same with a condition of an application's own (XML as it stands, behind the first) and the
+ * type that its specification gives the error ("cancel"). */
+void stanza_error_write_with(struct buf *out, const struct stanza *s, struct span from,
+                             struct span to, enum stanza_error e, struct span type,
+                             struct span app);
 /* The same from parts: for a relay that has only the start tag. name: message, iq, presence.
  * from and to are those of the answer. id, from and to are written as they are: they come escaped,
  * as a start tag holds them. */

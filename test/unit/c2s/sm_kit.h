@@ -254,6 +254,7 @@ static inline const struct sm_opts *kit_opts(void)
         .max_roster = 5,
         .max_offline = 4,
         .max_offline_bytes = 100000,
+        .max_blocked = 4,
         .max_backlog = 10000,
         .max_stanza = 262144,
         .version = "1.2.3",

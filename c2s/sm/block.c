@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * block - XEP-0191: the user's block list, its changes, and what happens to stanzas between him and
+ * whom he has blocked.
+ *
+ * Rows of iq.c and hooks.c call it; the list itself is in his profile (block_store.c). To who is
+ * blocked, he looks as one who is never there: what a stanza gets for an answer is the same whether
+ * a client of his is connected or not. That is why message.c, offline.c and iq.c ask as well, of
+ * accounts that nobody owns.
+ */
+#include "c2s/sm/sm_private.h"
+
+#include <stdlib.h>
+
+/* --- stanzas ---------------------------------------------------------------------------------- */
+
+static bool is_kind(const struct sm_in *in, struct span name)
+{
+    return span_eq(stanza_root(in->stanza)->name, name);
+}
+
+bool sm_block_sending(struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+    struct sm_out out;
+
+    if (!sm_is_blocked(in->session->user, in->to.full))
+        return true;
+    if (stanza_may_answer_error(stanza_root(s)->name, s->type)) {
+        struct buf *buf = sm_out_begin(in->sm, in->session, &out);
+        stanza_error_write_with(buf, s, s->to, s->from, STANZA_NOT_ACCEPTABLE, SPAN("cancel"),
+                                SPAN("<blocked xmlns='" NS_BLOCKING_ERRORS "'/>"));
+        sm_out_end(&out);
+    }
+    return false;
+}
+
+/* As it would be if he were not there, and nothing could be stored. */
+static void refuse_message(struct sm_in *in)
+{
+    const struct span type = in->stanza->type;
+
+    if (!span_eq(type, SPAN("groupchat")) && !span_eq(type, SPAN("headline")) &&
+        sm_offline_rule(in->stanza) != SM_OFFLINE_DROP)
+        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+bool sm_block_receiving(struct sm_in *in, struct sm_user *user)
+{
+    if (!sm_is_blocked(user, in->stanza->from))
+        return true;
+    if (is_kind(in, SPAN("message")))
+        refuse_message(in);
+    else if (is_kind(in, SPAN("iq")))
+        sm_iq_refuse_stranger(in);
+    return false;
+}
+
+/* --- a room's message for an account that nobody owns --- */
+
+struct room_message {
+    struct sm_task task; /* first */
+    struct span name, who; /* in the request's arena */
+};
+
+static int room_message_run(struct db *db, struct store_job *job)
+{
+    struct room_message *m = (struct room_message *)(void *)job;
+
+    return sm_account_blocks(m->task.job.sm, db, m->name, m->who) ? 1 : 0;
+}
+
+static void room_message_done(struct sm_task *task, struct sm_in *in, int result)
+{
+    (void)task;
+    if (result <= 0)
+        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+void sm_block_refuse_absent(struct sm_in *in)
+{
+    struct room_message *m = mem_zalloc(sizeof(*m));
+
+    stanza_copy(&m->task.request, in->stanza);
+    m->name = arena_span(&m->task.request.arena, in->to.local);
+    m->who = arena_span(&m->task.request.arena, in->stanza->from);
+    sm_task_submit(in, STORE_READ, &m->task, room_message_run, room_message_done);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void write_item(struct buf *out, struct span jid)
+{
+    xml_raw(out, SPAN("<item"));
+    xml_attr(out, "jid", jid);
+    xml_raw(out, SPAN("/>"));
+}
+
+void sm_block_get(struct sm_in *in, uint32_t payload)
+{
+    const struct sm_blocked *b;
+    struct sm_out out;
+    size_t cursor = 0;
+
+    (void)payload;
+    in->session->has_blocklist = true;
+    struct buf *buf = sm_iq_open(in, &out);
+    xml_raw(buf, SPAN("<blocklist xmlns='" NS_BLOCKING "'>"));
+    while ((b = map_next(&in->session->user->profile->blocked, &cursor)) != NULL)
+        write_item(buf, span_make(b->jid, b->n));
+    xml_raw(buf, SPAN("</blocklist>"));
+    sm_iq_close(&out);
+}
+
+struct change {
+    struct sm_task task; /* first */
+    bool is_block;       /* else unblock; without JIDs: all */
+    size_t max;          /* entries of a list */
+    struct span *jids;   /* in the request's arena */
+    size_t count;
+};
+
+static int change_run(struct db *db, struct store_job *job)
+{
+    struct change *c = (struct change *)(void *)job;
+    const struct span name = c->task.job.user->name;
+
+    return c->is_block ? sm_block_add(db, name, c->jids, c->count, c->max)
+                       : sm_block_remove(db, name, c->jids, c->count);
+}
+
+static void push(struct sm_session *s, const struct change *c)
+{
+    const struct span name = c->is_block ? SPAN("block") : SPAN("unblock");
+    struct sm_out out;
+    struct buf *buf = sm_out_begin(s->sm, s, &out);
+
+    xml_raw(buf, SPAN("<iq type='set' id='push-"));
+    buf_append_u64(buf, ++s->sm->serial);
+    xml_raw(buf, SPAN("'"));
+    xml_attr(buf, "to", s->full);
+    xml_raw(buf, SPAN("><"));
+    xml_raw(buf, name);
+    xml_raw(buf, SPAN(" xmlns='" NS_BLOCKING "'>"));
+    for (size_t i = 0; i < c->count; i++)
+        write_item(buf, c->jids[i]);
+    xml_raw(buf, SPAN("</"));
+    xml_raw(buf, name);
+    xml_raw(buf, SPAN("></iq>"));
+    sm_out_end(&out);
+}
+
+/* In memory, as it is in the store now, and to the clients that look at the list. */
+static void apply(struct sm_user *user, const struct change *c)
+{
+    struct sm_profile *profile = user->profile;
+
+    if (!c->is_block && c->count == 0)
+        sm_blocked_free(profile);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->is_block)
+            sm_blocked_put(profile, c->jids[i]);
+        else
+            sm_blocked_remove(profile, c->jids[i]);
+    }
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->has_blocklist && !s->is_gone)
+            push(s, c);
+    }
+}
+
+static void change_done(struct sm_task *task, struct sm_in *in, int result)
+{
+    const struct change *c = (const struct change *)task;
+    struct sm_user *user = task->job.user;
+
+    if (result != STORE_OK) {
+        sm_refuse(in, result == SM_BLOCK_FULL ? STANZA_RESOURCE_CONSTRAINT
+                                              : STANZA_INTERNAL_SERVER_ERROR,
+                  result == SM_BLOCK_FULL ? "the block list is full" : NULL);
+        return;
+    }
+    sm_iq_empty_result(in);
+    if (user->state == SM_USER_OWNED)
+        apply(user, c);
+    else
+        sm_owner_tell(in->sm, user->name, "changed");
+}
+
+/* Neither himself nor this server: he would be alone. */
+static bool may_block(const struct sm_user *user, const struct jid *jid)
+{
+    return !sm_is_local_domain(user->sm, jid->domain) ||
+           (!span_is_none(jid->local) && !span_eq(jid->local, user->name));
+}
+
+/* What else an item holds (XEP-0377: why) is nobody's business here. */
+static enum stanza_error read_items(struct change *c, const struct sm_user *user)
+{
+    struct stanza *s = &c->task.request;
+    uint32_t list = stanza_child(s, 0, SPAN(NS_BLOCKING), SPAN_NONE);
+    struct jid_scratch scratch;
+    struct jid jid;
+
+    c->jids = arena_alloc(&s->arena, stanza_child_count(s, list) * sizeof(*c->jids));
+    for (uint32_t item = stanza_child(s, list, SPAN(NS_BLOCKING), SPAN("item")); item;
+         item = stanza_next(s, item, SPAN(NS_BLOCKING), SPAN("item"))) {
+        if (!jid_parse(stanza_attr(s, item, SPAN("jid")), &jid, &scratch))
+            return STANZA_JID_MALFORMED;
+        if (c->is_block && !may_block(user, &jid))
+            return STANZA_NOT_ALLOWED;
+        c->jids[c->count++] = arena_span(&s->arena, jid.full);
+    }
+    if (c->count > c->max)
+        return STANZA_RESOURCE_CONSTRAINT;
+    return c->is_block && c->count == 0 ? STANZA_BAD_REQUEST : STANZA_ERROR_NONE;
+}
+
+void sm_block_set(struct sm_in *in, uint32_t payload)
+{
+    struct change *c = mem_zalloc(sizeof(*c));
+    enum stanza_error e;
+
+    stanza_copy(&c->task.request, in->stanza);
+    c->is_block = span_eq(in->stanza->nodes[payload].name, SPAN("block"));
+    c->max = in->sm->opts.max_blocked;
+    e = read_items(c, in->session->user);
+    if (e != STANZA_ERROR_NONE) {
+        stanza_free(&c->task.request);
+        free(c);
+        sm_refuse(in, e, NULL);
+        return;
+    }
+    c->task.job.bytes = arena_held(&c->task.request.arena);
+    sm_task_submit(in, STORE_WRITE, &c->task, change_run, change_done);
+}
