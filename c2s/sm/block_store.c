@@ -11,8 +11,8 @@
 
 /* --- what blocks an address ------------------------------------------------------------------- */
 
-/* Entries that would: its own, its bare JID's, its domain's; of a user of ours, whose account is one
- * in both our domains, the first two of the other domain as well. */
+/* Entries that would: its own, its bare JID's, its domain's; of a user of ours, whose account is
+ * one in both our domains, the first two of the other domain as well. */
 #define ENTRIES_MAX 5
 
 struct entries {

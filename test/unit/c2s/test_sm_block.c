@@ -7,7 +7,8 @@
 
 #define NS_BLOCK " xmlns='urn:xmpp:blocking'"
 #define GET "<iq type='get' id='g'><blocklist" NS_BLOCK "/></iq>"
-#define SET(id, what, items) "<iq type='set' id='" id "'><" what NS_BLOCK ">" items "</" what "></iq>"
+#define SET(id, what, items)                                                                       \
+    "<iq type='set' id='" id "'><" what NS_BLOCK ">" items "</" what "></iq>"
 #define BLOCK(jid) SET("s", "block", "<item jid='" jid "'/>")
 #define UNBLOCK(jid) SET("s", "unblock", "<item jid='" jid "'/>")
 #define DONE "<iq type='result' id='s'"
