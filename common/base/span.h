@@ -51,6 +51,12 @@ static inline bool span_eq(struct span a, struct span b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* The same, where both are mostly the same literal. */
+static inline bool span_is(struct span a, struct span b)
+{
+    return a.n == b.n && (a.p == b.p || a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
 static inline bool span_eq_case(struct span a, struct span b)
 {
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);

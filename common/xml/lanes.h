@@ -112,18 +112,26 @@ LANES_INLINE const char *lanes_skip_plain(const char *p, const char *end, char a
 
 /* What in a tag is no part of names and what lies between: quotes, '/', '<', '>', below 0x20 or
  * above 0x7F. */
-LANES_INLINE const char *lanes_skip_names(const char *p, const char *end)
+LANES_INLINE unsigned lanes_tag_marks(const char *p)
+{
+    lanes v = lanes_load(p);
+    return lanes_bits((v == lanes_all('"')) | (v == lanes_all('\'')) | (v == lanes_all('/')) |
+                      ((v | lanes_all(0x02)) == lanes_all('>')) | /* or '<' */
+                      lanes_odd(v));
+}
+
+/* The first of these; what lies between begin and p can be read, too, and is not looked at. */
+LANES_INLINE const char *lanes_skip_names(const char *begin, const char *p, const char *end)
 {
     for (; end - p >= LANES; p += LANES) {
-        lanes v = lanes_load(p);
-        unsigned bits =
-            lanes_bits((v == lanes_all('"')) | (v == lanes_all('\'')) | (v == lanes_all('/')) |
-                       ((v | lanes_all(0x02)) == lanes_all('>')) | /* or '<' */
-                       lanes_odd(v));
+        unsigned bits = lanes_tag_marks(p);
         if (bits)
             return p + lanes_first(bits);
     }
-    return bytes_skip_names(p, end);
+    if (end - begin < LANES)
+        return bytes_skip_names(p, end);
+    unsigned bits = lanes_tag_marks(end - LANES) >> (LANES - (end - p));
+    return bits ? p + lanes_first(bits) : end;
 }
 
 #endif

@@ -432,7 +432,7 @@ static struct xml_parser *shared;
 struct xml_parser *xml_parser_shared(struct span ns)
 {
     struct xml_parser *p = shared;
-    while (p && !span_eq(p->ns, ns))
+    while (p && !span_is(p->ns, ns))
         p = p->next;
     if (!p) {
         p = xml_parser_new(ns, NULL);

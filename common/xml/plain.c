@@ -15,12 +15,12 @@ static const char *plain_value(struct framer *f, const char *p, const char *stop
     return p < stop && *p == quote && !f->fault ? p + 1 : NULL;
 }
 
-/* From the name on to the tag's end; is_empty_r: it was "/>". */
-LANES_INLINE const char *plain_start_tag(struct framer *f, const char *p, const char *stop,
-                                         bool *is_empty_r)
+/* From the name on to the tag's end; frame is where all began; is_empty_r: it was "/>". */
+LANES_INLINE const char *plain_start_tag(struct framer *f, const char *frame, const char *p,
+                                         const char *stop, bool *is_empty_r)
 {
     for (*is_empty_r = false; p;) {
-        p = lanes_skip_names(p, stop);
+        p = lanes_skip_names(frame, p, stop);
         if (p == stop)
             return NULL;
         if (*p == '>')
@@ -43,27 +43,28 @@ LANES_INLINE const char *plain_start_tag(struct framer *f, const char *p, const 
     return NULL;
 }
 
-LANES_INLINE const char *plain_end_tag(const char *p, const char *stop)
+LANES_INLINE const char *plain_end_tag(const char *frame, const char *p, const char *stop)
 {
     if (p == stop || !is_name_start(*p))
         return NULL;
-    p = lanes_skip_names(p, stop);
+    p = lanes_skip_names(frame, p, stop);
     return p < stop && *p == '>' ? p + 1 : NULL;
 }
 
-static const char *run(struct framer *f, const char *p, const char *stop)
+static const char *run(struct framer *f, const char *frame, const char *stop)
 {
     const struct framer_limits *limits = &f->limits;
+    const char *p = frame;
     uint32_t depth = 0, elements = 0;
     while (stop - p >= 2) {
         const char *tag = p++;
         bool is_ended = true;
         if (*p == '/') {
-            p = depth > 0 ? plain_end_tag(p + 1, stop) : NULL;
+            p = depth > 0 ? plain_end_tag(frame, p + 1, stop) : NULL;
         } else if (is_name_start(*p) && depth < limits->depth && elements < limits->elements) {
             depth++;
             elements++;
-            p = plain_start_tag(f, p, stop, &is_ended);
+            p = plain_start_tag(f, frame, p, stop, &is_ended);
         } else {
             return NULL;
         }

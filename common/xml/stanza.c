@@ -288,7 +288,9 @@ void stanza_strip_foreign_attrs(struct stanza *s)
     struct stanza_node *root = &s->nodes[0];
     struct stanza_attr *attrs = s->attrs + root->attrs;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < root->attr_count; i++) {
+    while (kept < root->attr_count && !attrs[kept].ns.p)
+        kept++; /* mostly all of them */
+    for (uint32_t i = kept; i < root->attr_count; i++) {
         struct stanza_attr a = attrs[i];
         if (!a.ns.p || (span_eq(a.ns, SPAN(TREE_NS_XML)) && span_eq(a.name, SPAN("lang"))))
             attrs[kept++] = a;

@@ -313,7 +313,7 @@ static void put_namespace(struct walk *w, uint32_t node)
         if (span_eq(n->ns, w->s->nodes[n->parent].ns))
             return;
     } else {
-        if (span_eq(n->ns, w->ns) || (w->from_ns.p && span_eq(n->ns, w->from_ns)))
+        if (span_is(n->ns, w->ns) || (w->from_ns.p && span_eq(n->ns, w->from_ns)))
             return;
         w->outside = node;
     }

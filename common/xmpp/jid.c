@@ -47,7 +47,7 @@ static bool is_plain(struct span text, uint8_t part)
 }
 
 /* Labels of 1 to 63 letters, digits and inner hyphens; none that claims to be an A-label. */
-static bool is_plain_domain(struct span text)
+static bool has_plain_labels(struct span text)
 {
     size_t start = 0;
     for (size_t i = 0; i <= text.n; i++) {
@@ -61,6 +61,25 @@ static bool is_plain_domain(struct span text)
             label.p[label.n - 1] == '-' || span_starts(label, SPAN("xn--")))
             return false;
         start = i + 1;
+    }
+    return true;
+}
+
+/* A few domains are in nearly all addresses: those that were found plain last are known. */
+static bool is_plain_domain(struct span text)
+{
+    static struct {
+        size_t n;
+        char text[56];
+    } known[8];
+    size_t at = (text.n + (unsigned char)text.p[0] + (unsigned char)text.p[text.n / 2]) % 8;
+    if (text.n == known[at].n && memcmp(text.p, known[at].text, text.n) == 0)
+        return true;
+    if (!has_plain_labels(text))
+        return false;
+    if (text.n <= sizeof(known[at].text)) {
+        known[at].n = text.n;
+        memcpy(known[at].text, text.p, text.n);
     }
     return true;
 }

@@ -82,7 +82,11 @@ static void on_open_frame(struct stream *s, struct span frame)
 
 static bool names_equal(const char *want, struct span have)
 {
-    return !want || (strncmp(want, have.p, have.n) == 0 && want[have.n] == '\0');
+    if (!want)
+        return true;
+    if (have.n > 0 && *want != *have.p)
+        return false; /* most differ here, and need no call */
+    return strncmp(want, have.p, have.n) == 0 && want[have.n] == '\0';
 }
 
 /* The role's content namespace stands for its second one, too. */
@@ -242,6 +246,16 @@ static void check_upgrade(struct stream *s, struct span rest)
     }
 }
 
+/* The frame lies in s->in, and its handler may pause: what follows it must go into a buffer of its
+ * own. */
+static void on_own_frame(struct stream *s, enum frame kind)
+{
+    struct buf held = s->in;
+    s->in = (struct buf){0};
+    on_frame(s, kind, buf_span(&held));
+    buf_free(&held);
+}
+
 static void process(struct stream *s, struct span bytes)
 {
     while (bytes.n > 0 && stream_is_open(s)) {
@@ -264,12 +278,10 @@ static void process(struct stream *s, struct span bytes)
         }
         if (!spend_budget(s, took) || kind == FRAME_MORE)
             break;
-        /* The frame may lie in s->in, and a handler may pause: what follows it must go into a
-         * buffer of its own. */
-        struct buf held = s->in;
-        s->in = (struct buf){0};
-        on_frame(s, kind, frame);
-        buf_free(&held);
+        if (buf_len(&s->in) > 0)
+            on_own_frame(s, kind);
+        else
+            on_frame(s, kind, frame);
         check_upgrade(s, bytes);
     }
 }

@@ -42,7 +42,7 @@ static const char *skip_plain(const char *p, const char *end)
 
 static const char *skip_names(const char *p, const char *end)
 {
-    return lanes_skip_names(p, end);
+    return lanes_skip_names(p, p, end);
 }
 
 /* The byte c at each place of each length; what lies behind the end must not be looked at. */
@@ -76,6 +76,26 @@ static void test_runs(void **state)
     }
 }
 
+/* The last bytes are looked at together with those before them, which may be anything. */
+static void test_names_behind_others(void **state)
+{
+    (void)state;
+    for (size_t before = 0; before < LENGTH_MAX; before++) {
+        for (size_t n = 0; n < LENGTH_MAX; n++) {
+            char *p = mem_alloc(before + n + 1);
+            memset(p, '<', before);
+            memset(p + before, 'x', n);
+            const char *at = p + before, *end = at + n;
+            assert_ptr_equal(lanes_skip_names(p, at, end), end);
+            if (n > 0) {
+                p[before + n / 2] = '>';
+                assert_ptr_equal(lanes_skip_names(p, at, end), at + n / 2);
+            }
+            free(p);
+        }
+    }
+}
+
 static void test_copy(void **state)
 {
     (void)state;
@@ -96,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_names_behind_others),
         cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
