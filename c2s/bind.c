@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bind - resource binding (RFC 6120 section 7): features, the request, the session manager's answer.
+ * bind - resource binding (RFC 6120 section 7): features, request, the session manager's answer.
  *
  * Called by client.c's rules and by seat.c.
  */

@@ -161,7 +161,8 @@ static void on_closed(struct stream *s)
 {
     struct client *c = client_of(s);
     struct c2s *c2s = c->c2s;
-    LOG(LOG_INFO, "client.closed", F_STR("sid", s->id), F_STR("jid", c->seat && c->seat->jid ? c->seat->jid : ""),
+    const char *jid = c->seat && c->seat->jid ? c->seat->jid : "";
+    LOG(LOG_INFO, "client.closed", F_STR("sid", s->id), F_STR("jid", jid),
         F_STR("cond", s->error ? stream_error_name(s->error) : ""),
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in),
         F_INT("stanzas", s->stanzas_in));

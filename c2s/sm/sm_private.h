@@ -146,7 +146,7 @@ struct sm_in {
     struct jid to;
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
-    bool is_again; /* has been handled before, but a client never got it: neither archive nor copy */
+    bool is_again; /* handled before, but a client never got it: it is not archived or copied */
     int64_t stamp;    /* of one that is_again: when it was handled first, ms since 1970 */
     struct span tail; /* XML to put before its end tag where it is delivered: its delay */
 };

@@ -176,13 +176,13 @@ void sm_undelivered(struct sm_session *s, struct span bytes, int64_t stamp_ms)
 void sm_undelivered_output(struct sm *sm, struct span owner, const struct stanza *e, uint32_t node)
 {
     struct sm_peer *peer = sm_peer_get(sm, owner);
+    struct span id = stanza_attr(e, node, SPAN("id"));
 
     for (uint32_t c = stanza_child(e, node, SPAN(NS_CLIENT), SPAN_NONE); c;
          c = stanza_next(e, c, SPAN(NS_CLIENT), SPAN_NONE)) {
         if (span_eq(e->nodes[c].name, SPAN("presence")))
             continue;
-        struct buf *out = sm_envelope_begin(sm, peer, "undelivered",
-                                            stanza_attr(e, node, SPAN("id")), (struct link_done){0});
+        struct buf *out = sm_envelope_begin(sm, peer, "undelivered", id, (struct link_done){0});
         if (!out)
             break;
         write_stamp(out, loop_wall(sm->loop));

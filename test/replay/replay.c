@@ -14,7 +14,7 @@
  *   NAME opens [DOMAIN]                 sends a stream header; hears nothing by itself
  *   NAME logs in as USER[@DOMAIN]/RESOURCE [at c2s-N]
  *                                       connects, opens, SASL PLAIN, binds; hears it all
- *   NAME is managed                     asks for stream management with resumption, hears the answer
+ *   NAME is managed                     asks for resumable stream management, hears the answer
  *   NAME resumes H [at c2s-N]           connects, SASL PLAIN, resumes after H stanzas
  *   NAME is component DOMAIN            connects to the router and shakes hands
  *   NAME says TEXT

@@ -66,7 +66,8 @@ static inline void say_resume(struct wire *w, const char *id, unsigned h)
     buf_free(&out);
 }
 
-static inline struct wire *resume(struct house *h, const char *who, const char *id, unsigned handled)
+static inline struct wire *resume(struct house *h, const char *who, const char *id,
+                                  unsigned handled)
 {
     struct wire *w = arrive(h, who);
     wire_expect(w, "</stream:features>");

@@ -7,6 +7,8 @@
 #include "store/db.h"
 
 #define NOT_FOUND "<item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+#define PEER_ERROR                                                                                 \
+    "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
 #define PING "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 static void expect_resumed(struct wire *w, const char *id, unsigned h)
@@ -224,8 +226,7 @@ static void ends_in_good_order(void **state)
         "<enable xmlns='urn:xmpp:sm:3' resume='true'/><presence/><presence type='unavailable'/>",
         "<enable xmlns='urn:xmpp:sm:3'/>",
         "<enable xmlns='urn:xmpp:sm:3' resume='true'/><oops/>",
-        "<enable xmlns='urn:xmpp:sm:3' resume='true'/><stream:error><reset "
-        "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+        "<enable xmlns='urn:xmpp:sm:3' resume='true'/>" PEER_ERROR,
         "",
     };
     (void)state;

@@ -19,7 +19,8 @@ static void goes_where_an_offline_users_would(void **state)
         int64_t stored;      /* when there is no other */
         const char *sender;  /* what bob hears */
     } cases[] = {
-        {"<message to='" HERE "' from='bob@prime.test/b' type='chat' id='1'><body>1</body></message>",
+        {"<message to='" HERE "' from='bob@prime.test/b' type='chat' id='1'><body>1</body>"
+         "</message>",
          "id='1' type='chat'><body>1</body><delay xmlns='urn:xmpp:delay' from='prime.test' stamp='",
          1, ""},
         {"<message to='alice@prime.test' from='bob@prime.test/b' id='1'><body>1</body></message>",
