@@ -18,6 +18,10 @@ struct tls_ctx {
     bool is_twin;              /* of simulated connections: nothing else is set */
     bool has_certificate;      /* can be a server */
     bool verifies;             /* as a client: the peer must have a certificate we trust */
+    /* tls-server-end-point of our own certificate: the same for all sessions, and each time the
+     * certificate would be decoded anew; 0: not asked for yet. */
+    unsigned char end_point[64];
+    size_t end_point_len;
 };
 
 #endif

@@ -33,6 +33,7 @@ struct tls_session {
     char *server_name;  /* a client's idea of its peer; NULL: none */
     char *description;  /* made when first asked for */
     const char *reason; /* literal or GnuTLS's constant; NULL: nothing went wrong */
+    bool is_server;
     bool done;          /* the handshake is */
     bool in_flight;     /* a record is encrypted and not wholly written */
     bool wants_write;
@@ -256,6 +257,7 @@ static struct tls_session *session_new(struct tls_ctx *ctx, int fd, unsigned fla
 {
     struct tls_session *t = mem_zalloc(sizeof(*t));
     t->ctx = tls_ctx_ref(ctx);
+    t->is_server = flags & GNUTLS_SERVER;
     if (ctx->is_twin)
         return t;
     if (gnutls_init(&t->gnutls, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0 ||
@@ -350,23 +352,34 @@ void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name)
 
 /* --- about a session --- */
 
-size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char out_r[64])
+static size_t compute_binding(struct tls_session *t, gnutls_channel_binding_t kind,
+                              unsigned char out_r[64])
 {
-    struct tls_session *t = session;
-    if (!t->done)
-        return 0;
-    /* Under 1.2 an exporter is unique only with the extended master secret (RFC 9266 4.2); GnuTLS
-     * refuses it without. */
     gnutls_datum_t data = {NULL, 0};
-    int ret = gnutls_session_channel_binding(
-        t->gnutls,
-        kind == TLS_BINDING_EXPORTER ? GNUTLS_CB_TLS_EXPORTER : GNUTLS_CB_TLS_SERVER_END_POINT,
-        &data);
+    int ret = gnutls_session_channel_binding(t->gnutls, kind, &data);
     size_t n = ret == 0 && data.size <= 64 ? data.size : 0;
     if (n > 0)
         memcpy(out_r, data.data, n);
     gnutls_free(data.data);
     return n;
+}
+
+size_t tls_channel_binding(void *session, enum tls_binding kind, unsigned char out_r[64])
+{
+    struct tls_session *t = session;
+    struct tls_ctx *ctx = t->ctx;
+    if (!t->done)
+        return 0;
+    /* Under 1.2 an exporter is unique only with the extended master secret (RFC 9266 4.2); GnuTLS
+     * refuses it without. */
+    if (kind == TLS_BINDING_EXPORTER)
+        return compute_binding(t, GNUTLS_CB_TLS_EXPORTER, out_r);
+    if (!t->is_server)
+        return compute_binding(t, GNUTLS_CB_TLS_SERVER_END_POINT, out_r);
+    if (ctx->end_point_len == 0)
+        ctx->end_point_len = compute_binding(t, GNUTLS_CB_TLS_SERVER_END_POINT, ctx->end_point);
+    memcpy(out_r, ctx->end_point, ctx->end_point_len);
+    return ctx->end_point_len;
 }
 
 bool tls_is_13(void *session)
