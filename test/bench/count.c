@@ -7,8 +7,8 @@
  *   count relay|component|chat|parse|login|KIND-of-WHOM TIMES
  *
  * relay: between two of our own processes; component: between two of others; chat: between two
- * users of one c2s; parse: a message read and written; login: SCRAM-SHA-1, bind, presence. What must
- * not tell whether an account exists is done for one that does and for one that does not: see
+ * users of one c2s; parse: a message read and written; login: SCRAM-SHA-1, bind, presence. What
+ * must not tell whether an account exists is done for one that does and for one that does not: see
  * secretive.
  */
 #include "../replay/stage.h"

@@ -15,7 +15,8 @@
 
 #define HOPS_MAX 100000
 #define ERROR                                                                                      \
-    "<error type='cancel'><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+    "<error type='cancel'>"                                                                        \
+    "<undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 
 /* Users of the host need not say who they are; a component must. */
 static bool is_component(struct span jid)

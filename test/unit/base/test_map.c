@@ -52,7 +52,8 @@ static uint32_t hash_of(struct span key)
     return hash;
 }
 
-/* The lower half of SipHash-1-3 of no bytes and of 00..0e under the seed's keys, computed apart from this code. */
+/* The lower half of SipHash-1-3 of no bytes and of 00..0e under the seed's keys, computed apart
+ * from this code. */
 static void test_hash(void **state)
 {
     static const char bytes[] = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e";
