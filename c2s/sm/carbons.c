@@ -191,6 +191,11 @@ bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user)
     return true;
 }
 
+bool sm_carbons_has(const struct sm_session *s, const struct stanza *message)
+{
+    return s->has_carbons && is_eligible(message, RECEIVED, NULL);
+}
+
 bool sm_is_carbon(const struct stanza *s)
 {
     return stanza_child(s, 0, SPAN(NS_CARBONS), SPAN("received")) ||

@@ -477,6 +477,8 @@ bool sm_carbons_sending(struct sm_in *in);
 bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user);
 void sm_carbons_set(struct sm_in *in, uint32_t payload);
 bool sm_is_carbon(const struct stanza *s);
+/* The session has, or had, a copy of such a message to another one. */
+bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
 
 /* --- owner.c --- words to whoever owns a user */
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);

@@ -66,18 +66,20 @@ static bool is_copy(const struct stanza *s)
     return sm_is_carbon(s) || stanza_child(s, 0, SPAN(NS_MAM), SPAN("result"));
 }
 
-/* What went to the bare JID went to all who were reachable then: one of them still is. */
+/* What went to the bare JID went to all who were reachable then, and copies to who wanted them: one
+ * of these still is. */
 static bool others_have_it(const struct sm_in *in)
 {
     const struct sm_user *user = sm_user_owned(in->sm, in->to.local);
     int64_t age = loop_wall(in->sm->loop) - in->stamp;
 
-    if (!user || !jid_is_bare(&in->to) || age < 0)
+    if (!user || age < 0)
         return false;
     LIST_FOR_EACH (node, &user->sessions) {
         const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (sm_session_is_eligible(s) &&
-            s->reachable_since + (uint64_t)age < loop_now(in->sm->loop))
+            s->reachable_since + (uint64_t)age < loop_now(in->sm->loop) &&
+            (jid_is_bare(&in->to) || sm_carbons_has(s, in->stanza)))
             return true;
     }
     return false;

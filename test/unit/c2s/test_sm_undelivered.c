@@ -99,6 +99,36 @@ static void it_takes_nothing_more(void **state)
     kit_free(k);
 }
 
+/* Who has a copy of it, or was there when it went to all, does not get it again. */
+static void nobody_gets_it_twice(void **state)
+{
+    static const char *const stanzas[] = {
+        "<message to='" HERE "' from='bob@prime.test/b' type='chat'><body>1</body></message>",
+        "<message to='alice@prime.test' from='bob@prime.test/b'><body>1</body></message>",
+    };
+    (void)state;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(stanzas); i++) {
+        bool has_copy = i % 2 == 0;
+        struct kit *k = kit_new(NULL);
+        struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
+        struct kit_client *o = kit_open(k, "alice", "prime.test", "o");
+        kit_say(k, o, "<iq type='set' id='1'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+        kit_say(k, o, "<presence/>");
+        kit_heard(o);
+        sm_undelivered(a->session, span_of(stanzas[i / 2]),
+                       loop_wall(k->loop) - (has_copy ? 0 : 86400000));
+        kit_settle(k);
+        if (has_copy)
+            EXPECT_NOTHING(o);
+        else
+            EXPECT(o, "<body>1</body><delay ");
+        assert_int_equal(kit_offline_count(k, "alice"), 0);
+        kit_close(k, a);
+        kit_close(k, o);
+        kit_free(k);
+    }
+}
+
 /* The sender may be anywhere: then the error takes the router. */
 static void strangers_are_told_too(void **state)
 {
@@ -228,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(goes_where_an_offline_users_would),
         cmocka_unit_test(it_takes_nothing_more),
+        cmocka_unit_test(nobody_gets_it_twice),
         cmocka_unit_test(strangers_are_told_too),
         cmocka_unit_test(a_full_client_gets_no_messages),
         cmocka_unit_test(the_owner_gets_it_back),
