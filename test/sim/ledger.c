@@ -14,8 +14,8 @@
  *               To one address: a bare JID passes by a client that is not available, a full one
  *               does not (RFC 6121 8.5), and may precede what is stored. Left out is also what
  *               changes of owner can disorder today: what one instance stores while it is cut off
- *               or another has the user, and what is on its way by the router when the user comes
- *               to the sender's own instance.
+ *               or another has the user, what is on its way by the router when the user comes to
+ *               the sender's own instance, and what comes back from a client elsewhere that went.
  *   refusal     Where nothing has failed, nothing is refused.
  *   completion  Each stanza's completion is called once.
  */
@@ -101,7 +101,7 @@ void ledger_receive(struct person *p, uint32_t number)
     m->is_heard = true;
     if (m->heard & bit)
         sim_breach(RULE_DUPLICATE, "%s hears m%u to %s again", p->full, number, m->to);
-    else if (number < *last && !m->is_early)
+    else if (number < *last && !m->is_early && !m->excuse)
         sim_breach(RULE_ORDER, "%s hears m%u to %s after m%u", p->full, number, m->to,
                    *last);
     m->heard |= bit;
