@@ -105,6 +105,43 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "hibernating_per_user", .type = CONF_INT,
      .offset = AT(hibernating_per_user), .default_value = "5", .min = 1, .max = 1000,
      .help = "Sessions of one user that wait at a time; the oldest goes."},
+
+#define CONTACT(word, kind, text)                                                                  \
+    {.section = "contact", .name = word, .type = CONF_LIST,                                        \
+     .offset = AT(contacts) + (kind) * sizeof(struct conf_list), .default_value = "", .help = text}
+    CONTACT("abuse", SM_CONTACT_ABUSE, "URIs (mailto:, xmpp:, https:) for reports of abuse."),
+    CONTACT("admin", SM_CONTACT_ADMIN, "The administrators'."),
+    CONTACT("feedback", SM_CONTACT_FEEDBACK, "For what users think of it."),
+    CONTACT("sales", SM_CONTACT_SALES, "For those who want to buy something."),
+    CONTACT("security", SM_CONTACT_SECURITY, "For reports of weaknesses."),
+    CONTACT("status", SM_CONTACT_STATUS, "Where it is told what works and what does not."),
+    CONTACT("support", SM_CONTACT_SUPPORT, "For those who need help."),
+    {0},
+};
+
+#define IN(field) offsetof(struct sm_external, field)
+
+static const struct conf_key service_keys[] = {
+    {.name = "type", .type = CONF_STRING, .offset = IN(type), .help = "stun, turn, turns, ..."},
+    {.name = "host", .type = CONF_STRING, .offset = IN(host), .help = "Its name or address."},
+    {.name = "port", .type = CONF_INT, .offset = IN(port), .default_value = "0", .max = 65535,
+     .help = "0: the usual one."},
+    {.name = "transport", .type = CONF_STRING, .offset = IN(transport), .default_value = "",
+     .help = "udp or tcp; empty: any."},
+    {.name = "username", .type = CONF_STRING, .offset = IN(username), .default_value = "",
+     .help = "The same for all clients; empty: none."},
+    {.name = "password", .type = CONF_STRING, .offset = IN(password), .default_value = "",
+     .help = "Of username."},
+    {.name = "secret", .type = CONF_STRING, .offset = IN(secret), .default_value = "",
+     .help = "Shared with a TURN server: credentials are made for each client."},
+    {.name = "lifetime", .type = CONF_TIME, .offset = IN(lifetime), .default_value = "1d",
+     .min = 60000, .max = 31 * 86400000LL, .help = "How long such credentials are good."},
+    {0},
+};
+
+static const struct conf_section sections[] = {
+    {.word = "service", .keys = service_keys, .element_size = sizeof(struct sm_external),
+     .name_offset = IN(name), .array_offset = AT(services), .count_offset = AT(service_count)},
     {0},
 };
 
@@ -114,6 +151,29 @@ static bool is_prepared_domain(const char *name)
     char out[JID_PART_MAX + 1];
     struct span part;
     return jid_prep_domain(span_of(name), out, &part) && span_eq(part, span_of(name));
+}
+
+static const char *check_contacts(const struct c2s_conf *c)
+{
+    for (size_t kind = 0; kind < SM_CONTACT_KINDS; kind++)
+        for (size_t i = 0; i < c->contacts[kind].count; i++)
+            if (!strchr(c->contacts[kind].items[i], ':'))
+                return "[contact] an address is no URI: mailto:..., xmpp:..., https:...";
+    return NULL;
+}
+
+static const char *check_services(const struct c2s_conf *c)
+{
+    for (size_t i = 0; i < c->service_count; i++) {
+        const struct sm_external *x = &c->services[i];
+        if (*x->transport && strcmp(x->transport, "udp") != 0 && strcmp(x->transport, "tcp") != 0)
+            return "[service ...] transport is neither udp nor tcp";
+        if (*x->secret && *x->username)
+            return "[service ...] both secret and username: the secret makes its own";
+        if (!*x->type || !*x->host)
+            return "[service ...] type and host must not be empty";
+    }
+    return NULL;
 }
 
 static const char *check(const void *conf, char scratch[256])
@@ -138,11 +198,13 @@ static const char *check(const void *conf, char scratch[256])
                  strlen(c->router_secret));
         return scratch;
     }
-    return NULL;
+    const char *wrong = check_contacts(c);
+    return wrong ? wrong : check_services(c);
 }
 
 const struct conf_spec c2s_conf_spec = {
     .keys = keys,
+    .sections = sections,
     .size = sizeof(struct c2s_conf),
     .check = check,
 };

@@ -5,7 +5,7 @@
 #ifndef C2S_CONF_H
 #define C2S_CONF_H
 
-#include "base/conf.h"
+#include "c2s/sm/sm.h"
 
 enum c2s_tls { C2S_TLS_REQUIRED, C2S_TLS_OPTIONAL };
 
@@ -29,6 +29,10 @@ struct c2s_conf {
     int64_t max_connections, failure_delay, input_rate, input_burst;
     int64_t sessions_per_user, stanza, roster, offline, offline_bytes, backlog, blocked;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;
+
+    struct conf_list contacts[SM_CONTACT_KINDS];
+    struct sm_external *services;
+    size_t service_count;
 };
 
 extern const struct conf_spec c2s_conf_spec;

@@ -83,6 +83,9 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .max_backlog = (size_t)conf->backlog,
         .max_stanza = (size_t)conf->stanza,
         .version = KONTALK_VERSION,
+        .externals = conf->services,
+        .external_count = conf->service_count,
+        .contacts = conf->contacts,
     };
 }
 

@@ -67,5 +67,23 @@ const struct store_migration c2s_migrations[] = {
         " always TEXT NOT NULL,"  /* JIDs, separated by U+000A */
         " never TEXT NOT NULL"
         ") STRICT;"},
+    /* XEP-0054; XEP-0049; XEP-0012: when the last of his sessions left, and its parting words */
+    {6, "CREATE TABLE vcard ("
+        " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+        " vcard TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE TABLE private ("
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " ns TEXT NOT NULL,"
+        " name TEXT NOT NULL,"
+        " bytes INTEGER NOT NULL,"
+        " element TEXT NOT NULL,"
+        " PRIMARY KEY (account, ns, name)"
+        ") STRICT;"
+        "CREATE TABLE last ("
+        " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+        " stamp INTEGER NOT NULL," /* ms since 1970 */
+        " status TEXT NOT NULL"
+        ") STRICT;"},
     {0, NULL},
 };

@@ -38,6 +38,8 @@ static const struct {
 } more[] = {
     {SM_TO_HOST, "msgoffline"}, /* XEP-0160 */
     {SM_TO_HOST, NS_BLOCKING},
+    {SM_TO_HOST, NS_VCARD},
+    {SM_TO_HOST, NS_PRIVATE},
     {SM_TO_HOST, NS_CARBONS},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES},
 };
@@ -62,6 +64,7 @@ void sm_disco_info(struct sm_in *in, uint32_t payload)
     if (is_to_host(in)) {
         xml_raw(buf, SPAN("<identity category='server' type='im' name='Kontalk'/>"));
         write_features(SM_TO_HOST, buf);
+        sm_contact_info_write(in->sm, buf);
     } else {
         xml_raw(buf, SPAN("<identity category='account' type='registered'/>"));
         write_features(SM_TO_ACCOUNT, buf);

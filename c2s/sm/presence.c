@@ -223,13 +223,15 @@ void sm_presence_end_directed(struct sm_session *s)
 }
 
 /* Both ways of going: told (the stanza is rendered already), or the stream has just ended. */
-static void go(struct sm_session *s, struct span presence)
+static void go(struct sm_session *s, struct span presence, struct span status)
 {
     bool was_available = s->is_available;
 
     sm_presence_end_directed(s);
-    if (was_available)
+    if (was_available) {
         fan_out(s->user, presence);
+        sm_last_leave(s, status);
+    }
     sm_presence_forget(s);
 }
 
@@ -237,10 +239,12 @@ static void on_unavailable(struct sm_in *in)
 {
     struct sm_session *s = in->session;
     struct buf *rendered = &in->sm->scratch;
+    uint32_t status;
 
     sm_offline_end(s);
     render(in, rendered);
-    go(s, buf_span(rendered));
+    status = stanza_child(in->stanza, 0, stanza_root(in->stanza)->ns, SPAN("status"));
+    go(s, buf_span(rendered), status ? stanza_text(in->stanza, status) : SPAN_NONE);
 }
 
 void sm_presence_close(struct sm_session *s)
@@ -250,7 +254,7 @@ void sm_presence_close(struct sm_session *s)
     buf_clear(rendered);
     xml_attr(rendered, "from", s->full);
     xml_raw(rendered, SPAN(" type='unavailable'/>"));
-    go(s, buf_span(rendered));
+    go(s, buf_span(rendered), SPAN_NONE);
 }
 
 /* The rules are the owner's: this only follows what comes of them. */

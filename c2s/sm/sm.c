@@ -18,6 +18,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm->store = store;
     sm->opts = *opts;
     sm->holds = 1;
+    sm->started = loop_now(loop);
     list_init(&sm->ready);
     list_init(&sm->arrived);
     return sm;
@@ -32,6 +33,9 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.max_blocked = opts->max_blocked;
     sm->opts.max_backlog = opts->max_backlog;
     sm->opts.max_stanza = opts->max_stanza;
+    sm->opts.externals = opts->externals;
+    sm->opts.external_count = opts->external_count;
+    sm->opts.contacts = opts->contacts;
 }
 
 void sm_hold(struct sm *sm)

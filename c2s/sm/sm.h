@@ -13,6 +13,7 @@
 #ifndef C2S_SM_SM_H
 #define C2S_SM_SM_H
 
+#include "base/conf.h"
 #include "xml/stanza.h"
 #include "xmpp/error.h"
 #include "xmpp/link.h"
@@ -48,6 +49,29 @@ struct sm_client {
     const struct sm_client_ops *ops;
 };
 
+/* A service elsewhere that clients are told of (XEP-0215). The texts are never NULL. */
+struct sm_external {
+    char *name; /* in the configuration */
+    char *type, *host;
+    char *transport;           /* "tcp", "udp", or empty */
+    char *username, *password; /* of all, or empty */
+    char *secret;              /* shared with a TURN server: each client gets its own; or empty */
+    int64_t port;              /* 0: the usual one */
+    int64_t lifetime;          /* of such credentials, in milliseconds */
+};
+
+/* XEP-0157 */
+enum sm_contact_kind {
+    SM_CONTACT_ABUSE,
+    SM_CONTACT_ADMIN,
+    SM_CONTACT_FEEDBACK,
+    SM_CONTACT_SALES,
+    SM_CONTACT_SECURITY,
+    SM_CONTACT_STATUS,
+    SM_CONTACT_SUPPORT,
+    SM_CONTACT_KINDS,
+};
+
 struct sm_opts {
     struct span host;            /* "prime.kontalk.net", prepared */
     struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
@@ -60,12 +84,15 @@ struct sm_opts {
     size_t max_backlog;          /* bytes queued to one client: 1 MiB */
     size_t max_stanza;           /* announced in disco and features: 262,144 */
     const char *version;
+    const struct sm_external *externals;
+    size_t external_count;
+    const struct conf_list *contacts; /* URIs, SM_CONTACT_KINDS lists; NULL: none */
 };
 
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_* of opts, from now on: what is open or stored already stays. */
+/* The max_* of opts, externals and contacts, from now on: what is open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 

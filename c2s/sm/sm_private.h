@@ -66,6 +66,7 @@ struct sm {
     size_t job_bytes;
     size_t held_bytes;      /* stanzas of sessions on the move */
     uint64_t serial;        /* of pushes and fronts */
+    uint64_t started;       /* loop time */
     bool is_closed;         /* sm_free has been called */
 };
 
@@ -471,6 +472,24 @@ enum { SM_BLOCK_NO_ACCOUNT = 1, SM_BLOCK_FULL = -110 /* nothing is changed */ };
 int sm_block_add(struct db *db, struct span name, const struct span *jids, size_t n, size_t max);
 /* n 0: all */
 int sm_block_remove(struct db *db, struct span name, const struct span *jids, size_t n);
+
+/* --- vcard.c --- */
+void sm_vcard_get(struct sm_in *in, uint32_t payload);
+void sm_vcard_set(struct sm_in *in, uint32_t payload);
+/* In run(). The card is the text of <vCard xmlns='vcard-temp'>…</vCard>. */
+enum { SM_VCARD_NONE = 1 }; /* or no such account */
+int sm_vcard_load(struct db *db, struct span name, struct buf *vcard);
+int sm_vcard_save(struct db *db, struct span name, struct span vcard);
+
+/* --- private.c, last.c, extdisco.c, contact_info.c --- */
+void sm_private_get(struct sm_in *in, uint32_t payload);
+void sm_private_set(struct sm_in *in, uint32_t payload);
+void sm_last(struct sm_in *in, uint32_t payload);
+/* The session, one of its user still, is about to be available no more; its parting words. */
+void sm_last_leave(struct sm_session *s, struct span status);
+void sm_extdisco_services(struct sm_in *in, uint32_t payload);
+void sm_extdisco_credentials(struct sm_in *in, uint32_t payload);
+void sm_contact_info_write(const struct sm *sm, struct buf *out);
 
 /* --- carbons.c --- */
 bool sm_carbons_sending(struct sm_in *in);
