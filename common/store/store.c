@@ -20,8 +20,10 @@
 struct store {
     struct loop *loop;
     struct db *db;
-    size_t pending;               /* loop only */
-    struct deferred run_deferred; /* simulated loop only */
+    /* The loop's */
+    size_t pending;
+    struct job_list fresh; /* submitted in this tick */
+    struct deferred submitted;
 
     bool threaded;
     pthread_t thread;
@@ -116,12 +118,33 @@ static void deliver(void *ctx)
 }
 
 /* Without a thread: everything that is queued, and its answers. */
-static void run_here(void *ctx)
+static void run_here(struct store *s)
 {
-    struct store *s = ctx;
-    run_all(s, list_take(s, &s->queue));
+    struct job_list jobs = s->fresh;
+    s->fresh = (struct job_list){0};
+    run_all(s, jobs);
     group_flush(s->db);
     deliver(s);
+}
+
+/* At the end of a tick, what it has submitted; the thread is woken without the lock that it needs
+ * first. */
+static void hand_over(struct store *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    job_list_join(&s->queue, s->fresh);
+    pthread_mutex_unlock(&s->mutex);
+    s->fresh = (struct job_list){0};
+    pthread_cond_signal(&s->more);
+}
+
+static void on_submitted(void *ctx)
+{
+    struct store *s = ctx;
+    if (s->threaded)
+        hand_over(s);
+    else
+        run_here(s);
 }
 
 static void store_free(struct store *s)
@@ -141,7 +164,7 @@ struct store *store_open(struct loop *loop, const struct store_opts *opts,
     bool sim = loop_is_sim(loop);
     struct store *s = mem_zalloc(sizeof(*s));
     s->loop = loop;
-    s->run_deferred = (struct deferred){.call = run_here, .ctx = s};
+    s->submitted = (struct deferred){.call = on_submitted, .ctx = s};
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->more, NULL);
     s->db = db_open(loop, opts, sim, error_r);
@@ -169,6 +192,7 @@ void store_close(struct store **s_p)
     if (!s)
         return;
     if (s->threaded) {
+        hand_over(s);
         pthread_mutex_lock(&s->mutex);
         s->closing = true;
         pthread_cond_signal(&s->more);
@@ -179,7 +203,7 @@ void store_close(struct store **s_p)
     /* The answers may have submitted more: on this thread, now that the other has ended. */
     while (s->pending > 0)
         run_here(s);
-    loop_defer_cancel(&s->run_deferred);
+    loop_defer_cancel(&s->submitted);
     *s_p = NULL;
     store_free(s);
 }
@@ -189,14 +213,8 @@ void store_submit(struct store *s, enum store_kind kind, struct store_job *job)
     job->kind = kind;
     job->result = 0;
     s->pending++;
-    pthread_mutex_lock(&s->mutex);
-    bool wake = !s->queue.first;
-    job_list_append(&s->queue, job);
-    if (wake && s->threaded)
-        pthread_cond_signal(&s->more);
-    pthread_mutex_unlock(&s->mutex);
-    if (!s->threaded)
-        loop_defer(s->loop, &s->run_deferred);
+    job_list_append(&s->fresh, job);
+    loop_defer(s->loop, &s->submitted);
 }
 
 size_t store_pending(const struct store *s)
