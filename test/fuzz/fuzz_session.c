@@ -4,9 +4,9 @@
  *
  * Byte 0: who speaks, and how far he has come (below); byte 1: the size of the pieces in which he
  * does, if any. 0xFF in the bytes lets time pass, as the byte after it chooses (fuzz_wait). 0xFE:
- * what follows is said on a new connection, by the same one. Beside him there is a witness, who
- * hears well-formed stanzas only, and is still served at the end; but another instance of ours may
- * do what it likes with users.
+ * what follows is said on a new connection, by the same one; there 0xFD stands for the id by which
+ * his session can be resumed. Beside him there is a witness, who hears well-formed stanzas only, and
+ * is still served at the end; but another instance of ours may do what it likes with users.
  *
  * The suite is used for many inputs. After each, nothing of who spoke may be left in memory; what
  * he has stored is taken back, and the witness logs in anew. Only the clock goes on, and so do the
@@ -18,6 +18,7 @@
 #include "../replay/stage.h"
 #include "base/conn_private.h"
 #include "base/mem.h"
+#include "c2s/hibernate.h"
 #include "c2s/sm/sm_private.h"
 #include "tls/crypto.h"
 #include "xmpp/link.h"
@@ -45,7 +46,7 @@ enum progress {
 
 /* What there is of an idle suite. */
 struct counts {
-    size_t peers, routes, claims, clients, users, sessions, fronts, guests;
+    size_t peers, routes, claims, clients, resting, users, sessions, fronts, guests;
 };
 
 static struct stage *stage;
@@ -139,6 +140,7 @@ static struct counts count(void)
                            .routes = r->routes.by_name.count,
                            .claims = claims_count(&r->claims),
                            .clients = c2s->client_count,
+                           .resting = c2s->hibernation.seat_count,
                            .users = c2s->sm->users.count,
                            .sessions = c2s->sm->session_count,
                            .fronts = c2s->sm->fronts.count,
@@ -163,7 +165,9 @@ static void enter_witness(void)
 static void start_stage(void)
 {
     stop_stage();
-    stage = stage_new(0, NULL, "[limits]\nroster = 20\n");
+    stage = stage_new(0, NULL,
+                      "[limits]\nroster = 20\noffline = 20\nblocked = 20\nunacked = 20\n"
+                      "resume = 20s\n");
     stage_add_user(stage, "romeo");
     stage_add_user(stage, "juliet");
     witness = stage_actor(stage, SPAN("witness"));
@@ -197,12 +201,41 @@ static bool is_idle(void)
 
 /* --- an input --------------------------------------------------------------------------------- */
 
+/* What has been heard of the last session that can be resumed. */
+static void note_id(struct buf *id)
+{
+    struct span heard = buf_span(&client->heard);
+    const char *enabled = memmem(heard.p, heard.n, "<enabled", 8);
+    const char *at = enabled ? strstr(enabled, " id='") : NULL;
+    if (!at)
+        return;
+    buf_clear(id);
+    buf_append(id, span_make(at + 5, strcspn(at + 5, "'")));
+}
+
+static void say(struct span text, struct span id)
+{
+    struct buf out = {0};
+    if (!memchr(text.p, 0xfd, text.n)) {
+        actor_say(client, text);
+        return;
+    }
+    while (text.n > 0) {
+        bool names = memchr(text.p, 0xfd, text.n);
+        buf_append(&out, fuzz_part(&text, '\xfd'));
+        if (names)
+            buf_append(&out, id);
+    }
+    actor_say(client, buf_span(&out));
+    buf_free(&out);
+}
+
 /* The parts of a connection's course, and the waiting between them. */
-static void say_all(struct actor *a, struct span in, uint64_t *time_left)
+static void say_all(struct span in, struct span id, uint64_t *time_left)
 {
     while (in.n > 0) {
         bool waits = memchr(in.p, 0xff, in.n);
-        actor_say(a, fuzz_part(&in, '\xff'));
+        say(fuzz_part(&in, '\xff'), id);
         if (waits)
             loop_sim_advance(stage->loop, fuzz_wait(&in, time_left));
     }
@@ -210,16 +243,19 @@ static void say_all(struct actor *a, struct span in, uint64_t *time_left)
 
 static void try_all(struct span in, enum progress progress, size_t chunk)
 {
+    struct buf id = {0};
     uint64_t time_left = FUZZ_TIME;
     struct span ns = progress >= COMPONENT ? SPAN_NONE : SPAN(NS_CLIENT);
     for (int i = 0; i < 3 && (i == 0 || in.n > 0); i++) {
         enter(client, "romeo", progress);
         if (client->conn)
             client->conn->pair.chunk = chunk < 16 ? chunk : 0;
-        say_all(client, fuzz_part(&in, '\xfe'), &time_left);
+        say_all(fuzz_part(&in, '\xfe'), buf_span(&id), &time_left);
         fuzz_check_speech(buf_span(&client->heard), ns, true);
+        note_id(&id);
         actor_break(client);
     }
+    buf_free(&id);
 }
 
 /* Only another instance of ours can do harm to the witness. */
@@ -234,6 +270,11 @@ static bool is_served(void)
 static void clean_up(void)
 {
     struct store *store = stage->c2s[0].c2s->store;
+    struct hibernation *h = &stage->c2s[0].c2s->hibernation;
+    if (h->record_count > 0) { /* how far those had come that can be resumed no more */
+        hibernate_deinit(h);
+        hibernate_init(h);
+    }
     if (store_commits(store) != commits) {
         actor_break(witness);
         keep_restore(keep);
