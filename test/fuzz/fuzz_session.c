@@ -5,8 +5,8 @@
  * Byte 0: who speaks, and how far he has come (below); byte 1: the size of the pieces in which he
  * does, if any. 0xFF in the bytes lets time pass, as the byte after it chooses (fuzz_wait). 0xFE:
  * what follows is said on a new connection, by the same one; there 0xFD stands for the id by which
- * his session can be resumed. Beside him there is a witness, who hears well-formed stanzas only, and
- * is still served at the end; but another instance of ours may do what it likes with users.
+ * his session can be resumed. Beside him there is a witness, who hears well-formed stanzas only,
+ * and is still served at the end; but another instance of ours may do what it likes with users.
  *
  * The suite is used for many inputs. After each, nothing of who spoke may be left in memory; what
  * he has stored is taken back, and the witness logs in anew. Only the clock goes on, and so do the
