@@ -133,7 +133,7 @@ static void check_full(struct manage *m)
     if (is_full == m->is_full)
         return;
     m->is_full = is_full;
-    LOG(LOG_INFO, "client.full", F_STR("jid", m->seat->jid), F_INT("full", is_full));
+    LOG(LOG_DEBUG, "client.full", F_STR("jid", m->seat->jid), F_INT("full", is_full));
     sm_set_full(m->seat->session, is_full);
 }
 

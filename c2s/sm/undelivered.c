@@ -85,6 +85,14 @@ static bool others_have_it(const struct sm_in *in)
     return false;
 }
 
+/* Nobody else is asked about a user in the host's domain: if he is not ours, it is stored. */
+static void stay_here(struct sm_in *in)
+{
+    in->to.domain = in->sm->opts.host;
+    in->to.resource = SPAN_NONE;
+    in->to.full = in->to.bare;
+}
+
 static void message_again(struct sm_in *in)
 {
     struct buf delay = {0};
@@ -92,6 +100,8 @@ static void message_again(struct sm_in *in)
     take_delay(in);
     if (is_copy(in->stanza) || others_have_it(in))
         return;
+    if (!sm_user_owned(in->sm, in->to.local))
+        stay_here(in);
     write_delay(in, &delay);
     in->tail = buf_span(&delay);
     sm_message(in);
@@ -140,17 +150,6 @@ static bool tell_owner(struct sm_session *s, struct span bytes, int64_t stamp)
     return true;
 }
 
-/* The address by which nobody else is asked: the claim's. */
-static void address_to_host(const struct sm_session *s, struct stanza *stanza)
-{
-    struct buf bare = {0};
-
-    buf_append(&bare, span_make(s->bare.p, span_index(s->bare, '@') + 1));
-    buf_append(&bare, s->sm->opts.host);
-    stanza_set_attr(stanza, 0, SPAN("to"), buf_span(&bare));
-    buf_free(&bare);
-}
-
 /* It counts no more, and what is stored goes to others. */
 static void leave(struct sm_session *s)
 {
@@ -167,11 +166,8 @@ void sm_undelivered(struct sm_session *s, struct span bytes, int64_t stamp_ms)
     leave(s);
     if (s->front && tell_owner(s, bytes, stamp_ms))
         return;
-    if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), bytes, &stanza) == XML_OK) {
-        if (s->front || s->state == SM_SESSION_MOVING)
-            address_to_host(s, &stanza);
+    if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), bytes, &stanza) == XML_OK)
         handle_again(s->sm, &stanza, stamp_ms);
-    }
     stanza_free(&stanza);
 }
 
