@@ -53,8 +53,35 @@ static struct span *field(struct starttag *tag, struct span name)
     }
 }
 
-/* name='value' at p; returns what follows, or NULL. */
-static const char *take_attr(struct starttag *tag, const char *p, const char *end)
+/* As our writer puts them, and nearly all that are relayed have them; NULL: look closer. */
+static const char *begin_common(struct starttag *tag, const char *p, const char *end,
+                                struct span **to_r)
+{
+    static const size_t longest = sizeof("from='") - 1;
+    if ((size_t)(end - p) < longest)
+        return NULL;
+    if (memcmp(p, "to='", 4) == 0) {
+        *to_r = &tag->to;
+        return p + 4;
+    }
+    if (memcmp(p, "from='", 6) == 0) {
+        *to_r = &tag->from;
+        return p + 6;
+    }
+    if (memcmp(p, "type='", 6) == 0) {
+        *to_r = &tag->type;
+        return p + 6;
+    }
+    if (memcmp(p, "id='", 4) == 0) {
+        *to_r = &tag->id;
+        return p + 4;
+    }
+    return NULL;
+}
+
+/* Takes name and '=', and the quote; returns where the value begins, or NULL. */
+static const char *begin_attr(struct starttag *tag, const char *p, const char *end,
+                              struct span **to_r)
 {
     struct span name = {p, 0};
     p = skip_name(p, end);
@@ -65,12 +92,23 @@ static const char *take_attr(struct starttag *tag, const char *p, const char *en
     p = skip_space(p + 1, end);
     if (p == end || (*p != '\'' && *p != '"'))
         return NULL;
-    char quote = *p++;
-    const char *value = p;
-    struct span *to = field(tag, name);
+    *to_r = field(tag, name);
+    return p + 1;
+}
+
+/* name='value' at p; returns what follows, or NULL. */
+static const char *take_attr(struct starttag *tag, const char *p, const char *end)
+{
+    struct span *to = NULL;
+    const char *value = begin_common(tag, p, end, &to);
+    if (!value)
+        value = begin_attr(tag, p, end, &to);
+    if (!value)
+        return NULL;
+    char quote = value[-1];
     bool has_entity = false;
     /* Once for each, so that the compiler knows what is looked for. */
-    p = quote == '"' ? lanes_find2(p, end, '"', '&') : lanes_find2(p, end, '\'', '&');
+    p = quote == '"' ? lanes_find2(value, end, '"', '&') : lanes_find2(value, end, '\'', '&');
     if (p < end && *p == '&') {
         has_entity = true;
         p = bytes_find2(p, end, quote, quote);
