@@ -62,7 +62,7 @@ SEES_store := $(LIB_store) $(LIB_base)
 SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_store) $(LIB_base)
 
 ROUTER_SRC := $(wildcard router/*.c)
-C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c)
+C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/pubsub/*.c)
 CTL_SRC := $(wildcard router/ctl/*.c)
 # The daemons without their main.c, for tests that hold a whole process.
 ROUTER_ROOM := $(call obj,$(filter-out router/main.c,$(ROUTER_SRC)))

@@ -67,6 +67,42 @@ const struct store_migration c2s_migrations[] = {
         " always TEXT NOT NULL,"  /* JIDs, separated by U+000A */
         " never TEXT NOT NULL"
         ") STRICT;"},
+    /* XEP-0060: the numbers of enumerations are those of pubsub.h */
+    {5, "CREATE TABLE pubsub_node ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " name TEXT NOT NULL,"
+        " created INTEGER NOT NULL," /* ms since 1970 */
+        " access INTEGER NOT NULL, publish INTEGER NOT NULL, last INTEGER NOT NULL,"
+        " is_normal INTEGER NOT NULL, flags INTEGER NOT NULL, max_items INTEGER NOT NULL,"
+        " expire INTEGER NOT NULL," /* seconds */
+        " title TEXT NOT NULL, description TEXT NOT NULL, type TEXT NOT NULL,"
+        " groups TEXT NOT NULL," /* names, separated by U+000A */
+        " UNIQUE (account, name)"
+        ") STRICT;"
+        "CREATE TABLE pubsub_item ("
+        " seq INTEGER PRIMARY KEY AUTOINCREMENT," /* in the order of publishing */
+        " node INTEGER NOT NULL REFERENCES pubsub_node(id) ON DELETE CASCADE,"
+        " id TEXT NOT NULL,"
+        " publisher TEXT NOT NULL," /* bare JID; empty: the account */
+        " stamp INTEGER NOT NULL,"  /* ms since 1970 */
+        " bytes INTEGER NOT NULL,"
+        " payload TEXT NOT NULL,"   /* XML that declares its namespaces */
+        " UNIQUE (node, id)"
+        ") STRICT;"
+        "CREATE INDEX pubsub_item_node ON pubsub_item (node, seq, stamp, bytes);"
+        "CREATE TABLE pubsub_affiliation ("
+        " node INTEGER NOT NULL REFERENCES pubsub_node(id) ON DELETE CASCADE,"
+        " jid TEXT NOT NULL,"
+        " affiliation INTEGER NOT NULL,"
+        " PRIMARY KEY (node, jid)"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE pubsub_subscription ("
+        " node INTEGER NOT NULL REFERENCES pubsub_node(id) ON DELETE CASCADE,"
+        " jid TEXT NOT NULL,"
+        " delivers INTEGER NOT NULL," /* events are sent */
+        " PRIMARY KEY (node, jid)"
+        ") STRICT, WITHOUT ROWID;"},
     /* XEP-0054; XEP-0049; XEP-0012: when the last of his sessions left, and its parting words */
     {6, "CREATE TABLE vcard ("
         " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
