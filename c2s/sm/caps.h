@@ -14,8 +14,6 @@
 #include "base/map.h"
 #include "xml/stanza.h"
 
-#define NS_CAPS "http://jabber.org/protocol/caps"
-
 #define CAPS_MAX_IDLE 2000   /* known sets that nobody has at the moment */
 #define CAPS_MAX_NODES 8192  /* bytes of names in one */
 #define CAPS_MAX_VER 128

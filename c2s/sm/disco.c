@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * disco - XEP-0030: features from iq.c's table; items of the server are the services that the
- * router has in its domain, items of an account its available resources.
+ * router has in its domain, items of an account its available resources and its nodes.
  */
 #include "c2s/sm/sm_private.h"
 
@@ -12,13 +12,10 @@ static bool is_to_host(const struct sm_in *in)
     return span_is_none(in->to.local);
 }
 
-/* No nodes are kept here: a question about one is answered item-not-found (XEP-0030 7). */
-static bool refuse_node(struct sm_in *in, uint32_t payload)
+/* Nodes are those that accounts publish to; elsewhere there are none (XEP-0030 7). */
+static bool is_about_node(const struct sm_in *in, uint32_t payload)
 {
-    if (span_is_empty(stanza_attr(in->stanza, payload, SPAN("node"))))
-        return false;
-    sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
-    return true;
+    return !span_is_empty(stanza_attr(in->stanza, payload, SPAN("node")));
 }
 
 static void write_feature(void *ctx, const char *feature)
@@ -57,8 +54,13 @@ void sm_disco_info(struct sm_in *in, uint32_t payload)
 {
     struct sm_out out;
 
-    if (refuse_node(in, payload))
+    if (is_about_node(in, payload)) {
+        if (is_to_host(in))
+            sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
+        else
+            sm_pep_disco_node(in, payload);
         return;
+    }
     struct buf *buf = sm_iq_open(in, &out);
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"));
     if (is_to_host(in)) {
@@ -66,8 +68,10 @@ void sm_disco_info(struct sm_in *in, uint32_t payload)
         write_features(SM_TO_HOST, buf);
         sm_contact_info_write(in->sm, buf);
     } else {
-        xml_raw(buf, SPAN("<identity category='account' type='registered'/>"));
+        xml_raw(buf, SPAN("<identity category='account' type='registered'/>"
+                          "<identity category='pubsub' type='pep'/>"));
         write_features(SM_TO_ACCOUNT, buf);
+        sm_pep_each_feature(write_feature, buf);
     }
     xml_raw(buf, SPAN("</query>"));
     sm_iq_close(&out);
@@ -89,7 +93,7 @@ static void write_services(const struct sm *sm, struct buf *out)
         write_item(out, span_make(service->name, service->n));
 }
 
-static void write_resources(const struct sm_user *user, struct buf *out)
+void sm_disco_write_resources(const struct sm_user *user, struct buf *out)
 {
     LIST_FOR_EACH (node, &user->sessions) {
         const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
@@ -102,14 +106,17 @@ void sm_disco_items(struct sm_in *in, uint32_t payload)
 {
     struct sm_out out;
 
-    if (refuse_node(in, payload))
+    if (!is_to_host(in)) {
+        sm_pep_disco_items(in, payload);
         return;
+    }
+    if (is_about_node(in, payload)) {
+        sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
+        return;
+    }
     struct buf *buf = sm_iq_open(in, &out);
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_ITEMS "'>"));
-    if (is_to_host(in))
-        write_services(in->sm, buf);
-    else if (sm_in_user(in))
-        write_resources(sm_in_user(in), buf);
+    write_services(in->sm, buf);
     xml_raw(buf, SPAN("</query>"));
     sm_iq_close(&out);
 }

@@ -39,6 +39,9 @@ static const struct iq_row rows[] = {
     {NS_PING, "ping", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_ping, NS_PING},
     {NS_VERSION, "query", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_version, NS_VERSION},
     {NS_TIME, "time", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_time, NS_TIME},
+    {NS_PUBSUB, "pubsub", GET | SET, SM_TO_ACCOUNT, ANYONE, STANZA_ITEM_NOT_FOUND, sm_pubsub, NULL},
+    {NS_PUBSUB "#owner", "pubsub", GET | SET, SM_TO_ACCOUNT, ANYONE, STANZA_FORBIDDEN, sm_pubsub,
+     NULL},
     {NS_ROSTER, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_get, NS_ROSTER},
     {NS_ROSTER, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_roster_set, NULL},
     {NS_BLOCKING, "blocklist", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_block_get,
@@ -151,8 +154,10 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
     const struct iq_row *row;
     bool is_known;
 
-    if (!iq_is_request(in->stanza))
-        return; /* an answer that nobody here has asked for */
+    if (!iq_is_request(in->stanza)) {
+        sm_interest_answer(in);
+        return;
+    }
     row = find_row(in->stanza, target, &is_known);
     if (!row)
         sm_refuse(in, is_known && (target == SM_TO_HOST || is_owner) ? STANZA_NOT_ALLOWED

@@ -56,8 +56,10 @@ void sm_move_arrive(struct sm_session *s)
 {
     s->is_moved = false;
     sm_fellows_wait(s);
-    if (s->user)
+    if (s->user) {
         sm_presence_resume(s);
+        sm_pep_resumed(s);
+    }
     sm_full_tell(s);
     list_append(&s->sm->arrived, &s->arrival);
 }

@@ -104,10 +104,12 @@ static void to_self(struct sm_in *in, enum sm_kind kind)
                           .bare = s->bare};
     if (kind == SM_MESSAGE)
         sm_message(in);
-    else if (kind == SM_PRESENCE)
-        sm_presence_broadcast(in);
-    else
+    else if (kind == SM_IQ)
         sm_iq_account(in);
+    else {
+        sm_pep_own_presence(in);
+        sm_presence_broadcast(in);
+    }
 }
 
 static void by_kind(struct sm_in *in, enum sm_kind kind)
@@ -187,6 +189,8 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
         sm_refuse(&in, STANZA_BAD_REQUEST, NULL);
     else if (kind != SM_MESSAGE || !sm_owner_on_told(&in))
         by_kind(&in, kind);
+    if (kind == SM_PRESENCE && !sm_in_user(&in))
+        sm_pep_absent(&in);
 }
 
 void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)

@@ -21,6 +21,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm->started = loop_now(loop);
     list_init(&sm->ready);
     list_init(&sm->arrived);
+    sm_pep_init(sm);
     return sm;
 }
 
@@ -33,6 +34,10 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.max_blocked = opts->max_blocked;
     sm->opts.max_backlog = opts->max_backlog;
     sm->opts.max_stanza = opts->max_stanza;
+    sm->opts.max_nodes = opts->max_nodes;
+    sm->opts.max_items = opts->max_items;
+    sm->opts.max_item_bytes = opts->max_item_bytes;
+    sm->opts.max_pubsub_bytes = opts->max_pubsub_bytes;
     sm->opts.externals = opts->externals;
     sm->opts.external_count = opts->external_count;
     sm->opts.contacts = opts->contacts;
@@ -47,6 +52,7 @@ void sm_unhold(struct sm *sm)
 {
     if (--sm->holds > 0)
         return;
+    sm_pep_free(sm);
     sm_waits_free(sm);
     sm_joins_free(sm);
     map_free(&sm->users);

@@ -83,6 +83,10 @@ struct sm_opts {
     size_t max_blocked;          /* entries of a block list: 1,000 */
     size_t max_backlog;          /* bytes queued to one client: 1 MiB */
     size_t max_stanza;           /* announced in disco and features: 262,144 */
+    size_t max_nodes;            /* of one user, to publish to: 200 */
+    size_t max_items;            /* of one node: 256 */
+    size_t max_item_bytes;       /* 131,072 */
+    size_t max_pubsub_bytes;     /* of all items of one user: 10 MiB */
     const char *version;
     const struct sm_external *externals;
     size_t external_count;

@@ -35,6 +35,7 @@
 
 struct sm_fellows;
 struct sm_front;
+struct pep;
 struct sm_join;
 struct sm_profile;
 struct sm_wait;
@@ -56,6 +57,7 @@ struct sm {
     struct map moved;       /* sessions of our clients, by the id of the front they had before */
     struct timer peer_beat;
     struct stanza content;  /* of an envelope */
+    struct pep *pep;        /* pep.h */
     struct sm_wait *spare_waits;
     struct sm_join *spare_joins;
     struct buf scratch;     /* presence being fanned out */
@@ -378,6 +380,7 @@ void sm_disco_info(struct sm_in *in, uint32_t payload);
 void sm_disco_items(struct sm_in *in, uint32_t payload);
 void sm_disco_route(struct sm *sm, struct span name, bool is_up);
 void sm_disco_free(struct sm *sm);
+void sm_disco_write_resources(const struct sm_user *user, struct buf *out);
 void sm_ping(struct sm_in *in, uint32_t payload);
 void sm_version(struct sm_in *in, uint32_t payload);
 void sm_time(struct sm_in *in, uint32_t payload);
@@ -502,6 +505,22 @@ bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
 /* --- owner.c --- words to whoever owns a user */
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);
 bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary message */
+
+/* --- pep.c, interest.c --- publish-subscribe of accounts; see pep.h */
+void sm_pep_init(struct sm *sm);
+void sm_pep_free(struct sm *sm);
+void sm_pubsub(struct sm_in *in, uint32_t payload);
+void sm_pep_disco_node(struct sm_in *in, uint32_t payload);
+void sm_pep_disco_items(struct sm_in *in, uint32_t payload);
+void sm_pep_each_feature(void (*each)(void *ctx, const char *feature), void *ctx);
+void sm_pep_own_presence(struct sm_in *in);
+bool sm_pep_receiving(struct sm_in *in, struct sm_user *user);
+void sm_pep_absent(struct sm_in *in);
+void sm_pep_gone(struct sm_session *s);
+void sm_pep_resumed(struct sm_session *s);
+/* An answer to the server or an account: to a question about capabilities? */
+void sm_interest_answer(struct sm_in *in);
+void sm_interest_drop_user(struct sm *sm, struct span user);
 
 /* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"

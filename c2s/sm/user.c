@@ -93,6 +93,7 @@ static void user_free(struct sm_user *user)
 {
     timer_stop(&user->flush_wait);
     map_remove(&user->sm->users, user->name);
+    sm_interest_drop_user(user->sm, user->name);
     sm_profile_free(&user->profile);
     free(user);
 }
@@ -114,8 +115,10 @@ static void grant(struct sm_user *user)
 /* Without a profile he is served to nobody: the openings, refused, end his ownership. */
 void sm_user_loaded(struct sm_user *user, bool is_read)
 {
-    if (is_read)
+    if (is_read) {
+        sm_interest_drop_user(user->sm, user->name); /* another may have owned him meanwhile */
         set_state(user, SM_USER_OWNED);
+    }
     answer_waiting(user, is_read ? STANZA_ERROR_NONE : STANZA_RESOURCE_CONSTRAINT);
 }
 

@@ -49,6 +49,8 @@
 #define NS_SM "urn:xmpp:sm:3"
 #define NS_CSI "urn:xmpp:csi:0"
 #define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
+#define NS_CAPS "http://jabber.org/protocol/caps"
+#define NS_PUBSUB "http://jabber.org/protocol/pubsub"
 #define NS_XMLNS "http://www.w3.org/2000/xmlns/"
 #define NS_XML "http://www.w3.org/XML/1998/namespace"
 /* Our extension of XEP-0114 between the router and components that speak it */

@@ -14,6 +14,7 @@ struct pubsub_event *pubsub_event_begin(struct pubsub_ask *ask, const struct pub
     struct pubsub_event *event = mem_zalloc(sizeof(*event));
 
     list_append(&ask->events, &event->link);
+    event->service = ask->service;
     event->node = node->name;
     event->is_normal = node->config.is_normal;
     xml_raw(&event->xml, SPAN("<event xmlns='" NS_PUBSUB_EVENT "'>"));
@@ -26,6 +27,7 @@ void pubsub_event_free(struct pubsub_event *event)
     buf_free(&event->xml);
     buf_free(&event->subscribers);
     buf_free(&event->people);
+    buf_free(&event->denied);
     free(event);
 }
 
@@ -115,19 +117,15 @@ static int list_people(struct pubsub_ask *ask, struct db *db, const struct pubsu
                        struct pubsub_event *event)
 {
     struct gather g = {ask, db, node, &event->people};
-    struct buf denied = {0};
     int result = 0;
 
-    event->people_are_denied = node->config.access == PUBSUB_OPEN;
-    if (event->people_are_denied)
-        return list_affiliated(db, node, true, &event->people);
+    event->is_open = node->config.access == PUBSUB_OPEN;
     if (ask->contacts && node->config.access != PUBSUB_WHITELIST)
         result = ask->contacts->each(db, ask->account, take_contact, &g);
     if (result >= 0)
-        result = list_affiliated(db, node, true, &denied);
-    if (result >= 0 && buf_len(&denied) > 0)
-        drop_denied(&event->people, buf_span(&denied));
-    buf_free(&denied);
+        result = list_affiliated(db, node, true, &event->denied);
+    if (result >= 0 && buf_len(&event->denied) > 0)
+        drop_denied(&event->people, buf_span(&event->denied));
     return result < 0 ? result : list_affiliated(db, node, false, &event->people);
 }
 

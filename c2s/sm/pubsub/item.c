@@ -146,6 +146,25 @@ void pubsub_item_write(struct buf *out, const struct pubsub_item *item, bool has
     }
 }
 
+int pubsub_item_write_names(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
+                            struct buf *out)
+{
+    struct db_stmt *st =
+        db_sql(db, "SELECT id FROM pubsub_item WHERE node = ?1 AND stamp >= ?2 ORDER BY seq");
+    int got;
+
+    db_bind_int(st, 1, node->id);
+    db_bind_int(st, 2, oldest_stamp(ask, node));
+    while ((got = db_step(st)) > 0 && buf_len(out) < ask->limits.max_answer) {
+        xml_raw(out, SPAN("<item"));
+        xml_attr(out, "jid", ask->service);
+        xml_attr(out, "name", db_text(st, 0));
+        xml_raw(out, SPAN("/>"));
+    }
+    db_reset(st);
+    return got < 0 ? got : 0;
+}
+
 /* --- pages --- */
 
 /* 1: *seq_r is the item's number. */

@@ -68,16 +68,31 @@ static void write_meta(struct buf *out, struct pubsub_ask *ask, struct db *db,
     buf_free(&count);
 }
 
+/* A node that who asks may read; else a refusal. */
+static int find_readable(struct pubsub_ask *ask, struct db *db, struct span name,
+                         struct pubsub_node *node_r)
+{
+    int got = pubsub_node_find(ask, db, name, node_r);
+
+    if (got == 0)
+        return pubsub_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
+    return got < 0 ? got : pubsub_require(ask, db, node_r, PUBSUB_MAY_READ);
+}
+
+int pubsub_disco_node_items(struct pubsub_ask *ask, struct db *db, struct span name)
+{
+    struct pubsub_node node;
+    int got = find_readable(ask, db, name, &node);
+
+    return got < 0 ? got : pubsub_item_write_names(ask, db, &node, &ask->answer);
+}
+
 int pubsub_disco_node(struct pubsub_ask *ask, struct db *db, struct span name)
 {
     struct pubsub_node node;
     struct buf *out = &ask->answer;
-    int got = pubsub_node_find(ask, db, name, &node);
+    int got = find_readable(ask, db, name, &node);
 
-    if (got == 0)
-        return pubsub_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
-    if (got > 0)
-        got = pubsub_require(ask, db, &node, PUBSUB_MAY_READ);
     if (got < 0)
         return got;
     xml_raw(out, SPAN("<identity category='pubsub' type='leaf'/><feature var='" NS_PUBSUB "'/>"

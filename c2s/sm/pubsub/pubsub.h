@@ -19,8 +19,8 @@
 #include "store/db.h"
 #include "xml/stanza.h"
 #include "xmpp/error.h"
+#include "xmpp/ns.h"
 
-#define NS_PUBSUB "http://jabber.org/protocol/pubsub"
 #define NS_PUBSUB_OWNER NS_PUBSUB "#owner"
 #define NS_PUBSUB_EVENT NS_PUBSUB "#event"
 #define NS_PUBSUB_ERRORS NS_PUBSUB "#errors"
@@ -132,12 +132,14 @@ struct pubsub_contacts {
 /* Something that has happened to a node: a message for who is in its lists. */
 struct pubsub_event {
     struct list_node link; /* of ask->events */
+    struct span service;   /* bare JID that it comes from */
     struct span node;
     struct buf xml;         /* <event/> and its content */
     struct buf subscribers; /* JIDs that have subscribed and may hear of it, each ended by LF */
-    struct buf people;      /* bare JIDs, each ended by LF: */
-    bool people_are_denied; /* those who may not; else: those who may. The owner always may. */
-    bool is_to_subscribers_only; /* people is not used, nor is the owner told */
+    struct buf people;      /* bare JIDs of contacts and others who may, each ended by LF */
+    struct buf denied;      /* and of those who may not, where others may, too: */
+    bool is_open;
+    bool is_to_subscribers_only; /* nobody else is told, nor is the owner */
     bool is_normal;
     int64_t stamp; /* ms since 1970, of what has happened before; 0: now */
 };
@@ -184,6 +186,8 @@ bool pubsub_is_reading(const struct stanza *s, uint32_t payload);
 int pubsub_disco_items(struct pubsub_ask *ask, struct db *db);
 /* Identity, features and meta-data of a node. */
 int pubsub_disco_node(struct pubsub_ask *ask, struct db *db, struct span node);
+/* Its items' names. */
+int pubsub_disco_node_items(struct pubsub_ask *ask, struct db *db, struct span node);
 /* The last items of the nodes that are wanted, as an event each: only of nodes that send them on
  * presence and that who may read. */
 int pubsub_last_items(struct pubsub_ask *ask, struct db *db,

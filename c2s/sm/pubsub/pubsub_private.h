@@ -65,6 +65,9 @@ struct pubsub_page {
 /* Writes <item/>s; 0: done, 1: there is no such bound. */
 int pubsub_item_write_page(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
                            struct pubsub_page *page, struct buf *out);
+/* <item jid= name=/>s for disco. */
+int pubsub_item_write_names(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
+                            struct buf *out);
 void pubsub_item_write(struct buf *out, const struct pubsub_item *item, bool has_payload);
 
 /* --- people.c --- */

@@ -257,6 +257,10 @@ static inline const struct sm_opts *kit_opts(void)
         .max_blocked = 4,
         .max_backlog = 10000,
         .max_stanza = 262144,
+        .max_nodes = 6,
+        .max_items = 8,
+        .max_item_bytes = 4000,
+        .max_pubsub_bytes = 20000,
         .version = "1.2.3",
     };
     return &opts;

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Accounts as publish-subscribe services: requests of their owner, of contacts and of strangers,
+ * here and elsewhere, and who is told what.
+ */
+#include "sm_kit.h"
+
+#define PS "http://jabber.org/protocol/pubsub"
+#define IQ(type, to, inside) "<iq type='" type "' id='q'" to ">" inside "</iq>"
+#define PUBSUB(inside) "<pubsub xmlns='" PS "'>" inside "</pubsub>"
+#define OWNER(inside) "<pubsub xmlns='" PS "#owner'>" inside "</pubsub>"
+#define FORM(type, fields)                                                                         \
+    "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>" PS       \
+    "#" type "</value></field>" fields "</x>"
+#define FIELD(var, value) "<field var='pubsub#" var "'><value>" value "</value></field>"
+#define PUBLISH(node, id, payload)                                                                 \
+    "<publish node='" node "'><item id='" id "'>" payload "</item></publish>"
+#define OPTIONS(fields)                                                                            \
+    "<publish-options>" FORM("publish-options", fields) "</publish-options>"
+#define E(text) "<e xmlns='urn:e'>" text "</e>"
+#define TO_BOB " to='bob@prime.test'"
+#define TO_ALICE " to='alice@prime.test'"
+
+/* Features: disco#info and "n+notify" of a client/pc named T. */
+#define CAPS_N                                                                                     \
+    "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='x' "                            \
+    "ver='umWUyCQekcDAAfGil8vi41WZD6o='/>"
+#define INFO_N                                                                                     \
+    "<query xmlns='http://jabber.org/protocol/disco#info'>"                                        \
+    "<identity category='client' type='pc' name='T'/>"                                             \
+    "<feature var='http://jabber.org/protocol/disco#info'/><feature var='n+notify'/></query>"
+
+struct say {
+    const char *xml, *answer;
+};
+
+static void play(struct kit *k, struct kit_client *c, const struct say *says, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        kit_say(k, c, says[i].xml);
+        EXPECT(c, says[i].answer);
+    }
+}
+
+/* The operations of an owner, one after the other (XEP-0060 5 to 8). */
+static const struct say owner_says[] = {
+    {IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))),
+     "<pubsub xmlns='" PS "'><publish node='n'><item id='1'/></publish></pubsub></iq>"},
+    {IQ("get", "", PUBSUB("<items node='n'/>")),
+     "<items node='n'><item id='1'><e xmlns='urn:e'>one</e></item></items></pubsub></iq>"},
+    /* one item is kept by default */
+    {IQ("set", "", PUBSUB(PUBLISH("n", "2", E("two")))), "type='result'"},
+    {IQ("get", "", PUBSUB("<items node='n'/>")), "<items node='n'><item id='2'>"},
+    {IQ("get", "", PUBSUB("<items node='none'/>")), "<item-not-found"},
+    {IQ("get", "", PUBSUB("<items/>")), "<nodeid-required xmlns='" PS "#errors'/>"},
+    {IQ("set", "", PUBSUB("<publish node='n'><item id='3'/></publish>")), "<payload-required"},
+    {IQ("set", "", PUBSUB("<publish node='n'/>")), "<item-required"},
+    {IQ("set", "", PUBSUB("<publish node='n'><item><e xmlns='u'/><f xmlns='u'/></item></publish>")),
+     "<invalid-payload"},
+    {IQ("set", "", PUBSUB("<unheard/>")), "<bad-request"},
+    {IQ("get", "", PUBSUB(PUBLISH("n", "1", E("")))), "<bad-request"},
+    /* configure */
+    {IQ("get", "", OWNER("<configure node='n'/>")),
+     "<field var='pubsub#access_model' type='list-single'"},
+    {IQ("set", "", OWNER("<configure node='n'>" FORM("node_config", FIELD("max_items", "max")
+        FIELD("title", "N&amp;N") FIELD("access_model", "open")) "</configure>")),
+     "<iq type='result' id='q' to='alice@prime.test/x'/>"},
+    {IQ("get", "", OWNER("<configure node='n'/>")), "<value>max</value>"},
+    {IQ("set", "", OWNER("<configure node='n'>" FORM("node_config", FIELD("max_items", "9"))
+        "</configure>")), "<not-acceptable"},
+    {IQ("set", "", OWNER("<configure node='n'>" FORM("node_config", FIELD("access_model", "magic"))
+        "</configure>")), "<not-acceptable"},
+    {IQ("set", "", OWNER("<configure node='n'>" FORM("node_config", FIELD("persist_items", "yes"))
+        "</configure>")), "<bad-request"},
+    {IQ("set", "", OWNER("<configure node='none'>" FORM("node_config", "") "</configure>")),
+     "<item-not-found"},
+    {IQ("get", "", OWNER("<default/>")), "<value>presence</value>"},
+    /* items */
+    {IQ("set", "", PUBSUB(PUBLISH("n", "3", E("three")))), "type='result'"},
+    {IQ("set", "", PUBSUB(PUBLISH("n", "4", E("four")))), "type='result'"},
+    {IQ("get", "", PUBSUB("<items node='n' max_items='2'/>")), "<items node='n'><item id='3'>"},
+    {IQ("get", "", PUBSUB("<items node='n'><item id='2'/><item id='9'/></items>")),
+     "<items node='n'><item id='2'><e xmlns='urn:e'>two</e></item></items>"},
+    {IQ("get", "", PUBSUB("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>"
+                          "<max>1</max><after>2</after></set>")),
+     "<item id='3'><e xmlns='urn:e'>three</e></item></items>"
+     "<set xmlns='http://jabber.org/protocol/rsm'><first index='1'>3</first><last>3</last>"
+     "<count>3</count></set>"},
+    {IQ("get", "", PUBSUB("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>"
+                          "<max>2</max><before/></set>")), "<first index='1'>3</first>"},
+    {IQ("get", "", PUBSUB("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>"
+                          "<max>2</max><before>4</before></set>")), "<first index='0'>2</first>"},
+    {IQ("get", "", PUBSUB("<items node='n'/><set xmlns='http://jabber.org/protocol/rsm'>"
+                          "<after>x</after></set>")), "<item-not-found"},
+    {IQ("set", "", PUBSUB("<retract node='n'><item id='3'/></retract>")), "type='result'"},
+    {IQ("set", "", PUBSUB("<retract node='n'><item id='3'/></retract>")), "<item-not-found"},
+    {IQ("set", "", PUBSUB("<retract node='n'/>")), "<item-required"},
+    /* publish-options: XEP-0060 7.1.5 */
+    {IQ("set", "", PUBSUB(PUBLISH("n", "5", E("")) OPTIONS(FIELD("access_model", "open")))),
+     "type='result'"},
+    {IQ("set", "", PUBSUB(PUBLISH("n", "6", E("")) OPTIONS(FIELD("access_model", "whitelist")))),
+     "<precondition-not-met xmlns='" PS "#errors'/>"},
+    {IQ("set", "", PUBSUB(PUBLISH("n", "6", E("")) OPTIONS(FIELD("unheard", "1")))),
+     "<precondition-not-met"},
+    {IQ("get", "", PUBSUB("<items node='n' max_items='1'/>")), "<items node='n'><item id='5'>"},
+    {IQ("set", "", PUBSUB(PUBLISH("w", "1", E("")) OPTIONS(FIELD("access_model", "whitelist")
+        FIELD("max_items", "max") FIELD("persist_items", "true")
+        FIELD("send_last_published_item", "never")))), "type='result'"},
+    {IQ("get", "", OWNER("<configure node='w'/>")), "<value>whitelist</value>"},
+    /* create */
+    {IQ("set", "", PUBSUB("<create node='c'/><configure>" FORM("node_config",
+        FIELD("access_model", "roster") FIELD("roster_groups_allowed", "Friends")) "</configure>")),
+     "<iq type='result' id='q' to='alice@prime.test/x'/>"},
+    {IQ("set", "", PUBSUB("<create node='c'/>")), "<conflict"},
+    {IQ("set", "", PUBSUB("<create/>")), "<create node='"},
+    /* affiliations and subscriptions */
+    {IQ("set", "", OWNER("<affiliations node='w'><affiliation jid='bob@prime.test'"
+                         " affiliation='member'/><affiliation jid='d@e' affiliation='outcast'/>"
+                         "</affiliations>")), "type='result'"},
+    {IQ("get", "", OWNER("<affiliations node='w'/>")),
+     "<affiliation jid='alice@prime.test' affiliation='owner'/>"
+     "<affiliation jid='bob@prime.test' affiliation='member'/>"
+     "<affiliation jid='d@e' affiliation='outcast'/></affiliations>"},
+    {IQ("set", "", OWNER("<affiliations node='w'><affiliation jid='alice@prime.test'"
+                         " affiliation='none'/></affiliations>")), "<not-acceptable"},
+    {IQ("get", "", PUBSUB("<affiliations/>")), "<affiliation node='w' affiliation='owner'/>"},
+    {IQ("set", "", OWNER("<subscriptions node='w'><subscription jid='bob@prime.test'"
+                         " subscription='subscribed'/></subscriptions>")), "type='result'"},
+    {IQ("get", "", OWNER("<subscriptions node='w'/>")),
+     "<subscription jid='bob@prime.test' subscription='subscribed'/></subscriptions>"},
+    {IQ("set", "", PUBSUB("<subscribe node='n' jid='alice@prime.test'/>")),
+     "<subscription node='n' jid='alice@prime.test' subscription='subscribed'/>"},
+    {IQ("get", "", PUBSUB("<subscriptions/>")), "<subscription node='n' jid='alice@prime.test'"},
+    {IQ("set", "", PUBSUB("<unsubscribe node='n' jid='alice@prime.test'/>")), "type='result'"},
+    {IQ("set", "", PUBSUB("<unsubscribe node='n' jid='alice@prime.test'/>")), "<not-subscribed"},
+    {IQ("set", "", PUBSUB("<subscribe node='n' jid='bob@prime.test'/>")), "<invalid-jid"},
+    {IQ("set", "", PUBSUB("<subscribe node='n'/>")), "<jid-required"},
+    /* purge, delete */
+    {IQ("set", "", OWNER("<purge node='n'/>")), "type='result'"},
+    {IQ("get", "", PUBSUB("<items node='n'/>")), "<items node='n'></items>"},
+    {IQ("set", "", OWNER("<delete node='n'/>")), "type='result'"},
+    {IQ("get", "", PUBSUB("<items node='n'/>")), "<item-not-found"},
+    {IQ("set", "", OWNER("<delete node='n'/>")), "<item-not-found"},
+};
+
+static void an_owner_does_it_all(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    (void)state;
+
+    play(k, a, owner_says, ARRAY_LEN(owner_says));
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* --- others --- */
+
+/* Bob sees alice's presence and is in her group Friends; eve is nobody to her. */
+static struct kit *with_contacts(void)
+{
+    struct kit *k = kit_new(NULL);
+
+    kit_account(k, "eve");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription, groups) SELECT id,"
+               " 'bob@prime.test', 3, 'Work' || char(10) || 'Friends' FROM account"
+               " WHERE name = ?1", "alice");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'r@far.test', 3"
+               " FROM account WHERE name = ?1", "alice");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'alice@prime.test', 3"
+               " FROM account WHERE name = ?1", "bob");
+    return k;
+}
+
+static const struct say nodes[] = {
+    {IQ("set", "", PUBSUB(PUBLISH("open", "1", E("")) OPTIONS(FIELD("access_model", "open")))), ""},
+    {IQ("set", "", PUBSUB(PUBLISH("presence", "1", E("")))), ""},
+    {IQ("set", "", PUBSUB("<create node='roster'/><configure>" FORM("node_config",
+        FIELD("access_model", "roster") FIELD("roster_groups_allowed", "Friends"))
+        "</configure>")), ""},
+    {IQ("set", "", PUBSUB(PUBLISH("roster", "1", E("")))), ""},
+    {IQ("set", "", PUBSUB(PUBLISH("white", "1", E("")) OPTIONS(FIELD("access_model",
+        "whitelist")))), ""},
+};
+
+static const struct access {
+    const char *node, *bob, *far, *eve;
+} accesses[] = {
+    {"open", "type='result'", "type='result'", "type='result'"},
+    {"presence", "type='result'", "type='result'",
+     "<error type='auth'><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+     "<presence-subscription-required xmlns='" PS "#errors'/>"},
+    {"roster", "type='result'", "<not-in-roster-group xmlns='" PS "#errors'/>",
+     "<not-in-roster-group"},
+    {"white", "<not-allowed", "<closed-node xmlns='" PS "#errors'/>", "<closed-node"},
+    {"none", "<item-not-found", "<item-not-found", "<item-not-found"},
+};
+
+/* Whether alice is there or not. */
+static void check_access(struct kit *k, struct kit_client *b, struct kit_client *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(accesses); i++) {
+        char xml[512];
+        snprintf(xml, sizeof(xml), IQ("get", TO_ALICE, PUBSUB("<items node='%s'/>")),
+                 accesses[i].node);
+        kit_say(k, b, xml);
+        EXPECT(b, accesses[i].bob);
+        kit_say(k, e, xml);
+        EXPECT(e, accesses[i].eve);
+        snprintf(xml, sizeof(xml), IQ("get", TO_ALICE " from='r@far.test/y'",
+                                      PUBSUB("<items node='%s'/>")), accesses[i].node);
+        kit_drain(&k->link.out);
+        kit_link_say(k, xml);
+        EXPECT_LINK(k, accesses[i].far);
+    }
+}
+
+static void an_access_model_decides(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    (void)state;
+
+    play(k, a, nodes, ARRAY_LEN(nodes));
+    sm_set_link(k->sm, &k->link); /* to see the answers; it is not up */
+    check_access(k, b, e);
+    kit_close(k, a);
+    check_access(k, b, e);
+    kit_close(k, b), kit_close(k, e);
+    kit_free(k);
+}
+
+/* What strangers ask of a node, of an account without nodes and of no account at all. */
+static const char *const strange[] = {
+    PUBSUB("<items node='n'/>"), PUBSUB("<subscriptions/>"), PUBSUB("<affiliations/>"),
+    OWNER("<configure node='n'/>"), OWNER("<affiliations node='n'/>"), OWNER("<default/>"),
+};
+static const char *const strange_sets[] = {
+    PUBSUB(PUBLISH("n", "1", E(""))), PUBSUB("<create node='n'/>"), OWNER("<delete node='n'/>"),
+    OWNER("<purge node='n'/>"), PUBSUB("<retract node='n'><item id='1'/></retract>"),
+    PUBSUB("<subscribe node='n' jid='eve@prime.test'/>"),
+    OWNER("<configure node='n'>" FORM("node_config", "") "</configure>"),
+};
+
+static const char *answer_of(struct kit *k, struct kit_client *c, const char *type, const char *to,
+                             const char *inside)
+{
+    char xml[2048];
+    const char *heard;
+
+    snprintf(xml, sizeof(xml), "<iq type='%s' id='q' to='%s@prime.test'>%s</iq>", type, to, inside);
+    kit_say(k, c, xml);
+    heard = strstr(kit_heard(c), "type='");
+    assert_non_null(heard);
+    heard = strchr(heard, '>');
+    assert_non_null(heard);
+    return heard;
+}
+
+/* C25: nothing tells whether there is such an account. */
+static void nobody_looks_like_one_without_nodes(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(strange) + ARRAY_LEN(strange_sets); i++) {
+        bool is_get = i < ARRAY_LEN(strange);
+        const char *inside = is_get ? strange[i] : strange_sets[i - ARRAY_LEN(strange)];
+        char first[4096];
+        snprintf(first, sizeof(first), "%s", answer_of(k, e, is_get ? "get" : "set", "bob", inside));
+        assert_string_equal(first, answer_of(k, e, is_get ? "get" : "set", "zoe", inside));
+        if (!is_get || i >= 3)
+            assert_null(strstr(first, "<pubsub"));
+    }
+    kit_close(k, e);
+    kit_free(k);
+}
+
+static void others_publish_where_they_may(void **state)
+{
+    static const struct say as_bob[] = {
+        {IQ("set", TO_ALICE, PUBSUB(PUBLISH("open", "2", E("")))), "<forbidden"},
+        {IQ("set", TO_ALICE, PUBSUB(PUBLISH("new", "2", E("")))), "<forbidden"},
+        {IQ("set", TO_ALICE, OWNER("<delete node='open'/>")), "<forbidden"},
+        {IQ("get", TO_ALICE, OWNER("<configure node='open'/>")), "<forbidden"},
+    };
+    static const struct say allow = {
+        IQ("set", "", OWNER("<affiliations node='open'><affiliation jid='bob@prime.test'"
+                            " affiliation='publisher'/></affiliations>")), "type='result'"};
+    static const struct say as_publisher[] = {
+        {IQ("set", TO_ALICE, PUBSUB(PUBLISH("open", "2", E("")))), "type='result'"},
+        {IQ("set", TO_ALICE, PUBSUB(PUBLISH("open", "2", E("again")))), "type='result'"},
+        {IQ("get", TO_ALICE, PUBSUB("<affiliations/>")),
+         "<affiliation node='open' affiliation='publisher'/>"},
+        {IQ("get", TO_ALICE, PUBSUB("<items node='open'/>")), "publisher='bob@prime.test'"},
+        {IQ("set", TO_ALICE, OWNER("<purge node='open'/>")), "<forbidden"},
+    };
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    (void)state;
+
+    play(k, a, nodes, ARRAY_LEN(nodes));
+    play(k, b, as_bob, ARRAY_LEN(as_bob));
+    play(k, a, &allow, 1);
+    kit_close(k, a);
+    play(k, b, as_publisher, ARRAY_LEN(as_publisher));
+    kit_close(k, b);
+    kit_free(k);
+}
+
+static void what_is_kept_is_bounded(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    char xml[8192], big[5001];
+    (void)state;
+
+    memset(big, 'x', sizeof(big) - 1);
+    big[sizeof(big) - 1] = 0;
+    for (int i = 0; i < 7; i++) {
+        snprintf(xml, sizeof(xml), IQ("set", "", PUBSUB(PUBLISH("n%d", "1", "<e xmlns='u'/>"))), i);
+        kit_say(k, a, xml);
+        EXPECT(a, i < 6 ? "type='result'" : "<resource-constraint");
+    }
+    snprintf(xml, sizeof(xml), IQ("set", "", PUBSUB(PUBLISH("n0", "1", "<e xmlns='u'>%s</e>"))),
+             big);
+    kit_say(k, a, xml);
+    EXPECT(a, "<payload-too-big xmlns='" PS "#errors'/>");
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='n0'>" FORM("node_config",
+        FIELD("max_items", "max")) "</configure>")));
+    kit_heard(a);
+    big[3000] = 0;
+    for (int i = 0; i < 8; i++) {
+        snprintf(xml, sizeof(xml), IQ("set", "", PUBSUB(PUBLISH("n0", "%d", "<e xmlns='u'>%s</e>"))),
+                 i, big);
+        kit_say(k, a, xml);
+        EXPECT(a, i < 6 ? "type='result'" : "<resource-constraint");
+    }
+    for (int i = 0; i < 9; i++) {
+        snprintf(xml, sizeof(xml), IQ("set", "", PUBSUB(PUBLISH("n0", "%d", "<e xmlns='u'/>"))), i);
+        kit_say(k, a, xml);
+        EXPECT(a, "type='result'");
+    }
+    assert_int_equal(kit_sql(k, "SELECT count(*) FROM pubsub_item JOIN pubsub_node n ON"
+                                " node = n.id WHERE n.name = ?1", "n0"), 8);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* --- events --- */
+
+/* Says that it is available with the capabilities n+notify, and answers what it is asked. */
+static void come(struct kit *k, struct kit_client *c)
+{
+    const char *heard, *id;
+    char xml[1024];
+
+    kit_say(k, c, "<presence>" CAPS_N "</presence>");
+    heard = kit_heard(c);
+    id = strstr(heard, "id='caps-");
+    if (!id)
+        return;
+    snprintf(xml, sizeof(xml), "<iq type='result' to='%.*s@prime.test' id='%.*s'>" INFO_N "</iq>",
+             (int)strcspn(c->jid, "@"), c->jid, (int)strcspn(id + 4, "'"), id + 4);
+    kit_say(k, c, xml);
+}
+
+#define EVENT_OF_ALICE "<message to='bob@prime.test/y' from='alice@prime.test' id='"
+
+static void who_is_interested_is_told(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    const char *heard;
+    (void)state;
+
+    come(k, a), come(k, b), come(k, e);
+    kit_heard(a), kit_heard(b), kit_heard(e);
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    EXPECT(a, "<message to='alice@prime.test/x' from='alice@prime.test' id='");
+    heard = kit_heard(b);
+    EXPECT_IN(heard, EVENT_OF_ALICE);
+    EXPECT_IN(heard, "<event xmlns='" PS "#event'><items node='n'><item id='1'>"
+                     "<e xmlns='urn:e'>one</e></item></items></event></message>");
+    EXPECT_NOTHING(e);
+    /* nobody asked for m */
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("m", "1", E("")))));
+    EXPECT_NOTHING(b);
+    kit_heard(a);
+    kit_say(k, a, IQ("set", "", PUBSUB("<retract node='n' notify='1'><item id='1'/></retract>")));
+    EXPECT(b, "<items node='n'><retract id='1'/></items>");
+    kit_say(k, a, IQ("set", "", OWNER("<purge node='n'/>")));
+    EXPECT(b, "<purge node='n'/>");
+    kit_say(k, a, IQ("set", "", OWNER("<delete node='n'/>")));
+    EXPECT(b, "<delete node='n'/>");
+    kit_heard(a);
+    /* of a whitelist, only its members */
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("")) OPTIONS(FIELD("access_model",
+        "whitelist")))));
+    EXPECT(a, "<items node='n'>");
+    EXPECT_NOTHING(b);
+    /* gone */
+    kit_say(k, b, "<presence type='unavailable'/>");
+    kit_heard(b);
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='n'>" FORM("node_config",
+        FIELD("access_model", "open")) "</configure>")));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("")))));
+    EXPECT_NOTHING(b);
+    kit_close(k, a), kit_close(k, b), kit_close(k, e);
+    kit_free(k);
+}
+
+static void a_newcomer_is_sent_the_last_items(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b, *e, *a2;
+    const char *heard;
+    (void)state;
+
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("m", "1", E("")))));
+    b = kit_open(k, "bob", "prime.test", "y");
+    come(k, b);
+    heard = kit_heard(b);
+    EXPECT_IN(heard, EVENT_OF_ALICE);
+    EXPECT_IN(heard, "<item id='1'><e xmlns='urn:e'>one</e></item></items></event>"
+                     "<delay xmlns='urn:xmpp:delay' from='alice@prime.test' stamp='2026-");
+    assert_null(strstr(heard, "node='m'"));
+    /* once only */
+    kit_say(k, b, "<presence><show>away</show>" CAPS_N "</presence>");
+    assert_null(strstr(kit_heard(b), "<event"));
+    e = kit_open(k, "eve", "prime.test", "z");
+    kit_say(k, e, "<presence>" CAPS_N "</presence>");
+    assert_null(strstr(kit_heard(e), "<event"));
+    a2 = kit_open(k, "alice", "prime.test", "x2");
+    kit_say(k, a2, "<presence>" CAPS_N "</presence>");
+    EXPECT(a2, "<items node='n'>");
+    kit_close(k, a), kit_close(k, b), kit_close(k, e), kit_close(k, a2);
+    kit_free(k);
+}
+
+/* A contact elsewhere, whose presence comes by the link. */
+static void contacts_elsewhere_are_told(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a;
+    const char *out, *id;
+    char xml[1024];
+    (void)state;
+
+    kit_link_up(k);
+    a = kit_client_new();
+    sm_open(k->sm, &a->c, SPAN("alice"), SPAN("prime.test"), SPAN("x"));
+    kit_settle(k);
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(k);
+    kit_say(k, a, "<presence/>");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    kit_heard(a), kit_drain(&k->link.out);
+    kit_link_say(k, "<presence from='r@far.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    out = kit_drain(&k->link.out);
+    EXPECT_IN(out, "<iq to='r@far.test/y' from='alice@prime.test' id='caps-");
+    id = strstr(out, "id='caps-");
+    /* another may not answer for it */
+    snprintf(xml, sizeof(xml), "<iq type='result' from='mallory@far.test/y' to='alice@prime.test'"
+             " id='%.*s'>" INFO_N "</iq>", (int)strcspn(id + 4, "'"), id + 4);
+    kit_link_say(k, xml);
+    assert_string_equal(kit_drain(&k->link.out), "");
+    memcpy(strstr(xml, "mallory@far.test/y'"), "r@far.test/y'      ", 19);
+    kit_link_say(k, xml);
+    EXPECT_LINK(k, "<message to='r@far.test/y' from='alice@prime.test' id='");
+    /* the second time nobody is asked */
+    kit_link_say(k, "<presence from='r@far.test/z' to='alice@prime.test'>" CAPS_N "</presence>");
+    out = kit_drain(&k->link.out);
+    assert_null(strstr(out, "<iq"));
+    EXPECT_IN(out, "<message to='r@far.test/z'");
+    kit_link_say(k, "<presence from='r@far.test/y' to='alice@prime.test' type='unavailable'/>");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "2", E("two")))));
+    out = kit_drain(&k->link.out);
+    assert_null(strstr(out, "to='r@far.test/y'"));
+    EXPECT_IN(out, "<message to='r@far.test/z'");
+    /* a stranger's presence makes no difference */
+    kit_link_say(k, "<presence from='s@far.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    assert_string_equal(kit_drain(&k->link.out), "");
+    kit_close(k, a);
+    sm_set_link(k->sm, NULL);
+    kit_free(k);
+}
+
+/* The account's user is not there: his contact is sent the last item all the same. */
+static void an_absent_account_speaks(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    const char *out, *id;
+    char xml[1024];
+    (void)state;
+
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    kit_close(k, a);
+    kit_link_up(k);
+    kit_link_say(k, "<presence from='r@far.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    out = kit_drain(&k->link.out);
+    EXPECT_IN(out, "<iq to='r@far.test/y' from='alice@prime.test' id='caps-");
+    id = strstr(out, "id='caps-");
+    snprintf(xml, sizeof(xml), "<iq type='result' from='r@far.test/y' to='alice@prime.test'"
+             " id='%.*s'>" INFO_N "</iq>", (int)strcspn(id + 4, "'"), id + 4);
+    kit_link_say(k, xml);
+    EXPECT_LINK(k, "<message to='r@far.test/y' from='alice@prime.test' id='");
+    kit_link_say(k, "<presence from='s@far.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    assert_string_equal(kit_drain(&k->link.out), "");
+    sm_set_link(k->sm, NULL);
+    kit_free(k);
+}
+
+static void subscribers_are_told(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    const char *heard;
+    (void)state;
+
+    play(k, a, nodes, ARRAY_LEN(nodes));
+    kit_say(k, b, "<presence/>"), kit_say(k, e, "<presence/>");
+    kit_heard(b), kit_heard(e);
+    kit_say(k, e, IQ("set", TO_ALICE, PUBSUB("<subscribe node='presence' jid='eve@prime.test'/>")));
+    EXPECT(e, "<presence-subscription-required");
+    kit_say(k, e, IQ("set", TO_ALICE, PUBSUB("<subscribe node='open' jid='eve@prime.test'/>")));
+    heard = kit_heard(e);
+    EXPECT_IN(heard, "<subscription node='open' jid='eve@prime.test' subscription='subscribed'/>");
+    EXPECT_IN(heard, "<items node='open'><item id='1'>");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("open", "2", E("")))));
+    EXPECT(e, "<items node='open'><item id='2'>");
+    /* options */
+    kit_say(k, e, IQ("get", TO_ALICE, PUBSUB("<options node='open' jid='eve@prime.test'/>")));
+    EXPECT(e, "var='pubsub#deliver'");
+    kit_say(k, e, IQ("set", TO_ALICE, PUBSUB("<options node='open' jid='eve@prime.test'>"
+        FORM("subscribe_options", FIELD("deliver", "0")) "</options>")));
+    EXPECT(e, "type='result'");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("open", "3", E("")))));
+    EXPECT_NOTHING(e);
+    kit_say(k, e, IQ("set", TO_ALICE, PUBSUB("<unsubscribe node='open' jid='eve@prime.test'/>")));
+    EXPECT(e, "subscription='none'");
+    /* access that has ended ends the events */
+    kit_say(k, b, IQ("set", TO_ALICE, PUBSUB("<subscribe node='presence' jid='bob@prime.test'/>")));
+    kit_heard(b);
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("presence", "2", E("")))));
+    EXPECT(b, "<items node='presence'>");
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='presence'>" FORM("node_config",
+        FIELD("access_model", "whitelist")) "</configure>")));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("presence", "3", E("")))));
+    EXPECT_NOTHING(b);
+    kit_close(k, a), kit_close(k, b), kit_close(k, e);
+    kit_free(k);
+}
+
+static void disco_shows_what_may_be_read(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    const char *heard;
+    (void)state;
+
+    play(k, a, nodes, ARRAY_LEN(nodes));
+    kit_say(k, b, IQ("get", TO_ALICE, "<query xmlns='http://jabber.org/protocol/disco#info'/>"));
+    heard = kit_heard(b);
+    EXPECT_IN(heard, "<identity category='pubsub' type='pep'/>");
+    EXPECT_IN(heard, "<feature var='" PS "#publish-options'/>");
+    kit_say(k, b, IQ("get", TO_ALICE, "<query xmlns='http://jabber.org/protocol/disco#items'/>"));
+    heard = kit_heard(b);
+    EXPECT_IN(heard, "<item jid='alice@prime.test' node='roster'/>");
+    assert_null(strstr(heard, "white"));
+    kit_say(k, b, IQ("get", TO_ALICE,
+                     "<query xmlns='http://jabber.org/protocol/disco#info' node='roster'/>"));
+    heard = kit_heard(b);
+    EXPECT_IN(heard, "<identity category='pubsub' type='leaf'/>");
+    EXPECT_IN(heard, "<field var='pubsub#num_items'><value>1</value></field>");
+    assert_null(strstr(heard, "Friends"));
+    kit_say(k, b, IQ("get", TO_ALICE,
+                     "<query xmlns='http://jabber.org/protocol/disco#items' node='open'/>"));
+    EXPECT(b, "<item jid='alice@prime.test' name='1'/>");
+    kit_say(k, b, IQ("get", TO_ALICE,
+                     "<query xmlns='http://jabber.org/protocol/disco#info' node='white'/>"));
+    EXPECT(b, "<closed-node");
+    kit_close(k, a), kit_close(k, b);
+    kit_free(k);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_owner_does_it_all),
+        cmocka_unit_test(an_access_model_decides),
+        cmocka_unit_test(nobody_looks_like_one_without_nodes),
+        cmocka_unit_test(others_publish_where_they_may),
+        cmocka_unit_test(what_is_kept_is_bounded),
+        cmocka_unit_test(who_is_interested_is_told),
+        cmocka_unit_test(a_newcomer_is_sent_the_last_items),
+        cmocka_unit_test(contacts_elsewhere_are_told),
+        cmocka_unit_test(an_absent_account_speaks),
+        cmocka_unit_test(subscribers_are_told),
+        cmocka_unit_test(disco_shows_what_may_be_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
