@@ -23,8 +23,8 @@
  * A session that was open elsewhere before (move.c) brings its state along:
  *
  *   <open id jid age was interested          age: milliseconds since the binding; was: its former
- *         carbons blocklist>                 id; 'true' when it gets roster pushes, carbons, changes
- *     <presence/></open>                     of the block list; the presence only when it is
+ *         carbons blocklist>                 id; 'true' when it gets roster pushes, carbons, the
+ *     <presence/></open>                     list of the blocked; the presence only when it is
  *                                            available
  *   <directed id><to jid/>…</directed>       who got directed presence, any number of times
  *   <claimed/> to oneself, behind the claims that are made when the link is back
