@@ -6,7 +6,7 @@
  * RFC 6120 8.2.3 and 10.5, RFC 6121 8.5. A new feature is a file with its handlers and its rows
  * here. Called by route.c with a request that has an id and one payload, or with an answer.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts.h"
 
 #include "xmpp/iq.h"
 
@@ -100,6 +100,7 @@ struct ask {
     struct sm_task task; /* first */
     const struct iq_row *row;
     struct span name, who; /* in task.request's arena */
+    struct sm_names names; /* of who */
 };
 
 static int ask_run(struct db *db, struct store_job *store_job)
@@ -108,7 +109,9 @@ static int ask_run(struct db *db, struct store_job *store_job)
 
     if (sm_account_blocks(ask->task.job.sm, db, ask->name, ask->who))
         return 0;
-    return ask->row->access == ANYONE || sm_account_is_seen_by(db, ask->name, ask->who) ? 1 : 0;
+    if (ask->row->access == ANYONE)
+        return 1;
+    return sm_account_is_seen_by_any(db, ask->name, &ask->names) ? 1 : 0;
 }
 
 static void ask_done(struct sm_task *task, struct sm_in *in, int result)
@@ -129,6 +132,7 @@ static void ask_store(struct sm_in *in, const struct iq_row *row)
     ask->row = row;
     ask->name = arena_span(&ask->task.request.arena, in->to.local);
     ask->who = arena_span(&ask->task.request.arena, in->stanza->from);
+    ask->names = sm_names_of(in->sm, &ask->task.request.arena, jid_bare_of(ask->who));
     sm_task_submit(in, STORE_READ, &ask->task, ask_run, ask_done);
 }
 

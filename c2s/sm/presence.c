@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * presence - who is available, told to the user's own resources and to whom he told it himself.
+ * presence - who is available, told to the user's own resources, to his contacts, and to whom he
+ * told it himself.
  *
  * One table says what happens to each type of presence, sent and received. RFC 6121 section 4
- * (4.2.2 initial, 4.4 updates, 4.5 unavailable, 4.6 directed), 8.5 (local recipients). The rules of
- * section 3 (subscriptions) hang on the same table: its subscription rows carry the stanzas between
- * bare JIDs; the roster is where their state belongs.
+ * (4.2 initial, 4.3 probes, 4.4 updates, 4.5 unavailable, 4.6 directed), 8.5 (local recipients).
+ * contacts.h says who does the parts. Called by route.c.
  */
-#include "c2s/sm/sm_private.h"
-
-#include <stdlib.h>
+#include "c2s/sm/contacts.h"
 
 struct presence_type {
     struct span type; /* empty: available */
     void (*broadcast)(struct sm_in *in); /* from a client, without 'to' */
     void (*send)(struct sm_in *in);      /* from a client, with 'to' */
-    void (*receive)(struct sm_in *in, struct sm_user *user); /* for a user owned here */
+    /* For a user of ours; NULL: nobody owns him (then only if absent). */
+    void (*receive)(struct sm_in *in, struct sm_user *user);
+    bool absent;
 };
 
 static void on_available(struct sm_in *in);
@@ -23,21 +23,20 @@ static void on_unavailable(struct sm_in *in);
 static void send_available(struct sm_in *in);
 static void send_unavailable(struct sm_in *in);
 static void send_subscription(struct sm_in *in);
-static void pass_on(struct sm_in *in);
 static void receive(struct sm_in *in, struct sm_user *user);
 static void receive_subscription(struct sm_in *in, struct sm_user *user);
 static void receive_error(struct sm_in *in, struct sm_user *user);
 
-/* NULL: ignored (RFC 6121 4.3: probes are the servers' own; a stranger learns nothing). */
+/* NULL: ignored (RFC 6121 4.3: probes are the servers' own). */
 static const struct presence_type presence_types[] = {
-    {SPAN_INIT(""),             on_available,   send_available,    receive},
-    {SPAN_INIT("unavailable"),  on_unavailable, send_unavailable,  receive},
-    {SPAN_INIT("subscribe"),    NULL,           send_subscription, receive_subscription},
-    {SPAN_INIT("subscribed"),   NULL,           send_subscription, receive_subscription},
-    {SPAN_INIT("unsubscribe"),  NULL,           send_subscription, receive_subscription},
-    {SPAN_INIT("unsubscribed"), NULL,           send_subscription, receive_subscription},
-    {SPAN_INIT("error"),        NULL,           pass_on,           receive_error},
-    {SPAN_INIT("probe"),        NULL,           NULL,              NULL},
+    {SPAN_INIT(""),             on_available,   send_available,      receive,              false},
+    {SPAN_INIT("unavailable"),  on_unavailable, send_unavailable,    receive,              false},
+    {SPAN_INIT("subscribe"),    NULL,           send_subscription,   receive_subscription, true},
+    {SPAN_INIT("subscribed"),   NULL,           send_subscription,   receive_subscription, true},
+    {SPAN_INIT("unsubscribe"),  NULL,           send_subscription,   receive_subscription, true},
+    {SPAN_INIT("unsubscribed"), NULL,           send_subscription,   receive_subscription, true},
+    {SPAN_INIT("error"),        NULL,           sm_presence_pass_on, receive_error,        false},
+    {SPAN_INIT("probe"),        NULL,           NULL,                sm_probe_answer,      true},
 };
 
 static const struct presence_type *type_of(const struct stanza *s)
@@ -49,26 +48,63 @@ static const struct presence_type *type_of(const struct stanza *s)
     return NULL;
 }
 
-/* --- a user's own resources ------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
-/* presence is rendered from after "<presence": its recipient is put in between. */
-static void write_to(struct sm_session *to, struct span presence)
+void sm_presence_write(struct sm_session *to, struct span to_jid, struct span presence)
 {
     struct sm_out out;
     struct buf *buf = sm_out_begin(to->sm, to, &out);
 
     xml_raw(buf, SPAN("<presence"));
-    xml_attr(buf, "to", to->full);
+    xml_attr(buf, "to", to_jid);
     buf_append(buf, presence);
     sm_out_end(&out);
 }
+
+void sm_presence_render(const struct sm_in *in, struct buf *out)
+{
+    const struct stanza_write_opts opts = {
+        .ns = SPAN(NS_CLIENT),
+        .from_ns = stanza_root(in->stanza)->ns,
+        .to = SPAN(""),
+        .from = in->stanza->from,
+    };
+
+    buf_clear(out);
+    stanza_write(out, in->stanza, &opts);
+    buf_consume(out, sizeof("<presence") - 1);
+}
+
+struct span sm_presence_unavailable(struct sm *sm, struct span from)
+{
+    struct buf *rendered = &sm->scratch;
+
+    buf_clear(rendered);
+    xml_attr(rendered, "from", from);
+    xml_raw(rendered, SPAN(" type='unavailable'/>"));
+    return buf_span(rendered);
+}
+
+void sm_presence_notice(struct sm *sm, struct span from, struct span to, const char *type)
+{
+    struct stanza *notice = &sm->notice;
+
+    stanza_reset(notice);
+    stanza_add(notice, 0, SPAN(NS_CLIENT), SPAN("presence"));
+    stanza_set_attr(notice, 0, SPAN("type"), span_of(type));
+    notice->from = from;
+    sm_send_notice(sm, notice, to);
+    stanza_reset(notice);
+}
+
+/* --- a user's own resources ------------------------------------------------------------------- */
 
 static void fan_out(const struct sm_user *user, struct span presence)
 {
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (s->is_available && !s->is_gone)
-            write_to(s, presence);
+            sm_presence_write(s, s->full, presence);
     }
 }
 
@@ -77,21 +113,8 @@ static void show_others(struct sm_session *newcomer)
     LIST_FOR_EACH (node, &newcomer->user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (s != newcomer && s->is_available && !s->is_gone)
-            write_to(newcomer, buf_span(&s->presence));
+            sm_presence_write(newcomer, newcomer->full, buf_span(&s->presence));
     }
-}
-
-static void render(const struct sm_in *in, struct buf *out)
-{
-    const struct stanza_write_opts opts = {
-        .ns = SPAN(NS_CLIENT),
-        .to = SPAN(""),
-        .from = in->stanza->from,
-    };
-
-    buf_clear(out);
-    stanza_write(out, in->stanza, &opts);
-    buf_consume(out, sizeof("<presence") - 1);
 }
 
 /* RFC 6121 4.7.2.3: -128 to 127; what is none counts as 0. */
@@ -115,10 +138,11 @@ static void keep(struct sm_in *in)
 
     s->priority = priority_of(in->stanza);
     s->is_available = true;
-    render(in, &s->presence);
+    sm_presence_render(in, &s->presence);
 }
 
-/* Who was told by the owner before hears nothing new; who was not, does. */
+/* Who was told by the owner before hears nothing new; who was not, does. What contacts have said
+ * while nobody was the owner is asked for. */
 void sm_presence_resume(struct sm_session *s)
 {
     if (!s->is_available || s->is_gone)
@@ -126,9 +150,10 @@ void sm_presence_resume(struct sm_session *s)
     LIST_FOR_EACH (node, &s->user->sessions) {
         struct sm_session *other = CONTAINER_OF(node, struct sm_session, node);
         if (other != s && other->is_available && !other->is_gone)
-            write_to(other, buf_span(&s->presence));
+            sm_presence_write(other, other->full, buf_span(&s->presence));
     }
     show_others(s);
+    sm_probe_contacts(s);
     s->reachable_since = loop_now(s->sm->loop);
     if (sm_session_is_eligible(s))
         sm_offline_begin(s);
@@ -141,8 +166,11 @@ static void on_available(struct sm_in *in)
 
     keep(in);
     fan_out(s->user, buf_span(&s->presence));
+    sm_broadcast(s, buf_span(&s->presence));
     if (is_initial) {
         show_others(s);
+        sm_probe_contacts(s);
+        sm_requests_show(s);
         sm_hooks_available(s);
     }
     if (sm_session_is_eligible(s) && !was_eligible) {
@@ -153,76 +181,18 @@ static void on_available(struct sm_in *in)
     }
 }
 
-/* --- directed presence ------------------------------------------------------------------------ */
-
-struct directed {
-    size_t n;
-    char address[];
-};
-
-bool sm_presence_remember_directed(struct sm_session *s, struct span address)
-{
-    if (map_get(&s->directed, address))
-        return true;
-    if (s->directed.count >= SM_MAX_DIRECTED)
-        return false;
-    struct directed *d = mem_alloc(sizeof(*d) + address.n);
-    d->n = address.n;
-    memcpy(d->address, address.p, address.n);
-    map_put(&s->directed, span_make(d->address, d->n), d);
-    return true;
-}
-
-struct span sm_presence_next_directed(const struct sm_session *s, size_t *cursor)
-{
-    const struct directed *d = map_next(&s->directed, cursor);
-
-    return d ? span_make(d->address, d->n) : SPAN_NONE;
-}
-
-static void forget(struct sm_session *s, struct span address)
-{
-    free(map_remove(&s->directed, address));
-}
-
-void sm_presence_forget_directed(struct sm_session *s)
-{
-    struct directed *d;
-    size_t cursor = 0;
-
-    while ((d = map_next(&s->directed, &cursor)) != NULL)
-        free(d);
-    map_free(&s->directed);
-    s->directed = (struct map){0};
-}
+/* --- going ------------------------------------------------------------------------------------ */
 
 void sm_presence_forget(struct sm_session *s)
 {
     sm_presence_forget_directed(s);
+    sm_pace_forget(s);
     s->is_available = false;
     buf_free(&s->presence);
 }
 
-/* Unavailable presence of our own making. */
-void sm_presence_end_directed(struct sm_session *s)
-{
-    struct stanza *notice = &s->sm->notice;
-    struct directed *d;
-    size_t cursor = 0;
-
-    if (s->directed.count == 0)
-        return;
-    stanza_reset(notice);
-    stanza_add(notice, 0, SPAN(NS_CLIENT), SPAN("presence"));
-    stanza_set_attr(notice, 0, SPAN("type"), SPAN("unavailable"));
-    notice->from = s->full;
-    while ((d = map_next(&s->directed, &cursor)) != NULL)
-        sm_send_notice(s->sm, notice, span_make(d->address, d->n));
-    stanza_reset(notice);
-    sm_presence_forget_directed(s);
-}
-
-/* Both ways of going: told (the stanza is rendered already), or the stream has just ended. */
+/* Both ways of going: told (the stanza is rendered already), or the stream has just ended. One that
+ * goes on elsewhere is not gone for the contacts. */
 static void go(struct sm_session *s, struct span presence, struct span status)
 {
     bool was_available = s->is_available;
@@ -230,6 +200,8 @@ static void go(struct sm_session *s, struct span presence, struct span status)
     sm_presence_end_directed(s);
     if (was_available) {
         fan_out(s->user, presence);
+        if (!s->is_moved)
+            sm_broadcast(s, presence);
         sm_last_leave(s, status);
     }
     sm_presence_forget(s);
@@ -242,19 +214,15 @@ static void on_unavailable(struct sm_in *in)
     uint32_t status;
 
     sm_offline_end(s);
-    render(in, rendered);
+    sm_presence_render(in, rendered);
     status = stanza_child(in->stanza, 0, stanza_root(in->stanza)->ns, SPAN("status"));
     go(s, buf_span(rendered), status ? stanza_text(in->stanza, status) : SPAN_NONE);
 }
 
 void sm_presence_close(struct sm_session *s)
 {
-    struct buf *rendered = &s->sm->scratch;
-
-    buf_clear(rendered);
-    xml_attr(rendered, "from", s->full);
-    xml_raw(rendered, SPAN(" type='unavailable'/>"));
-    go(s, buf_span(rendered), SPAN_NONE);
+    sm_pace_forget(s);
+    go(s, sm_presence_unavailable(s->sm, s->full), SPAN_NONE);
 }
 
 /* The rules are the owner's: this only follows what comes of them. */
@@ -275,27 +243,30 @@ void sm_presence_note(struct sm_in *in)
         if (is_available)
             sm_presence_remember_directed(s, in->to.full);
         else
-            forget(s, in->to.full);
+            sm_directed_forget(s, in->to.full);
     }
 }
 
 /* --- between addresses ------------------------------------------------------------------------ */
 
-static void pass_on(struct sm_in *in)
+void sm_presence_pass_on(struct sm_in *in)
 {
     const struct presence_type *type = type_of(in->stanza);
     struct sm_user *user;
 
     switch (sm_in_place(in, &user)) {
     case SM_PLACE_USER:
-        if (type->receive && sm_hooks_receiving(in, user))
+        if (sm_hooks_receiving(in, user))
             type->receive(in, user);
         break;
     case SM_PLACE_ROUTER:
         sm_send_to_router(in);
         break;
-    case SM_PLACE_HOST:
-    case SM_PLACE_ABSENT: /* RFC 6121 8.5.1, 8.5.2.2.2: ignored */
+    case SM_PLACE_ABSENT:
+        if (type->absent)
+            type->receive(in, NULL);
+        break;
+    case SM_PLACE_HOST: /* RFC 6121 8.5.1, 8.5.2.2.2: ignored */
     case SM_PLACE_NOWHERE:
         break;
     }
@@ -304,15 +275,15 @@ static void pass_on(struct sm_in *in)
 static void send_available(struct sm_in *in)
 {
     if (sm_presence_remember_directed(in->session, in->to.full))
-        pass_on(in);
+        sm_presence_pass_on(in);
     else
         sm_refuse_always(in, STANZA_RESOURCE_CONSTRAINT, "directed presence to too many");
 }
 
 static void send_unavailable(struct sm_in *in)
 {
-    forget(in->session, in->to.full);
-    pass_on(in);
+    sm_directed_forget(in->session, in->to.full);
+    sm_presence_pass_on(in);
 }
 
 /* RFC 6121 3.1.2: between bare JIDs, whatever the client has put in. */
@@ -321,7 +292,7 @@ static void send_subscription(struct sm_in *in)
     in->stanza->from = in->session->bare;
     in->to.full = in->to.bare;
     in->to.resource = SPAN_NONE;
-    pass_on(in);
+    sm_subscribe_out(in);
 }
 
 static void to_available(struct sm_in *in, const struct sm_user *user)
@@ -350,7 +321,7 @@ static void receive_subscription(struct sm_in *in, struct sm_user *user)
 {
     in->to.full = in->to.bare;
     in->to.resource = SPAN_NONE;
-    to_available(in, user);
+    sm_subscribe_in(in, user);
 }
 
 /* About what one resource has sent: nobody else's business. */
@@ -364,7 +335,7 @@ void sm_presence_broadcast(struct sm_in *in)
 {
     const struct presence_type *type = type_of(in->stanza);
 
-    if (type && type->broadcast)
+    if (type && type->broadcast && !sm_pace_defers(in))
         type->broadcast(in);
 }
 
@@ -375,7 +346,7 @@ void sm_presence(struct sm_in *in)
     if (!type)
         return;
     if (!in->session)
-        pass_on(in);
+        sm_presence_pass_on(in);
     else if (type->send)
         type->send(in);
 }

@@ -7,7 +7,7 @@
  * Each feature that keeps something has a row: how it is read, on the storage thread, and freed.
  * Changes go to the store first; the job's finish, on the loop, makes them here.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts.h"
 
 #include <stdlib.h>
 
@@ -17,6 +17,7 @@ static const struct {
 } parts[] = {
     {sm_contacts_load, sm_contacts_free},
     {sm_blocked_load, sm_blocked_free},
+    {sm_requests_load, NULL},
 };
 
 struct load {
@@ -32,8 +33,10 @@ void sm_profile_free(struct sm_profile **profile_p)
     if (!profile)
         return;
     *profile_p = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        parts[i].free(profile);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (parts[i].free)
+            parts[i].free(profile);
+    }
     free(profile);
 }
 
@@ -82,6 +85,7 @@ bool sm_profile_load(struct sm_user *user)
     struct load *load = mem_zalloc(sizeof(*load));
 
     load->profile = mem_zalloc(sizeof(*load->profile));
+    load->profile->sm = user->sm;
     load->number = ++user->loads;
     load->job.finish = finish;
     load->job.destroy = destroy;

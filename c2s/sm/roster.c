@@ -6,7 +6,7 @@
  * as one job and is answered when that is durable. Rows of iq.c's table call it, for the owner of
  * the account only: session and user are there.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts.h"
 
 #include "xmpp/iq.h"
 
@@ -23,6 +23,7 @@ struct roster_job {
     struct sm_job job; /* first */
     struct stanza request; /* a copy: to, from, id */
     struct sm_roster_item item;
+    struct span own_bare;
     struct span ver; /* the client's; none: it asks for everything */
     size_t max_items;
     char new_ver[44];
@@ -75,12 +76,12 @@ static bool submit(struct sm_in *in, enum store_kind kind, struct roster_job *r,
     return false;
 }
 
-static void write_query(struct buf *out, const struct roster_job *r)
+static void write_query(struct buf *out, struct span items, struct span ver)
 {
     xml_raw(out, SPAN("<query xmlns='" NS_ROSTER "'"));
-    xml_attr(out, "ver", span_of(r->new_ver));
+    xml_attr(out, "ver", ver);
     xml_raw(out, SPAN(">"));
-    buf_append(out, buf_span(&r->items));
+    buf_append(out, items);
     xml_raw(out, SPAN("</query>"));
 }
 
@@ -116,7 +117,7 @@ static bool get_finish(struct sm_job *job, int result)
     if (result == SM_ROSTER_SAME) {
         sm_iq_empty_result(&in); /* RFC 6121 2.6.3 */
     } else if (result == STORE_OK) {
-        write_query(sm_iq_open(&in, &out), r);
+        write_query(sm_iq_open(&in, &out), buf_span(&r->items), span_of(r->new_ver));
         sm_iq_close(&out);
     } else {
         answer_failure(&in, result);
@@ -154,7 +155,7 @@ static int set_run(struct db *db, struct store_job *store_job)
     return sm_roster_change(db, r->job.user->name, &r->item, r->max_items, &r->items, r->new_ver);
 }
 
-static void push(struct sm_session *s, const struct roster_job *r)
+static void push(struct sm_session *s, struct span items, struct span ver)
 {
     struct sm_out out;
     struct buf *buf = sm_out_begin(s->sm, s, &out);
@@ -164,9 +165,33 @@ static void push(struct sm_session *s, const struct roster_job *r)
     xml_raw(buf, SPAN("'"));
     xml_attr(buf, "to", s->full);
     xml_raw(buf, SPAN(">"));
-    write_query(buf, r);
+    write_query(buf, items, ver);
     xml_raw(buf, SPAN("</iq>"));
     sm_out_end(&out);
+}
+
+void sm_roster_push(struct sm_user *user, struct span items, struct span ver)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_interested && !s->is_gone)
+            push(s, items, ver);
+    }
+}
+
+/* The contact of the owner's memory follows. Who is removed is told first, while still a contact,
+ * in the name of the address that the client knows itself by. */
+static void follow(const struct roster_job *r, struct sm_user *user)
+{
+    const struct sm_roster_item *item = &r->item;
+
+    if (item->is_removed) {
+        sm_subscription_end(user, r->own_bare, item->jid, item->state);
+        sm_contact_remove(user->profile, item->jid);
+    } else {
+        sm_contact_put(user->profile, item->jid);
+    }
+    sm_roster_push(user, buf_span(&r->items), span_of(r->new_ver));
 }
 
 static bool set_finish(struct sm_job *job, int result)
@@ -180,11 +205,11 @@ static bool set_finish(struct sm_job *job, int result)
             answer_failure(&in, result);
         return true;
     }
-    LIST_FOR_EACH (node, &job->user->sessions) {
-        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
-        if (s->is_interested && !s->is_gone)
-            push(s, r);
-    }
+    struct sm_user *user = sm_user_owned(job->sm, job->user->name);
+    if (user)
+        follow(r, user);
+    else
+        sm_owner_tell(job->sm, job->user->name, "changed");
     if (is_there)
         sm_iq_empty_result(&in);
     return true;
@@ -214,9 +239,10 @@ static enum stanza_error read_groups(struct stanza *s, uint32_t item, struct buf
     return STANZA_ERROR_NONE;
 }
 
-/* The one item of the request into r->item; its spans live in r->request, groups and scratch. */
-static enum stanza_error read_item(struct roster_job *r, struct jid_scratch *scratch)
+/* The one item of the request into r->item; its spans live in r->request and groups. */
+static enum stanza_error read_item(struct roster_job *r, const struct sm_user *user)
 {
+    struct jid_scratch scratch SM_HOT;
     struct stanza *s = &r->request;
     uint32_t query = stanza_child(s, 0, SPAN_NONE, SPAN_NONE);
     uint32_t item = stanza_child(s, query, SPAN(NS_ROSTER), SPAN("item"));
@@ -224,12 +250,15 @@ static enum stanza_error read_item(struct roster_job *r, struct jid_scratch *scr
 
     if (!item || stanza_child_count(s, query) != 1)
         return STANZA_BAD_REQUEST;
-    if (!jid_parse(stanza_attr(s, item, SPAN("jid")), &jid, scratch))
+    if (!jid_parse(stanza_attr(s, item, SPAN("jid")), &jid, &scratch))
         return STANZA_JID_MALFORMED;
     r->item.jid = arena_span(&s->arena, jid.bare);
+    r->item.names = sm_names_of(user->sm, &s->arena, r->item.jid);
     r->item.is_removed = span_eq(stanza_attr(s, item, SPAN("subscription")), SPAN("remove"));
     if (r->item.is_removed)
         return STANZA_ERROR_NONE;
+    if (sm_user_is(user, jid.local, jid.domain))
+        return STANZA_NOT_ALLOWED; /* RFC 6121 2.3.3 */
     r->item.name = stanza_attr(s, item, SPAN("name"));
     if (r->item.name.n > NAME_MAX_BYTES)
         return STANZA_NOT_ACCEPTABLE;
@@ -243,8 +272,7 @@ static enum stanza_error read_item(struct roster_job *r, struct jid_scratch *scr
 void sm_roster_set(struct sm_in *in, uint32_t payload)
 {
     struct roster_job *r = job_new(in);
-    struct jid_scratch scratch;
-    enum stanza_error e = read_item(r, &scratch);
+    enum stanza_error e = read_item(r, in->session->user);
 
     (void)payload;
     if (e != STANZA_ERROR_NONE) {
@@ -253,6 +281,7 @@ void sm_roster_set(struct sm_in *in, uint32_t payload)
         sm_refuse(in, e, NULL);
         return;
     }
+    r->own_bare = arena_span(&r->request.arena, in->session->bare);
     r->job.bytes += buf_len(&r->groups) + r->item.name.n;
     r->job.finish = set_finish;
     submit(in, STORE_WRITE, r, set_run);

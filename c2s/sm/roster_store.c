@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * roster_store - the tables of rosters. All of it runs on the storage thread; roster.c's jobs call
- * it. The version of a roster is "account-number": the number grows with each change, and a name
+ * roster_store - the tables of rosters. All of it runs on the storage thread; the jobs of
+ * roster.c and subscribe.c call it. The version of a roster is "account-number": the number grows with each change, and a name
  * that is registered again has another account, so no old version of a client fits by chance.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { SUBSCRIPTION_TO = 1, SUBSCRIPTION_FROM = 2, ASK_SUBSCRIBE = 1, ASK_APPROVED = 2 };
 
 static int64_t version_of(struct db *db, int64_t account)
 {
@@ -38,6 +36,11 @@ static int raise_version(struct db *db, int64_t account)
     return db_run(st);
 }
 
+static unsigned state_of(int64_t subscription, int64_t ask)
+{
+    return ((unsigned)subscription & 3) | ((unsigned)ask & 3) << 2;
+}
+
 static void write_groups(struct buf *out, struct span groups)
 {
     while (groups.n > 0) {
@@ -53,7 +56,7 @@ static void write_groups(struct buf *out, struct span groups)
 static void write_item(struct buf *out, struct db_stmt *st)
 {
     static const char *const words[] = {"none", "to", "from", "both"};
-    int64_t ask = db_int(st, 3);
+    const unsigned state = state_of(db_int(st, 2), db_int(st, 3));
     struct span name = db_text(st, 1);
 
     xml_raw(out, SPAN("<item"));
@@ -61,10 +64,10 @@ static void write_item(struct buf *out, struct db_stmt *st)
     if (name.n > 0)
         xml_attr(out, "name", name);
     xml_attr(out, "subscription",
-             span_of(words[db_int(st, 2) & (SUBSCRIPTION_TO | SUBSCRIPTION_FROM)]));
-    if (ask & ASK_SUBSCRIBE)
+             span_of(words[state & (SM_STATE_TO | SM_STATE_FROM)]));
+    if (state & SM_STATE_ASKED)
         xml_raw(out, SPAN(" ask='subscribe'"));
-    if (ask & ASK_APPROVED)
+    if (state & SM_STATE_APPROVED)
         xml_raw(out, SPAN(" approved='true'"));
     xml_raw(out, SPAN(">"));
     write_groups(out, db_text(st, 4));
@@ -97,15 +100,23 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
     return write_rows(items, st);
 }
 
-static bool has_item(struct db *db, int64_t account, struct span jid)
+int sm_roster_read(struct db *db, const struct sm_roster_key *key, struct sm_roster_row *row)
 {
-    struct db_stmt *st = db_sql(db, "SELECT 1 FROM roster WHERE account = ?1 AND jid = ?2");
+    struct db_stmt *st = db_sql(db, "SELECT jid, subscription, ask FROM roster"
+                                    " WHERE account = ?1 AND jid IN (?2, ?3) LIMIT 1");
+    int got;
 
-    db_bind_int(st, 1, account);
-    db_bind_text(st, 2, jid);
-    bool has_item = db_step(st) > 0;
+    db_bind_int(st, 1, key->account);
+    db_bind_text(st, 2, key->names.jid);
+    db_bind_text(st, 3, key->names.other);
+    got = db_step(st);
+    row->is_there = got > 0;
+    row->state = got > 0 ? state_of(db_int(st, 1), db_int(st, 2)) : 0;
+    buf_clear(&row->jid);
+    if (got > 0)
+        buf_append(&row->jid, db_text(st, 0));
     db_reset(st);
-    return has_item;
+    return got < 0 ? got : STORE_OK;
 }
 
 static bool is_full(struct db *db, int64_t account, size_t max_items)
@@ -127,53 +138,97 @@ static int remove_item(struct db *db, int64_t account, struct span jid, struct b
     int result = db_run(st);
     if (result < 0)
         return result;
-    if (db_changes(db) == 0)
-        return SM_ROSTER_NO_ITEM;
     xml_raw(items, SPAN("<item"));
     xml_attr(items, "jid", jid);
     xml_raw(items, SPAN(" subscription='remove'/>"));
     return STORE_OK;
 }
 
+static int show_item(struct db *db, int64_t account, struct span jid, struct buf *items)
+{
+    struct db_stmt *st = db_sql(db, "SELECT jid, name, subscription, ask, groups FROM roster"
+                                    " WHERE account = ?1 AND jid = ?2");
+
+    db_bind_int(st, 1, account);
+    db_bind_text(st, 2, jid);
+    return write_rows(items, st);
+}
+
 /* Name and groups are the client's; subscription and ask stay as they are. */
-static int put_item(struct db *db, int64_t account, const struct sm_roster_item *item,
-                    struct buf *items)
+static int put_item(struct db *db, int64_t account, struct span jid,
+                    const struct sm_roster_item *item, struct buf *items)
 {
     struct db_stmt *st = db_sql(db, "INSERT INTO roster (account, jid, name, groups)"
                                     " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (account, jid)"
                                     " DO UPDATE SET name = ?3, groups = ?4");
 
     db_bind_int(st, 1, account);
-    db_bind_text(st, 2, item->jid);
+    db_bind_text(st, 2, jid);
     db_bind_text(st, 3, item->name);
     db_bind_text(st, 4, item->groups);
     int result = db_run(st);
-    if (result < 0)
-        return result;
-    st = db_sql(db, "SELECT jid, name, subscription, ask, groups FROM roster"
-                    " WHERE account = ?1 AND jid = ?2");
-    db_bind_int(st, 1, account);
-    db_bind_text(st, 2, item->jid);
-    return write_rows(items, st);
+    return result < 0 ? result : show_item(db, account, jid, items);
 }
 
-int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
-                     size_t max_items, struct buf *items, char ver_r[44])
+int sm_roster_write_state(struct db *db, const struct sm_roster_key *key,
+                          const struct sm_roster_row *row, unsigned state, size_t max_items,
+                          struct buf *items)
 {
-    int64_t account = sm_account_id(db, user);
-    int result;
+    if (!row->is_there && is_full(db, key->account, max_items))
+        return SM_ROSTER_FULL;
+    struct db_stmt *st = db_sql(db, "INSERT INTO roster (account, jid, subscription, ask)"
+                                    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (account, jid)"
+                                    " DO UPDATE SET subscription = ?3, ask = ?4");
+    db_bind_int(st, 1, key->account);
+    db_bind_text(st, 2, buf_span(&row->jid));
+    db_bind_int(st, 3, state & 3);
+    db_bind_int(st, 4, state >> 2 & 3);
+    int result = db_run(st);
+    return result < 0 ? result : show_item(db, key->account, buf_span(&row->jid), items);
+}
 
-    if (!account)
-        return SM_ROSTER_NO_ACCOUNT;
-    if (item->is_removed)
-        result = remove_item(db, account, item->jid, items);
-    else if (!has_item(db, account, item->jid) && is_full(db, account, max_items))
-        result = SM_ROSTER_FULL;
-    else
-        result = put_item(db, account, item, items);
-    if (result != STORE_OK)
-        return result;
-    result = raise_version(db, account);
+int sm_roster_new_version(struct db *db, int64_t account, char ver_r[44])
+{
+    int result = raise_version(db, account);
+
     write_version(db, account, ver_r);
     return result;
+}
+
+/* The contact may be there under its other name. What waits for an answer goes with the item. */
+static int change(struct db *db, const struct sm_roster_key *key, struct sm_roster_item *item,
+                  struct sm_roster_row *row, size_t max_items, struct buf *items)
+{
+    int result = sm_roster_read(db, key, row);
+
+    if (result < 0)
+        return result;
+    if (!row->is_there && item->is_removed)
+        return SM_ROSTER_NO_ITEM;
+    if (!row->is_there && is_full(db, key->account, max_items))
+        return SM_ROSTER_FULL;
+    if (!row->is_there)
+        buf_append(&row->jid, item->jid);
+    if (!item->is_removed)
+        return put_item(db, key->account, buf_span(&row->jid), item, items);
+    item->state = row->state;
+    if (sm_request_exists(db, key)) {
+        item->state |= SM_STATE_REQUESTED;
+        if ((result = sm_request_remove(db, key)) < 0)
+            return result;
+    }
+    return remove_item(db, key->account, buf_span(&row->jid), items);
+}
+
+int sm_roster_change(struct db *db, struct span user, struct sm_roster_item *item,
+                     size_t max_items, struct buf *items, char ver_r[44])
+{
+    struct sm_roster_row row = {0};
+    const struct sm_roster_key key = {sm_account_id(db, user), item->names};
+    int result = SM_ROSTER_NO_ACCOUNT;
+
+    if (key.account)
+        result = change(db, &key, item, &row, max_items, items);
+    buf_free(&row.jid);
+    return result == STORE_OK ? sm_roster_new_version(db, key.account, ver_r) : result;
 }

@@ -177,5 +177,5 @@ size_t sm_session_count(const struct sm *sm)
 void sm_features(const struct sm *sm, struct buf *out)
 {
     (void)sm;
-    xml_raw(out, SPAN("<ver xmlns='" NS_ROSTER_VER "'/>"));
+    xml_raw(out, SPAN("<ver xmlns='" NS_ROSTER_VER "'/><sub xmlns='" NS_PRE_APPROVAL "'/>"));
 }

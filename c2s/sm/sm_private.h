@@ -37,6 +37,7 @@ struct sm_fellows;
 struct sm_front;
 struct pep;
 struct sm_join;
+struct sm_pace;
 struct sm_profile;
 struct sm_wait;
 
@@ -138,6 +139,8 @@ struct sm_session {
     struct span full, bare, domain, resource;
     struct buf presence; /* last available presence, from after "<presence" to its end */
     struct map directed; /* addresses that were sent directed presence */
+    struct rate presences; /* broadcasts */
+    struct sm_pace *pace;  /* NULL, or the one that is to come (pace.c) */
     char text[];
 };
 
@@ -196,7 +199,8 @@ struct sm_task {
 
 /* A contact in the memory of the user's owner; the rest of the item is in the store only. */
 struct sm_contact {
-    struct span bare, local, domain; /* prepared; local none for a domain */
+    struct span bare, local, domain; /* prepared, as written; local none for a domain */
+    struct span key;                 /* bare; of a user of ours: in the host's domain */
     unsigned char subscription;      /* SM_SUB_... */
     unsigned char ask;               /* SM_ASK_... */
     char text[];
@@ -206,8 +210,10 @@ enum { SM_ASK_SUBSCRIBE = 1, SM_ASK_APPROVED = 2 };
 
 /* What the owner of a user keeps of him in memory, read when he is claimed (profile.c). */
 struct sm_profile {
+    const struct sm *sm;
     int64_t account;      /* its number */
-    struct map contacts;  /* bare JID -> struct sm_contact */
+    struct map contacts;  /* by their keys: struct sm_contact */
+    bool has_requests;    /* subscription requests wait, or have waited, for an answer */
     struct map blocked;   /* JID -> struct sm_blocked (block.c) */
 };
 
@@ -288,6 +294,9 @@ int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile)
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who);
 /* The same of an account that nobody owns; in run(). who: bare. */
 bool sm_account_is_seen_by(struct db *db, struct span name, struct span who);
+/* The same for all the names of one of our users. */
+struct sm_names;
+bool sm_account_is_seen_by_any(struct db *db, struct span name, const struct sm_names *who);
 
 /* --- hooks.c --- one ordered table: what looks at stanzas on their way */
 /* From a client of ours, before it goes anywhere; to an account that is owned here, before it is
@@ -356,6 +365,10 @@ int64_t sm_account_id(struct db *db, struct span name);
 void sm_message(struct sm_in *in);
 void sm_presence(struct sm_in *in);
 void sm_presence_broadcast(struct sm_in *in); /* without a 'to' */
+/* The user's resources are gone for jid, or are there for it again (a bare or full JID or a
+ * domain): those that it may see, or was told of. For block.c, who sees to the order. */
+void sm_presence_hide_from(struct sm_user *user, struct span jid);
+void sm_presence_show_to(struct sm_user *user, struct span jid);
 void sm_presence_close(struct sm_session *s);  /* unavailable to all who think otherwise */
 void sm_presence_forget(struct sm_session *s); /* without a word */
 /* Unavailable to all who got directed presence, which are forgotten. */
@@ -442,16 +455,10 @@ int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *ba
 int sm_offline_delete(struct db *db, struct span name, int64_t last_id);
 
 /* --- roster_store.c --- in run() */
-struct sm_roster_item {
-    struct span jid, name, groups; /* groups: names, separated by LF */
-    bool is_removed;
-};
 enum { SM_ROSTER_NO_ACCOUNT = 1, SM_ROSTER_SAME = 2, SM_ROSTER_FULL = 3, SM_ROSTER_NO_ITEM = 4 };
 /* ver_r: "account-version", of the roster after the change; needs 44 bytes. */
 int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf *items,
                    char ver_r[44]);
-int sm_roster_change(struct db *db, struct span user, const struct sm_roster_item *item,
-                     size_t max_items, struct buf *items, char ver_r[44]);
 
 /* --- block.c --- */
 bool sm_block_sending(struct sm_in *in);

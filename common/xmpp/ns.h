@@ -22,6 +22,7 @@
 #define NS_COMPRESS "http://jabber.org/protocol/compress"
 #define NS_ROSTER "jabber:iq:roster"
 #define NS_ROSTER_VER "urn:xmpp:features:rosterver"
+#define NS_PRE_APPROVAL "urn:xmpp:features:pre-approval"
 #define NS_DISCO_INFO "http://jabber.org/protocol/disco#info"
 #define NS_DISCO_ITEMS "http://jabber.org/protocol/disco#items"
 #define NS_PING "urn:xmpp:ping"

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * broadcast - presence to contacts: RFC 6121 4.2.2, 4.4.2, 4.5.2.
+ *
+ * The stanza is rendered once; for each recipient only its beginning differs. Contacts who are
+ * owned here are written to without a stanza being made of it; the others get it by the router.
+ * Called by presence.c and subscribe.c, and by block.c for those who are hidden or shown.
+ */
+#include "c2s/sm/contacts.h"
+
+/* Our own users are known to the router by their address in the host's domain. */
+void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span presence)
+{
+    struct buf *out = sm_is_linked(sm) ? link_begin(sm->link, (struct link_done){0}) : NULL;
+
+    if (!out)
+        return;
+    xml_raw(out, SPAN("<presence to='"));
+    if (!span_is_none(to->local)) {
+        xml_value(out, to->local);
+        xml_raw(out, SPAN("@"));
+    }
+    if (!span_is_none(to->local) && sm_is_local_domain(sm, to->domain))
+        xml_value(out, sm->opts.host);
+    else
+        xml_value(out, to->domain);
+    if (!jid_is_bare(to)) {
+        xml_raw(out, SPAN("/"));
+        xml_value(out, to->resource);
+    }
+    xml_raw(out, SPAN("'"));
+    buf_append(out, presence);
+    link_end(sm->link);
+}
+
+static void to_user(const struct sm_user *user, struct span from, struct span presence)
+{
+    if (sm_contact_is_blocked(user, from))
+        return;
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_available && !s->is_gone)
+            sm_presence_write(s, s->bare, presence);
+    }
+}
+
+static void to_contact(struct sm *sm, struct span local, struct span domain, struct span from,
+                       struct span presence)
+{
+    if (!span_is_none(local) && sm_is_local_domain(sm, domain)) {
+        const struct sm_user *user = sm_user_owned(sm, local);
+        if (user) {
+            to_user(user, from, presence);
+            return;
+        }
+    }
+    sm_broadcast_over_link(sm, &(struct jid){.local = local, .domain = domain}, presence);
+}
+
+void sm_broadcast_to(struct sm *sm, struct span contact, struct span from, struct span presence)
+{
+    size_t at = span_index(contact, '@');
+
+    if (at < contact.n)
+        to_contact(sm, span_make(contact.p, at), span_from(contact, at + 1), from, presence);
+    else
+        to_contact(sm, SPAN_NONE, contact, from, presence);
+}
+
+void sm_broadcast(const struct sm_session *s, struct span presence)
+{
+    const struct sm_user *user = s->user;
+    const struct sm_contact *c;
+    size_t cursor = 0;
+
+    if (!user->profile)
+        return;
+    while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
+        if ((c->subscription & SM_SUB_FROM) && !sm_contact_is_blocked(user, c->bare))
+            to_contact(s->sm, c->local, c->domain, s->full, presence);
+    }
+}
+
+void sm_broadcast_all_to(struct sm_user *user, struct span contact)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_available && !s->is_gone)
+            sm_broadcast_to(user->sm, contact, s->full, buf_span(&s->presence));
+    }
+}
+
+void sm_broadcast_end_to(struct sm_user *user, struct span contact)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_available)
+            sm_broadcast_to(user->sm, contact, s->full,
+                            sm_presence_unavailable(user->sm, s->full));
+    }
+}
+
+/* --- who is hidden, and shown again --- */
+
+static void each_subscriber(struct sm_user *user, struct span jid,
+                            void (*act)(struct sm_user *user, struct span contact))
+{
+    const struct sm_contact *c;
+    size_t cursor = 0;
+
+    if (span_index(jid, '@') < jid.n) {
+        c = sm_contact_find(user->profile, jid);
+        if (c && (c->subscription & SM_SUB_FROM))
+            act(user, c->bare);
+        return;
+    }
+    while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
+        if ((c->subscription & SM_SUB_FROM) && span_eq(c->domain, jid))
+            act(user, c->bare);
+    }
+}
+
+void sm_presence_hide_from(struct sm_user *user, struct span jid)
+{
+    each_subscriber(user, jid, sm_broadcast_end_to);
+    LIST_FOR_EACH (node, &user->sessions)
+        sm_directed_end_for(CONTAINER_OF(node, struct sm_session, node), jid);
+}
+
+void sm_presence_show_to(struct sm_user *user, struct span jid)
+{
+    each_subscriber(user, jid, sm_broadcast_all_to);
+}
