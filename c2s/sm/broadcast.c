@@ -8,6 +8,8 @@
  */
 #include "c2s/sm/contacts.h"
 
+#include <stdlib.h>
+
 /* Our own users are known to the router by their address in the host's domain. */
 void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span presence)
 {
@@ -33,10 +35,8 @@ void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span pre
     link_end(sm->link);
 }
 
-static void to_user(const struct sm_user *user, struct span from, struct span presence)
+static void write_to_all(const struct sm_user *user, struct span presence)
 {
-    if (sm_contact_is_blocked(user, from))
-        return;
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (s->is_available && !s->is_gone)
@@ -44,13 +44,60 @@ static void to_user(const struct sm_user *user, struct span from, struct span pr
     }
 }
 
+/* --- behind subscription stanzas, which wait for the store --- */
+
+struct later {
+    struct sm_job job; /* first */
+    struct buf presence;
+};
+
+static int later_run(struct db *db, struct store_job *job)
+{
+    (void)db, (void)job;
+    return STORE_OK;
+}
+
+static bool later_finish(struct sm_job *job, int result)
+{
+    (void)result;
+    write_to_all(job->user, buf_span(&((struct later *)job)->presence));
+    return true;
+}
+
+static void later_destroy(struct sm_job *job)
+{
+    buf_free(&((struct later *)job)->presence);
+}
+
+/* A write, although it writes nothing: those end in their order. */
+void sm_broadcast_to_user(struct sm_user *user, struct span presence)
+{
+    struct later *later;
+
+    if (user->subscribing == 0) {
+        write_to_all(user, presence);
+        return;
+    }
+    later = mem_zalloc(sizeof(*later));
+    buf_append(&later->presence, presence);
+    later->job.bytes = sizeof(*later) + presence.n;
+    later->job.finish = later_finish;
+    later->job.destroy = later_destroy;
+    if (sm_job_submit(user->sm, STORE_WRITE, &later->job, user, NULL, later_run))
+        return;
+    write_to_all(user, presence);
+    later_destroy(&later->job);
+    free(later);
+}
+
 static void to_contact(struct sm *sm, struct span local, struct span domain, struct span from,
                        struct span presence)
 {
     if (!span_is_none(local) && sm_is_local_domain(sm, domain)) {
-        const struct sm_user *user = sm_user_owned(sm, local);
+        struct sm_user *user = sm_user_owned(sm, local);
         if (user) {
-            to_user(user, from, presence);
+            if (!sm_contact_is_blocked(user, from))
+                sm_broadcast_to_user(user, presence);
             return;
         }
     }

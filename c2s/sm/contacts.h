@@ -158,6 +158,8 @@ void sm_directed_end_for(struct sm_session *s, struct span jid);
 
 /* To all contacts who may see it. */
 void sm_broadcast(const struct sm_session *s, struct span presence);
+/* To all available resources of the user, behind the subscription stanzas that came before. */
+void sm_broadcast_to_user(struct sm_user *user, struct span presence);
 /* To the available resources of the contact (bare), or on to where it is. */
 void sm_broadcast_to(struct sm *sm, struct span contact, struct span from, struct span presence);
 /* The presence of all resources of the user, or that they are gone, to one contact (bare). */

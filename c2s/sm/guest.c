@@ -327,8 +327,8 @@ void sm_guest_lose(struct sm_client *c)
 }
 
 /* Our link is gone, not the front, which may not even notice: it is told when the link is back.
- * The user's other clients here are told that this one is away, as for us it is; contacts, and whom it
- * told directly, will hear from its next owner. */
+ * The user's other clients here are told that this one is away, as for us it is; contacts, and whom
+ * it told directly, will hear from its next owner. */
 static void lose_front(struct sm_guest *g)
 {
     if (!g->is_over) {

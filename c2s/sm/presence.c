@@ -295,8 +295,15 @@ static void send_subscription(struct sm_in *in)
     sm_subscribe_out(in);
 }
 
-static void to_available(struct sm_in *in, const struct sm_user *user)
+static void to_available(struct sm_in *in, struct sm_user *user)
 {
+    if (user->subscribing > 0) {
+        struct buf rendered = {0};
+        sm_presence_render(in, &rendered);
+        sm_broadcast_to_user(user, buf_span(&rendered));
+        buf_free(&rendered);
+        return;
+    }
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         if (s->is_available)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * roster_store - the tables of rosters. All of it runs on the storage thread; the jobs of
- * roster.c and subscribe.c call it. The version of a roster is "account-number": the number grows with each change, and a name
- * that is registered again has another account, so no old version of a client fits by chance.
+ * roster.c and subscribe.c call it.
+ *
+ * The version of a roster is "account-number": the number grows with each change, and a name that
+ * is registered again has another account, so no old version of a client fits by chance.
  */
 #include "c2s/sm/contacts.h"
 

@@ -97,6 +97,7 @@ struct sm_user {
     struct sm_session *flush_session;
     bool flush_loading, flush_again;
     struct timer flush_wait;
+    size_t subscribing;    /* subscription stanzas for him on their way through the store */
     struct rate conflicts; /* sessions that replace one of the same resource */
     char text[];
 };

@@ -164,6 +164,8 @@ static bool finish(struct sm_job *job, int result)
     struct jid_scratch scratch SM_HOT;
 
     job->done = (struct link_done){0};
+    if (job->user && sub->event >= SM_IN_SUBSCRIBE)
+        job->user->subscribing--;
     jid_parse(sub->to, &in.to, &scratch);
     if (result == STORE_OK)
         act(&in, sub, sm_user_owned(job->sm, sub->name));
@@ -209,6 +211,8 @@ static void submit(struct sm_in *in, struct subscribe *sub, struct sm_user *user
     sub->job.done = in->done;
     if (sm_job_submit(in->sm, STORE_WRITE, &sub->job, user, in->session, run)) {
         sm_in_take_done(in);
+        if (user && sub->event >= SM_IN_SUBSCRIBE)
+            user->subscribing++;
         return;
     }
     destroy(&sub->job);
