@@ -150,18 +150,28 @@ static void push(struct sm_session *s, const struct change *c)
     sm_out_end(&out);
 }
 
+static void unblock_all(struct sm_user *user)
+{
+    const struct sm_blocked *b;
+    size_t cursor = 0;
+
+    while ((b = map_next(&user->profile->blocked, &cursor)) != NULL)
+        sm_presence_show_to(user, span_make(b->jid, b->n));
+    sm_blocked_free(user->profile);
+}
+
 /* In memory, as it is in the store now, and to the clients that look at the list. */
 static void apply(struct sm_user *user, const struct change *c)
 {
     struct sm_profile *profile = user->profile;
 
     if (!c->is_block && c->count == 0)
-        sm_blocked_free(profile);
+        unblock_all(user);
     for (size_t i = 0; i < c->count; i++) {
-        if (c->is_block)
-            sm_blocked_put(profile, c->jids[i]);
-        else
-            sm_blocked_remove(profile, c->jids[i]);
+        if (c->is_block && sm_blocked_put(profile, c->jids[i]))
+            sm_presence_hide_from(user, c->jids[i]);
+        else if (!c->is_block && sm_blocked_remove(profile, c->jids[i]))
+            sm_presence_show_to(user, c->jids[i]);
     }
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);

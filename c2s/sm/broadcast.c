@@ -96,7 +96,7 @@ static void to_contact(struct sm *sm, struct span local, struct span domain, str
     if (!span_is_none(local) && sm_is_local_domain(sm, domain)) {
         struct sm_user *user = sm_user_owned(sm, local);
         if (user) {
-            if (!sm_contact_is_blocked(user, from))
+            if (!sm_is_blocked(user, from))
                 sm_broadcast_to_user(user, presence);
             return;
         }
@@ -123,7 +123,7 @@ void sm_broadcast(const struct sm_session *s, struct span presence)
     if (!user->profile)
         return;
     while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
-        if ((c->subscription & SM_SUB_FROM) && !sm_contact_is_blocked(user, c->bare))
+        if ((c->subscription & SM_SUB_FROM) && !sm_is_blocked(user, c->bare))
             to_contact(s->sm, c->local, c->domain, s->full, presence);
     }
 }

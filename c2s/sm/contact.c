@@ -128,14 +128,6 @@ int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile)
 
 /* --- who may see what --- */
 
-bool sm_contact_is_blocked(const struct sm_user *user, struct span jid)
-{
-    const struct map *blocked = &user->profile->blocked;
-
-    return blocked->count > 0 && (map_get(blocked, jid) || map_get(blocked, jid_bare_of(jid)) ||
-                                  map_get(blocked, jid_domain_of(jid)));
-}
-
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who)
 {
     struct span bare = jid_bare_of(who);

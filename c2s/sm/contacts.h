@@ -69,8 +69,6 @@ struct sm_names {
 struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct span bare);
 /* The first of them. Borrows from bare, or from text. */
 struct span sm_name_of(const struct sm *sm, struct span bare, char text[JID_TEXT_MAX]);
-/* Blocked by him: the address itself, its bare form or its domain. */
-bool sm_contact_is_blocked(const struct sm_user *user, struct span jid);
 /* The contact is the user himself. */
 bool sm_user_is(const struct sm_user *user, struct span local, struct span domain);
 

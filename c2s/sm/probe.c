@@ -14,7 +14,7 @@
 static void show(struct sm_session *newcomer, const struct sm_user *contact)
 {
     if (!sm_user_is_seen_by(contact, newcomer->full) ||
-        sm_contact_is_blocked(contact, newcomer->full))
+        sm_is_blocked(contact, newcomer->full))
         return;
     LIST_FOR_EACH (node, &contact->sessions) {
         const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
@@ -45,7 +45,7 @@ void sm_probe_contacts(struct sm_session *s)
     xml_attr(&probe, "from", s->full);
     xml_raw(&probe, SPAN(" type='probe'/>"));
     while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
-        if ((c->subscription & SM_SUB_TO) && !sm_contact_is_blocked(user, c->bare))
+        if ((c->subscription & SM_SUB_TO) && !sm_is_blocked(user, c->bare))
             ask(s, c, buf_span(&probe));
     }
     buf_free(&probe);
@@ -90,6 +90,8 @@ static void answer_owned(struct sm_in *in, const struct sm_user *user, const str
 
 /* --- an account that nobody owns --- */
 
+enum { PROBE_ALLOWED = 1, PROBE_REFUSED, PROBE_BLOCKED };
+
 struct absent {
     struct sm_task task; /* first */
     struct span name;
@@ -100,7 +102,10 @@ static int absent_run(struct db *db, struct store_job *store_job)
 {
     struct absent *absent = (struct absent *)(void *)store_job;
 
-    return sm_account_is_seen_by_any(db, absent->name, &absent->who) ? 1 : 0;
+    if (sm_account_blocks(absent->task.job.sm, db, absent->name, absent->who.jid))
+        return PROBE_BLOCKED;
+    return sm_account_is_seen_by_any(db, absent->name, &absent->who) ? PROBE_ALLOWED
+                                                                     : PROBE_REFUSED;
 }
 
 static void absent_done(struct sm_task *task, struct sm_in *in, int result)
@@ -109,11 +114,11 @@ static void absent_done(struct sm_task *task, struct sm_in *in, int result)
     struct jid who;
 
     (void)task;
-    if (result < 0 || !jid_parse(in->stanza->from, &who, &scratch))
+    if (!jid_parse(in->stanza->from, &who, &scratch))
         return;
-    if (result > 0)
+    if (result == PROBE_ALLOWED)
         answer(in->sm, &who, sm_presence_unavailable(in->sm, in->to.full));
-    else
+    else if (result == PROBE_REFUSED)
         refuse(in, &who);
 }
 

@@ -82,6 +82,9 @@ static int run(struct db *db, struct store_job *store_job)
 
     if (!key.account)
         return SM_ROSTER_NO_ACCOUNT;
+    if (sub->event >= SM_IN_SUBSCRIBE &&
+        sm_account_blocks(sub->job.sm, db, sub->name, sub->contact))
+        return STORE_OK; /* not a word */
     if ((result = sm_roster_read(db, &key, &sub->row)) < 0)
         return result;
     old = sub->row.state | (sm_request_exists(db, &key) ? SM_STATE_REQUESTED : 0);
