@@ -55,8 +55,8 @@ struct framer {
     uint8_t match; /* progress in a literal: "[CDATA[", "]]>" */
     uint8_t opened; /* the root's start tag has been seen */
     uint8_t fault;  /* enum xml_fault */
-    char declaration[128]; /* the XML declaration, collected at the start only */
     uint8_t declaration_len;
+    char declaration[128]; /* the XML declaration, collected at the start only */
 };
 
 /* Starts anew: a root's start tag is expected (also after STARTTLS and SASL). */

@@ -80,33 +80,35 @@ enum stream_phase {
     STREAM_CLOSED,
 };
 
+/* What each stanza touches comes first: with many streams, each cache line is a miss. */
 struct stream {
     const struct stream_role *role;
     void *ctx; /* the role's own */
     struct loop *loop;
-    struct conn *conn; /* NULL after on_closed */
-    int state;         /* the role's; changed by stream_set_state only */
-    enum stream_phase phase;
-    enum stream_error error;   /* what ended it, sent or received */
-    const char *close_reason;  /* words for the log: transport's reason, "eof", …; or NULL */
-    char id[33];               /* random, 128 bits; set by stream_send_header when receiving */
-    struct framer framer;
-    struct buf in;             /* an unfinished frame, or what a pause left */
+    struct conn *conn;         /* NULL after on_closed */
     struct xml_parser *parser; /* a private one, or NULL: the shared one of the namespace */
-    struct timer deadline;
-    struct rate rate;          /* of its input; see stream_set_rate */
-    struct timer slowed;       /* runs while it is not read because of that */
-    struct deferred resume;
+    int state;                 /* the role's; changed by stream_set_state only */
+    enum stream_phase phase;
     uint64_t bytes_in, stanzas_in;
-    uint64_t budget;           /* bytes that may still come (pre-login limit); 0: no limit */
-    struct span from;          /* ours, for headers; see stream_set_from */
-    uint32_t discarded;        /* bytes dropped while closing */
-    uint16_t paused;           /* count */
-    bool is_held; /* in is what a pause left, not yet looked at; else the start of a frame */
-    bool header_sent;
-    bool is_ended; /* the peer's end tag has come */
+    uint64_t budget;   /* bytes that may still come (pre-login limit); 0: no limit */
+    struct rate rate;  /* of its input; see stream_set_rate */
+    uint16_t paused;   /* count */
+    bool is_held;      /* in is what a pause left, not yet looked at; else the start of a frame */
+    bool is_ended;     /* the peer's end tag has come */
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
     bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
+    bool header_sent;
+    struct buf in; /* an unfinished frame, or what a pause left */
+    struct framer framer;
+
+    enum stream_error error;  /* what ended it, sent or received */
+    const char *close_reason; /* words for the log: transport's reason, "eof", …; or NULL */
+    char id[33];              /* random, 128 bits; set by stream_send_header when receiving */
+    struct timer deadline;
+    struct timer slowed; /* runs while it is not read because of its rate */
+    struct deferred resume;
+    struct span from;   /* ours, for headers; see stream_set_from */
+    uint32_t discarded; /* bytes dropped while closing */
 };
 
 /* Takes conn (accepted, or connecting). The role's state starts at 0. */
