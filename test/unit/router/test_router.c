@@ -18,7 +18,7 @@ static struct {
     struct loop *loop;
     struct router *router;
     struct link *link;
-    struct timer too_late;
+    struct timer too_late, look;
     unsigned stopped;
     struct buf got;
     int result;
@@ -122,17 +122,19 @@ static void on_claim(void *ctx, struct span jid, struct span owner)
     loop_stop(f.loop);
 }
 
+/* The last of those that live taps have been shown: they may end. */
 static void on_stanza(void *ctx, struct stanza *stanza)
 {
     (void)ctx;
-    (void)stanza;
+    if (span_eq(stanza->id, SPAN("last")))
+        live_end_all(f.router);
 }
 
 static void join_by_link(void)
 {
     static const struct link_bind binds[] = {{.name = SPAN_INIT("h"), .shared = true}};
     static const struct link_events events = {
-        .on_up = stop_loop, .on_claim = on_claim, .on_stanza = on_stanza};
+        .on_up = stop_loop, .on_claim = on_claim, .on_stanza = on_stanza, .on_envelope = on_stanza};
     struct link_opts opts = {.name = SPAN("c2s-1.h"),
                              .secret = SPAN(C2S_SECRET),
                              .binds = binds,
@@ -225,6 +227,89 @@ static void control_explains_routes(void **state)
     assert_string_equal(f.error, "not an address");
     ASK(SPAN("route"), SPAN("explain"), SPAN("u@h"), SPAN("a@/"));
     assert_int_equal(f.result, 1);
+}
+
+static void control_records(void **state)
+{
+    (void)state;
+    start();
+    const struct span file = span_of(f.tap), name = SPAN("C2S-1.h");
+    ASK(SPAN("record"), SPAN("start"), name, SPAN("not/absolute"));
+    assert_int_equal(f.result, 1);
+    ASK(SPAN("record"), SPAN("start"), name, file, SPAN("nobodies"));
+    assert_int_equal(f.result, 1);
+    ASK(SPAN("record"), SPAN("start"), name, file, SPAN("bodies"));
+    assert_int_equal(f.result, 0);
+    ASK(SPAN("record"), SPAN("start"), name, file);
+    assert_int_equal(f.result, 1);
+    assert_string_equal(f.error, "it is being recorded already");
+    join_by_link();
+    ASK(SPAN("record"), SPAN("stop"), SPAN("c2s-1.h"));
+    assert_int_equal(f.result, 0);
+    ASK(SPAN("record"), SPAN("stop"), SPAN("c2s-1.h"));
+    assert_int_equal(f.result, 1);
+    struct stat st;
+    assert_int_equal(stat(f.tap, &st), 0);
+    assert_true(st.st_size > 100);
+}
+
+static void no_matter(void *ctx, bool safe)
+{
+    (void)ctx;
+    (void)safe;
+}
+
+static void say(const char *stanza)
+{
+    struct buf *out = link_begin(f.link, (struct link_done){.call = no_matter});
+    assert_non_null(out);
+    buf_append_z(out, stanza);
+    link_end(f.link);
+}
+
+/* As soon as somebody looks. */
+static void say_what_is_seen(void *ctx)
+{
+    if (list_is_empty(&f.router->live_taps)) {
+        timer_start(&f.look, f.loop, 1, say_what_is_seen, ctx);
+        return;
+    }
+    say("<message from='u@h/x' to='c2s-1.h' id='from'><body>word</body></message>");
+    say("<message from='v@h' to='u@h' id='to'/>");
+    say("<message from='v@h' to='c2s-1.h' id='others'><body>u@h</body></message>");
+    say("<message from='uu@h' to='c2s-1.h' id='like'/>");
+    say("<envelope" EXT " from='c2s-1.h' to='c2s-1.h' id='in'><x jid='u@h/r'/></envelope>");
+    say("<envelope" EXT " from='c2s-1.h' to='c2s-1.h' id='out'><x jid='uu@h'>'u@h</x></envelope>");
+    say("<message from='v@h' to='c2s-1.h' id='last'/>");
+}
+
+static void control_taps(void **state)
+{
+    (void)state;
+    start();
+    join_by_link();
+    ASK(SPAN("tap"), SPAN("@"));
+    assert_int_equal(f.result, 1);
+    ASK(SPAN("tap"), SPAN("u@h"), SPAN("nobodies"));
+    assert_int_equal(f.result, 1);
+
+    timer_start(&f.look, f.loop, 1, say_what_is_seen, NULL);
+    const char *answer = ASK(SPAN("tap"), SPAN("U@h"), SPAN("bodies"));
+    assert_int_equal(f.result, 0);
+    expect_row(answer, "<time><from><to><bytes><stanza>\n");
+    expect_row(answer, "<c2s-1.h><c2s-1.h><72><<message from='u@h/x' to='c2s-1.h' id='from'>"
+                       "<body>word</body></message>>\n");
+    expect_row(answer, "id='to'");
+    expect_row(answer, "id='in'");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const ids[] = {"id='others'", "id='like'", "id='out'", "id='last'"};
+        assert_null(strstr(answer, ids[i]));
+    }
+
+    timer_start(&f.look, f.loop, 1, say_what_is_seen, NULL);
+    answer = ASK(SPAN("tap"));
+    expect_row(answer, "id='others'><body>[3]</body>");
+    expect_row(answer, "id='last'");
 }
 
 static void on_stopped(void *ctx)
@@ -322,7 +407,8 @@ int main(void)
         TEST(control_tells_who_is_there), TEST(control_explains_routes),
         TEST(a_stop_ends_all_streams),    TEST(bad_places_are_named),
         TEST(a_bad_start_leaves_nothing), TEST(a_bad_reload_changes_nothing),
-        TEST(a_reload_opens_the_tap),
+        TEST(a_reload_opens_the_tap),     TEST(control_records),
+        TEST(control_taps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
