@@ -462,6 +462,50 @@ static void contacts_do_not_notice_a_move(void **state)
     end(&t);
 }
 
+/* Who believes in a subscription that the contact has not granted is shown nothing. */
+static void the_contact_decides(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    (void)state;
+
+    contact(k, "bob@prime.test", 1);
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "b");
+    kit_say(k, b, "<presence/>");
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
+    kit_say(k, a, "<presence/>");
+    assert_null(strstr(kit_heard(a), "bob@"));
+    kit_close(k, a);
+    kit_close(k, b);
+    kit_free(k);
+}
+
+/* The owner's link is gone: its guest goes on elsewhere, and is not gone for contacts here. */
+static void contacts_do_not_notice_a_lost_link(void **state)
+{
+    static struct sm_opts opts;
+    struct two t;
+    (void)state;
+
+    opts = *kit_opts();
+    opts.instance = SPAN("c2s-2.prime.test");
+    t.front = kit_new(NULL);
+    t.owner = kit_new(&opts);
+    contact(t.owner, "bob@prime.test", 3);
+    kit_link_up(t.front);
+    kit_link_up(t.owner);
+    struct kit_client *own = owned(t.owner, "alice", "own"), *b = owned(t.owner, "bob", "b");
+    kit_say(t.owner, b, "<presence/>");
+    struct kit_client *far = open_fronted(&t, "far");
+    say(&t, far, "<presence><show>away</show></presence>");
+    EXPECT(b, "from='alice@net.test/far'><show>away</show>");
+    kit_link_down(t.owner);
+    EXPECT_NOTHING(b);
+    kit_close(t.front, far);
+    kit_close(t.owner, own);
+    kit_close(t.owner, b);
+    end(&t);
+}
+
 static void subscriptions_are_between_bare_jids(void **state)
 {
     struct kit *k = kit_new(NULL);
@@ -497,6 +541,8 @@ int main(void)
         cmocka_unit_test(hiding_and_showing),
         cmocka_unit_test(a_flickering_client_is_slowed_down),
         cmocka_unit_test(contacts_do_not_notice_a_move),
+        cmocka_unit_test(the_contact_decides),
+        cmocka_unit_test(contacts_do_not_notice_a_lost_link),
         cmocka_unit_test(subscriptions_are_between_bare_jids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

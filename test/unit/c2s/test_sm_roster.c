@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Rosters: items, groups, versions, pushes, limits (RFC 6121 2). What subscriptions do to them is in
- * test_sm_subscription.
+ * Rosters: items, groups, versions, pushes, limits (RFC 6121 2). What subscriptions do to them is
+ * in test_sm_subscription.
  */
 #include "sm_two.h"
 

@@ -164,7 +164,8 @@ static void two_become_friends(void **state)
     EXPECT(b, "<item jid='alice@prime.test' subscription='from'></item>");
     heard = kit_heard(a);
     in_order(heard, "type='subscribed'", "<item jid='bob@prime.test' subscription='to'></item>");
-    in_order(heard, "subscription='to'", "<presence to='alice@prime.test' from='bob@prime.test/b'/>");
+    in_order(heard, "subscription='to'",
+             "<presence to='alice@prime.test' from='bob@prime.test/b'/>");
     heard = kit_heard(a2);
     EXPECT_IN(heard, "subscription='to'");
     assert_null(strstr(heard, "prime.test/b")); /* not available */
