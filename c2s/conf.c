@@ -10,6 +10,8 @@
 #define AT(field) offsetof(struct c2s_conf, field)
 #define GIB (1024LL * 1024 * 1024)
 
+/* In the order of enum sm_archive_rule. */
+static const char *const archive_choices[] = {"never", "always", "roster", NULL};
 static const char *const tls_choices[] = {"required", "optional", NULL};
 
 static const struct conf_key keys[] = {
@@ -52,6 +54,21 @@ static const struct conf_key keys[] = {
     {.section = "auth", .name = "iterations", .type = CONF_INT, .offset = AT(auth_iterations),
      .default_value = "10000", .min = 4096, .max = 1000000,
      .help = "PBKDF2 rounds of passwords that are set from now on."},
+
+    {.section = "archive", .name = "enabled", .type = CONF_BOOL, .offset = AT(archive),
+     .default_value = "true", .help = "Messages are archived for their users."},
+    {.section = "archive", .name = "default", .type = CONF_ENUM, .offset = AT(archive_default),
+     .default_value = "always", .choices = archive_choices,
+     .help = "For users who have not chosen: always, never, or roster (contacts only)."},
+    {.section = "archive", .name = "days", .type = CONF_INT, .offset = AT(archive_days),
+     .default_value = "365", .max = 36500,
+     .help = "Days that messages are kept; 0: for ever."},
+    {.section = "archive", .name = "messages", .type = CONF_INT, .offset = AT(archive_messages),
+     .default_value = "100000", .max = 1000000000,
+     .help = "Messages kept for one user, the newest; 0: all."},
+    {.section = "archive", .name = "page", .type = CONF_INT, .offset = AT(archive_page),
+     .default_value = "250", .min = 10, .max = 1000,
+     .help = "Messages in one answer to a client at most."},
 
     {.section = "limits", .name = "prelogin_bytes", .type = CONF_SIZE, .offset = AT(prelogin_bytes),
      .default_value = "8K", .min = 4096, .max = GIB,

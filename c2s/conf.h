@@ -25,6 +25,10 @@ struct c2s_conf {
 
     int64_t auth_iterations;
 
+    bool archive;
+    int archive_default; /* enum sm_archive_rule */
+    int64_t archive_days, archive_messages, archive_page;
+
     int64_t prelogin_bytes, login_time, prelogin_per_address, connections_per_address;
     int64_t max_connections, failure_delay, input_rate, input_burst;
     int64_t sessions_per_user, stanza, roster, offline, offline_bytes, backlog, blocked;

@@ -90,6 +90,11 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .externals = conf->services,
         .external_count = conf->service_count,
         .contacts = conf->contacts,
+        .archive = conf->archive,
+        .archive_rule = (enum sm_archive_rule)conf->archive_default,
+        .archive_page = (size_t)conf->archive_page,
+        .archive_days = (unsigned)conf->archive_days,
+        .archive_messages = (size_t)conf->archive_messages,
     };
 }
 

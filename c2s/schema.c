@@ -50,17 +50,20 @@ const struct store_migration c2s_migrations[] = {
         " jid TEXT NOT NULL,"
         " PRIMARY KEY (account, jid)"
         ") STRICT, WITHOUT ROWID;"},
-    /* XEP-0313. id: ms since 1970 << 21, and what makes it unique; so the order is that of time,
-     * and an insert goes to the end of the table. Both indexes end with it. */
+    /* XEP-0313. id: ms since 1970 << 21, and what makes it unique; so its order is that of time.
+     * Rows are appended, each index holds all that finding a page needs, and the oldest of all
+     * accounts are the first rows. */
     {4, "CREATE TABLE archive ("
-        " id INTEGER PRIMARY KEY,"
         " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " id INTEGER NOT NULL,"
         " peer TEXT NOT NULL,"     /* bare JID of the other end */
         " resource TEXT,"          /* of the other end */
-        " stanza TEXT NOT NULL"
+        " stanza TEXT NOT NULL"    /* as for a client */
         ") STRICT;"
-        "CREATE INDEX archive_account ON archive (account);"
-        "CREATE INDEX archive_peer ON archive (account, peer);"
+        "CREATE UNIQUE INDEX archive_account ON archive (account, id);"
+        "CREATE INDEX archive_peer ON archive (account, peer, id);"
+        /* what a stored message is in the archive; NULL: it is not there */
+        "ALTER TABLE offline ADD COLUMN archive_id INTEGER;"
         "CREATE TABLE archive_prefs ("
         " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
         " rule INTEGER NOT NULL," /* 0: never, 1: always, 2: roster */

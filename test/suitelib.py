@@ -130,8 +130,9 @@ class Site:
         if len(self.runtime) > RUNTIME_PATH_MAX:
             self.runtime = tempfile.mkdtemp(prefix="kontalk-")
 
-    def prepare(self, *, keep=False, plaintext=False, iterations=10000, limits=None):
-        """Makes everything anew; keep: leaves the database and the certificate."""
+    def prepare(self, *, keep=False, plaintext=False, iterations=10000, limits=None, more=None):
+        """Makes everything anew; keep: leaves the database and the certificate. more: of c2s.conf,
+        (section, key) -> value."""
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)
         for path in (self.config, self.logs, os.path.dirname(self.database), self.runtime):
@@ -140,14 +141,14 @@ class Site:
             os.makedirs(path, mode=0o700, exist_ok=True)
         if not os.path.exists(os.path.join(self.config, "cert.pem")):
             make_certificate(self.config, list(dict.fromkeys([self.host, self.network])))
-        self.write_configuration(plaintext, iterations, limits or {})
+        self.write_configuration(plaintext, iterations, limits or {}, more or {})
 
     def listen(self, name):
         addresses = loopback_addresses()
         return " ".join(f"[{a}]:{self.ports[name]}" if ":" in a else f"{a}:{self.ports[name]}"
                         for a in addresses)
 
-    def write_configuration(self, plaintext, iterations, limits):
+    def write_configuration(self, plaintext, iterations, limits, more):
         link_secret = secrets.token_hex(32)
         self.components = {"a": f"a.{self.host}", "b": f"b.{self.host}"}
         self.component_secret = secrets.token_hex(16)
@@ -180,6 +181,7 @@ class Site:
             ("auth", "iterations"): iterations,
         }
         values.update({("limits", key): value for key, value in limits.items()})
+        values.update(more)
         self.write("c2s", values)
         self.write("kontalkctl", {("kontalkctl", "runtime"): self.runtime,
                                   ("kontalkctl", "component"): f"kontalkctl.{self.host}"})

@@ -6,7 +6,7 @@
  * Rows of iq.c (enable, disable) and of hooks.c call it. Nothing is kept but a mark on the session,
  * which moves with it (front.c, move.c). The message is written once and put into each copy.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 enum way { SENT, RECEIVED };
 
@@ -119,16 +119,22 @@ static void write_copy(struct sm_session *s, enum way way, struct span type, str
     sm_out_end(&out);
 }
 
-static struct span render(const struct sm_in *in)
+/* bare: of the account, as the clients know it that are to read the copy. */
+static struct span render(const struct sm_in *in, enum way way, struct span bare)
 {
-    struct buf *out = &in->sm->scratch;
-    const struct stanza_write_opts opts = {
+    const int64_t id = way == SENT ? in->sent_id : in->archive_id;
+    struct buf *out = &in->sm->scratch, *tail = &in->sm->tail;
+    struct stanza_write_opts opts = {
         .ns = SPAN(NS_CLIENT),
         .from_ns = stanza_root(in->stanza)->ns,
         .to = in->to.full,
         .from = in->stanza->from,
     };
 
+    buf_clear(tail);
+    if (id)
+        sm_archive_write_id(tail, bare, id);
+    opts.tail = buf_span(tail);
     buf_clear(out);
     stanza_write(out, in->stanza, &opts);
     return span_from(buf_span(out), sizeof("<message") - 1);
@@ -146,7 +152,7 @@ static bool is_due(const struct sm_in *in, enum way way, const struct sm_session
 static void copy_all(struct sm_in *in, struct sm_user *user, enum way way,
                      const struct sm_session *match)
 {
-    struct span message = SPAN_NONE;
+    struct span message = SPAN_NONE, bare = SPAN_NONE;
 
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
@@ -154,8 +160,10 @@ static void copy_all(struct sm_in *in, struct sm_user *user, enum way way,
             continue;
         if (span_is_none(message) && !is_eligible(in->stanza, way, match))
             return;
-        if (span_is_none(message))
-            message = render(in);
+        if (span_is_none(message) || !span_eq(bare, s->bare)) {
+            bare = s->bare;
+            message = render(in, way, bare);
+        }
         write_copy(s, way, in->stanza->type, message);
     }
 }

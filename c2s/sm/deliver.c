@@ -4,7 +4,7 @@
  *
  * The stanza is written straight from its tree into the output it leaves by, once per recipient.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 #include <stdlib.h>
 
@@ -38,6 +38,19 @@ static struct span to_for(const struct sm_in *in, const struct sm_session *s)
     return jid_is_bare(&in->to) ? s->bare : s->full;
 }
 
+/* It learns by what name of its own the message is in its archive. */
+static struct span tail_for(const struct sm_in *in, const struct sm_session *s)
+{
+    struct buf *tail = &in->sm->tail;
+
+    if (!in->archive_id)
+        return in->tail;
+    buf_clear(tail);
+    buf_append(tail, in->tail);
+    sm_archive_write_id(tail, s->bare, in->archive_id);
+    return buf_span(tail);
+}
+
 bool sm_deliver(struct sm_in *in, struct sm_session *s)
 {
     struct sm_client *client = s->client;
@@ -53,7 +66,7 @@ bool sm_deliver(struct sm_in *in, struct sm_session *s)
         .from_ns = stanza_root(in->stanza)->ns,
         .to = to_for(in, s),
         .from = in->stanza->from,
-        .tail = in->tail,
+        .tail = tail_for(in, s),
     };
     stanza_write(out, in->stanza, &opts);
     client->ops->end(client);

@@ -3,7 +3,7 @@
  * disco - XEP-0030: features from iq.c's table; items of the server are the services that the
  * router has in its domain, items of an account its available resources and its nodes.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 #include <stdlib.h>
 
@@ -32,20 +32,25 @@ static void write_feature(void *ctx, const char *feature)
 static const struct {
     unsigned targets;
     const char *feature;
+    bool (*is_on)(const struct sm *sm); /* NULL: always */
 } more[] = {
-    {SM_TO_HOST, "msgoffline"}, /* XEP-0160 */
-    {SM_TO_HOST, NS_BLOCKING},
-    {SM_TO_HOST, NS_VCARD},
-    {SM_TO_HOST, NS_PRIVATE},
-    {SM_TO_HOST, NS_CARBONS},
-    {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES},
+    {SM_TO_HOST, "msgoffline", NULL}, /* XEP-0160 */
+    {SM_TO_HOST, NS_BLOCKING, NULL},
+    {SM_TO_HOST, NS_VCARD, NULL},
+    {SM_TO_HOST, NS_PRIVATE, NULL},
+    {SM_TO_HOST, NS_CARBONS, NULL},
+    {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES, NULL},
+    {SM_TO_ACCOUNT, NS_MAM, sm_archive_is_on},
+    {SM_TO_ACCOUNT, NS_MAM_EXTENDED, sm_archive_is_on},
+    {SM_TO_ACCOUNT, NS_MAM_GROUPCHAT, sm_archive_is_on},
+    {SM_TO_ACCOUNT, NS_STANZA_ID, sm_archive_is_on},
 };
 
-static void write_features(unsigned target, struct buf *out)
+static void write_features(const struct sm *sm, unsigned target, struct buf *out)
 {
     sm_iq_each_feature(target, write_feature, out);
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
-        if (more[i].targets & target)
+        if ((more[i].targets & target) && (!more[i].is_on || more[i].is_on(sm)))
             write_feature(out, more[i].feature);
     }
 }
@@ -65,12 +70,12 @@ void sm_disco_info(struct sm_in *in, uint32_t payload)
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"));
     if (is_to_host(in)) {
         xml_raw(buf, SPAN("<identity category='server' type='im' name='Kontalk'/>"));
-        write_features(SM_TO_HOST, buf);
+        write_features(in->sm, SM_TO_HOST, buf);
         sm_contact_info_write(in->sm, buf);
     } else {
         xml_raw(buf, SPAN("<identity category='account' type='registered'/>"
                           "<identity category='pubsub' type='pep'/>"));
-        write_features(SM_TO_ACCOUNT, buf);
+        write_features(in->sm, SM_TO_ACCOUNT, buf);
         sm_pep_each_feature(write_feature, buf);
     }
     xml_raw(buf, SPAN("</query>"));

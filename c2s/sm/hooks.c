@@ -7,7 +7,7 @@
  * is the sender. receiving: one for an account that is owned here, before it is delivered; user is
  * that. A hook that answers false has taken the stanza, and the rows behind it do not see it.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 struct sm_hook {
     const char *name;
@@ -21,6 +21,7 @@ struct sm_hook {
 static const struct sm_hook hooks[] = {
     {"block", sm_block_sending, sm_block_receiving, NULL, NULL},
     {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone},
+    {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
 };
 

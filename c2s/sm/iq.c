@@ -6,6 +6,7 @@
  * RFC 6120 8.2.3 and 10.5, RFC 6121 8.5. A new feature is a file with its handlers and its rows
  * here. Called by route.c with a request that has an id and one payload, or with an answer.
  */
+#include "c2s/sm/archive.h"
 #include "c2s/sm/contacts.h"
 
 #include "xmpp/iq.h"
@@ -61,6 +62,11 @@ static const struct iq_row rows[] = {
     {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
      NS_CARBONS},
     {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},
+    {NS_MAM, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_query, NULL},
+    {NS_MAM, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_form, NULL},
+    {NS_MAM, "metadata", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_metadata, NULL},
+    {NS_MAM, "prefs", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_prefs_get, NULL},
+    {NS_MAM, "prefs", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_prefs_set, NULL},
 };
 
 void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx)

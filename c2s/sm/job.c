@@ -29,11 +29,14 @@ static void on_done(struct store_job *store_job, int result)
     sm_unhold(sm);
 }
 
-bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
-                   struct sm_session *session, int (*run)(struct db *db, struct store_job *job))
+bool sm_job_has_room(const struct sm *sm, size_t bytes)
 {
-    if (sm->job_bytes + job->bytes > SM_MAX_JOB_BYTES || store_pending(sm->store) >= SM_MAX_JOBS)
-        return false;
+    return sm->job_bytes + bytes <= SM_MAX_JOB_BYTES && store_pending(sm->store) < SM_MAX_JOBS;
+}
+
+void sm_job_start(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
+                  struct sm_session *session, int (*run)(struct db *db, struct store_job *job))
+{
     job->sm = sm;
     job->user = user;
     if (user)
@@ -44,6 +47,14 @@ bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, stru
     job->job.run = run;
     job->job.done = on_done;
     store_submit(sm->store, kind, &job->job);
+}
+
+bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
+                   struct sm_session *session, int (*run)(struct db *db, struct store_job *job))
+{
+    if (!sm_job_has_room(sm, job->bytes))
+        return false;
+    sm_job_start(sm, kind, job, user, session, run);
     return true;
 }
 

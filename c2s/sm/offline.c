@@ -10,7 +10,7 @@
  * the user may have come meanwhile, or the router may have been away.
  * XEP-0160, XEP-0203, XEP-0334; RFC 6121 8.5.2.2.1. Called by message.c and presence.c.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 #include <stdlib.h>
 
@@ -56,6 +56,8 @@ struct insert {
     struct span id_value, from_value, to_value; /* escaped: attributes of the answer */
     struct sm_offline_limits limits;
     int64_t stamp;
+    int64_t archive_id;
+    struct sm_archive_absent *absent; /* it is to be archived, too; NULL: it is, or is not to be */
     bool is_answered; /* there is a sender who can be told */
     bool is_absent;   /* nobody owns the user, nor has seen whether the sender is blocked */
     struct buf stanza, text;
@@ -64,10 +66,19 @@ struct insert {
 static int insert_run(struct db *db, struct store_job *store_job)
 {
     struct insert *i = (struct insert *)(void *)store_job;
+    const struct span stanza = buf_span(&i->stanza);
+    int64_t id;
+    int result;
 
     if (i->is_absent && sm_account_blocks(i->job.sm, db, i->name, i->sender))
         return SM_OFFLINE_BLOCKED;
-    return sm_offline_insert(db, i->name, i->stamp, buf_span(&i->stanza), &i->limits);
+    id = i->absent ? sm_archive_absent_id(db, i->absent, i->name) : i->archive_id;
+    result = sm_offline_insert(db, i->name, i->stamp, stanza, &i->limits);
+    if (result == STORE_OK && id)
+        result = sm_offline_set_archived(db, id);
+    if (result == STORE_OK && i->absent && id)
+        result = sm_archive_absent_store(db, i->absent, stanza);
+    return result;
 }
 
 static bool insert_finish(struct sm_job *job, int result)
@@ -94,6 +105,7 @@ static void insert_destroy(struct sm_job *job)
 {
     struct insert *i = (struct insert *)job;
 
+    sm_archive_absent_free(i->absent);
     buf_free(&i->stanza);
     buf_free(&i->text);
 }
@@ -141,8 +153,11 @@ void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user)
     stanza_write(&i->stanza, in->stanza, &opts);
     i->stamp = in->is_again ? in->stamp : loop_wall(sm->loop);
     i->limits = (struct sm_offline_limits){sm->opts.max_offline, sm->opts.max_offline_bytes};
+    i->archive_id = in->archive_id;
     i->is_answered = in->session || in->is_from_link;
     i->is_absent = !user || user->state != SM_USER_OWNED;
+    if (i->is_absent)
+        i->absent = sm_archive_absent_new(in);
     i->job.bytes = sizeof(*i) + buf_len(&i->stanza) + buf_len(&i->text);
     i->job.finish = insert_finish;
     i->job.destroy = insert_destroy;
@@ -212,8 +227,9 @@ static bool remove_up_to(struct sm_user *user, int64_t last_id)
     return false;
 }
 
-/* A stored message ends with its end tag, which the delay must precede. */
-static void write_row(struct sm_session *s, struct buf *out, struct span stanza, int64_t stamp)
+/* A stored message ends with its end tag, which the rest must precede. */
+static void write_row(struct sm_session *s, struct buf *out, struct span stanza,
+                      const struct sm_offline_row *row)
 {
     static const struct span end = SPAN_INIT("</message>");
 
@@ -222,8 +238,10 @@ static void write_row(struct sm_session *s, struct buf *out, struct span stanza,
         xml_raw(out, SPAN("<delay xmlns='" NS_DELAY "'"));
         xml_attr(out, "from", s->domain);
         xml_raw(out, SPAN(" stamp='"));
-        sm_time_write(out, stamp);
+        sm_time_write(out, row->stamp);
         xml_raw(out, SPAN("'/>"));
+        if (row->archive_id)
+            sm_archive_write_id(out, s->bare, row->archive_id);
         buf_append(out, end);
     } else {
         buf_append(out, stanza);
@@ -244,7 +262,7 @@ static int64_t write_batch(struct sm_session *s, const struct sm_offline_batch *
         struct buf *buf = sm_out_begin(s->sm, s, &out);
         bool is_taken = out.client != NULL;
         if (is_taken)
-            write_row(s, buf, span_make(text + row->offset, row->n), row->stamp);
+            write_row(s, buf, span_make(text + row->offset, row->n), row);
         sm_out_end(&out);
         if (!is_taken)
             break;

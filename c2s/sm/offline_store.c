@@ -38,10 +38,19 @@ int sm_offline_insert(struct db *db, struct span name, int64_t stamp, struct spa
     return db_run(st);
 }
 
+int sm_offline_set_archived(struct db *db, int64_t archive_id)
+{
+    struct db_stmt *st =
+        db_sql(db, "UPDATE offline SET archive_id = ?1 WHERE id = last_insert_rowid()");
+
+    db_bind_int(st, 1, archive_id);
+    return db_run(st);
+}
+
 int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *batch)
 {
-    struct db_stmt *st = db_sql(db, "SELECT id, stamp, stanza FROM offline WHERE account = ?1"
-                                    " ORDER BY id LIMIT 65");
+    struct db_stmt *st = db_sql(db, "SELECT id, stamp, stanza, archive_id FROM offline"
+                                    " WHERE account = ?1 ORDER BY id LIMIT 65");
     int got;
 
     _Static_assert(SM_OFFLINE_BATCH == 64, "the limit is one more, to see whether there is more");
@@ -52,8 +61,9 @@ int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *ba
             batch->has_more = true;
             break;
         }
-        batch->rows[batch->count++] =
-            (struct sm_offline_row){db_int(st, 0), db_int(st, 1), buf_len(&batch->text), stanza.n};
+        batch->rows[batch->count++] = (struct sm_offline_row){
+            .id = db_int(st, 0), .stamp = db_int(st, 1), .archive_id = db_int(st, 3),
+            .offset = buf_len(&batch->text), .n = stanza.n};
         buf_append(&batch->text, stanza);
     }
     db_reset(st);

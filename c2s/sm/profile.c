@@ -7,6 +7,7 @@
  * Each feature that keeps something has a row: how it is read, on the storage thread, and freed.
  * Changes go to the store first; the job's finish, on the loop, makes them here.
  */
+#include "c2s/sm/archive.h"
 #include "c2s/sm/contacts.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static const struct {
     {sm_contacts_load, sm_contacts_free},
     {sm_blocked_load, sm_blocked_free},
     {sm_requests_load, NULL},
+    {sm_archive_prefs_load, sm_archive_prefs_free},
 };
 
 struct load {

@@ -5,7 +5,7 @@
  * Owned by the process; the transport and the link call in. The struct outlives sm_free by the
  * store jobs and completions that are still under way (sm_hold).
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/archive.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     list_init(&sm->ready);
     list_init(&sm->arrived);
     sm_pep_init(sm);
+    sm_archive_open(sm);
     return sm;
 }
 
@@ -41,6 +42,11 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.externals = opts->externals;
     sm->opts.external_count = opts->external_count;
     sm->opts.contacts = opts->contacts;
+    sm->opts.archive = opts->archive;
+    sm->opts.archive_rule = opts->archive_rule;
+    sm->opts.archive_page = opts->archive_page;
+    sm->opts.archive_days = opts->archive_days;
+    sm->opts.archive_messages = opts->archive_messages;
 }
 
 void sm_hold(struct sm *sm)
@@ -55,8 +61,10 @@ void sm_unhold(struct sm *sm)
     sm_pep_free(sm);
     sm_waits_free(sm);
     sm_joins_free(sm);
+    sm_archive_free(sm);
     map_free(&sm->users);
     buf_free(&sm->scratch);
+    buf_free(&sm->tail);
     buf_free(&sm->nowhere);
     stanza_free(&sm->notice);
     stanza_free(&sm->content);
@@ -73,6 +81,7 @@ void sm_free(struct sm **sm_p)
     sm->is_closed = true;
     sm->link = NULL;
     sm_guest_peer_down(sm, SPAN_NONE);
+    sm_archive_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);

@@ -72,6 +72,9 @@ enum sm_contact_kind {
     SM_CONTACT_KINDS,
 };
 
+/* What is archived of an account that has said nothing about it. */
+enum sm_archive_rule { SM_ARCHIVE_NEVER, SM_ARCHIVE_ALWAYS, SM_ARCHIVE_ROSTER };
+
 struct sm_opts {
     struct span host;            /* "prime.kontalk.net", prepared */
     struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
@@ -91,12 +94,18 @@ struct sm_opts {
     const struct sm_external *externals;
     size_t external_count;
     const struct conf_list *contacts; /* URIs, SM_CONTACT_KINDS lists; NULL: none */
+    bool archive;                /* messages are archived, and archives can be read */
+    enum sm_archive_rule archive_rule;
+    size_t archive_page;         /* messages of one answer at most: 250 */
+    unsigned archive_days;       /* how long they are kept; 0: for ever */
+    size_t archive_messages;     /* of one user: the newest; 0: all */
 };
 
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_* of opts, externals and contacts, from now on: what is open or stored already stays. */
+/* The max_* and archive* of opts, externals and contacts, from now on: what is open or stored
+ * already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 
@@ -139,6 +148,14 @@ void sm_close(struct sm_session *session);
 
 /* Whether user exists was changed by the administration: ends his sessions (not-authorized). */
 void sm_user_deleted(struct sm *sm, struct span user);
+
+/*
+ * sm_archive_purge - removes from the archive what is older than before_ms (milliseconds since
+ * 1970), of the user of that name, or of all (none); a slice at a time. done comes once, later, not
+ * after sm_free: the number of messages removed; is_whole: all of them are.
+ */
+void sm_archive_purge(struct sm *sm, struct span name, int64_t before_ms,
+                      void (*done)(void *ctx, int64_t removed, bool is_whole), void *ctx);
 
 /* For `session list`: the full JID, and the priority or INT_MIN when unavailable. */
 struct span sm_session_jid(const struct sm_session *session);

@@ -33,6 +33,8 @@
  * need not clear it (-ftrivial-auto-var-init). */
 #define SM_HOT __attribute__((uninitialized))
 
+struct sm_archive;
+struct sm_archive_prefs;
 struct sm_fellows;
 struct sm_front;
 struct pep;
@@ -61,7 +63,9 @@ struct sm {
     struct pep *pep;        /* pep.h */
     struct sm_wait *spare_waits;
     struct sm_join *spare_joins;
+    struct sm_archive *archive; /* archive.c */
     struct buf scratch;     /* presence being fanned out */
+    struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */
     struct stanza notice;   /* a presence stanza of our own making */
     size_t session_count;
@@ -121,6 +125,7 @@ struct sm_session {
     enum stanza_error refusal; /* of an opening */
     unsigned refs;             /* its list and its jobs */
     unsigned roster_gets;      /* under way */
+    unsigned archive_pages;    /* under way */
     unsigned owners_asked;     /* who were no owners any more, while opening (front.c) */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
@@ -154,6 +159,8 @@ struct sm_in {
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
     bool is_again; /* handled before, but a client never got it: it is not archived or copied */
+    int64_t sent_id;    /* it is in the sender's archive by this number; 0: it is not */
+    int64_t archive_id; /* in that of the account which it is being delivered to */
     int64_t stamp;    /* of one that is_again: when it was handled first, ms since 1970 */
     struct span tail; /* XML to put before its end tag where it is delivered: its delay */
 };
@@ -216,6 +223,7 @@ struct sm_profile {
     struct map contacts;  /* by their keys: struct sm_contact */
     bool has_requests;    /* subscription requests wait, or have waited, for an answer */
     struct map blocked;   /* JID -> struct sm_blocked (block.c) */
+    struct sm_archive_prefs *archive_prefs; /* mam_prefs.c; NULL: he has set none */
 };
 
 /* An entry of his block list. */
@@ -359,6 +367,10 @@ void sm_waits_free(struct sm *sm);
  * the job is untouched. */
 bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
                    struct sm_session *session, int (*run)(struct db *db, struct store_job *job));
+/* The same in two steps: whether the bytes may be queued, and a job that has been let in. */
+bool sm_job_has_room(const struct sm *sm, size_t bytes);
+void sm_job_start(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
+                  struct sm_session *session, int (*run)(struct db *db, struct store_job *job));
 /* The number of the account, 0: there is none. In run(). */
 int64_t sm_account_id(struct db *db, struct span name);
 
@@ -411,6 +423,7 @@ void sm_iq_empty_result(struct sm_in *in);
 
 /* --- time.c --- */
 void sm_time_write(struct buf *out, int64_t wall_ms); /* XEP-0082, UTC */
+bool sm_time_read(struct span text, int64_t *wall_ms_r); /* XEP-0082's DateTime */
 
 /* --- undelivered.c --- */
 /* The words of fronts about that: see envelope.c. */
@@ -436,6 +449,7 @@ void sm_offline_look(struct sm_user *user);  /* something has been stored for hi
 struct sm_offline_row {
     int64_t id, stamp;
     size_t offset, n; /* in text */
+    int64_t archive_id; /* 0: it is in no archive */
 };
 #define SM_OFFLINE_BATCH 64
 #define SM_OFFLINE_BATCH_BYTES (256u << 10)
@@ -452,6 +466,8 @@ struct sm_offline_limits {
 };
 int sm_offline_insert(struct db *db, struct span name, int64_t stamp, struct span stanza,
                       const struct sm_offline_limits *limits);
+/* What has just been inserted is in the archive by that number. */
+int sm_offline_set_archived(struct db *db, int64_t archive_id);
 int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *batch);
 int sm_offline_delete(struct db *db, struct span name, int64_t last_id);
 

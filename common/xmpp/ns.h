@@ -44,6 +44,8 @@
 #define NS_SERVERINFO "http://jabber.org/network/serverinfo"
 #define NS_BLOCKING_ERRORS "urn:xmpp:blocking:errors"
 #define NS_MAM "urn:xmpp:mam:2"
+#define NS_MAM_EXTENDED "urn:xmpp:mam:2#extended"
+#define NS_MAM_GROUPCHAT "urn:xmpp:mam:2#groupchat-field"
 #define NS_STANZA_ID "urn:xmpp:sid:0"
 #define NS_HINTS "urn:xmpp:hints"
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"

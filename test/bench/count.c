@@ -4,12 +4,12 @@
  * instructions of it under callgrind. Whole processes, on simulated connections: no system calls,
  * no TLS, and the same work in every run.
  *
- *   count relay|component|chat|parse|login|KIND-of-WHOM TIMES
+ *   count relay|component|chat|archive|parse|login|KIND-of-WHOM TIMES
  *
  * relay: between two of our own processes; component: between two of others; chat: between two
- * users of one c2s; parse: a message read and written; login: SCRAM-SHA-1, bind, presence. What
- * must not tell whether an account exists is done for one that does and for one that does not: see
- * secretive.
+ * users of one c2s, and archive: the same with both their archives; parse: a message read and
+ * written; login: SCRAM-SHA-1, bind, presence. What must not tell whether an account exists is done
+ * for one that does and for one that does not: see secretive.
  */
 #include "../replay/stage.h"
 #include "base/log.h"
@@ -306,13 +306,18 @@ int main(int argc, char **argv)
     } kinds[] = {{"relay", count_relay},
                  {"component", count_component},
                  {"chat", count_chat},
+                 {"archive", count_chat},
                  {"parse", count_parse},
                  {"login", count_login}};
     unsigned long times = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
     bool done = false;
     log_threshold = LOG_ERROR;
-    stage = stage_new(0, NULL,
-                      "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\nfailure_delay = 0ms\n");
+    char settings[200];
+    snprintf(settings, sizeof settings,
+             "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\nfailure_delay = 0ms\n"
+             "[archive]\nenabled = %s\n",
+             argc == 3 && strcmp(argv[1], "archive") == 0 ? "true" : "false");
+    stage = stage_new(0, NULL, settings);
     for (size_t i = 0; times && !done && i < ARRAY_LEN(kinds); i++) {
         if (strcmp(argv[1], kinds[i].name) != 0)
             continue;
@@ -322,6 +327,6 @@ int main(int argc, char **argv)
     done = done || (times && count_secretive(argv[1], times));
     stage_free(&stage);
     if (!done)
-        fprintf(stderr, "usage: count relay|component|chat|parse|login|KIND-of-WHOM TIMES\n");
+        fprintf(stderr, "usage: count relay|component|chat|archive|parse|login|KIND-of-WHOM TIMES\n");
     return done ? 0 : 2;
 }

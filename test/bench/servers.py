@@ -194,7 +194,7 @@ class Kontalk(Server):
 
     name = "kontalk"
     title = "Kontalk"
-    missing = {"s2s": "not there yet", "archive": "not there yet"}
+    missing = {"s2s": "not there yet"}
     instances = 1
 
     def version(self):
@@ -216,7 +216,8 @@ class Kontalk(Server):
             return
         self.answer = json.loads(self.suite(
             "start", self.path(), "--plaintext", "--users", str(self.users),
-            "--password", PASSWORD, "--c2s", str(self.instances)))
+            "--password", PASSWORD, "--c2s", str(self.instances),
+            "--set", f"archive.enabled={str(self.purpose == 'archive').lower()}"))
         self.is_prepared = True
         self.port, self.component_port = self.answer["ports"]["c2s"], self.answer["ports"]["router"]
         self.secret = self.answer["components"]["a"]["secret"]

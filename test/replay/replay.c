@@ -307,6 +307,15 @@ static void add_users(struct stage *s, struct span names)
     }
 }
 
+/* Messages are compared as they come: without ids of an archive, unless the play has one. */
+static void set_stage(struct play *p)
+{
+    if (!strstr(buf_z(&p->c2s), "[archive]"))
+        buf_append_z(&p->c2s, "[archive]\nenabled = false\n");
+    p->stage = stage_new(p->chunk, buf_len(&p->router) ? buf_z(&p->router) : NULL,
+                         buf_z(&p->c2s));
+}
+
 static bool run_line(struct play *p, struct span line)
 {
     if (line.n == 0 || line.p[0] == '#')
@@ -315,8 +324,7 @@ static bool run_line(struct play *p, struct span line)
     if (span_eq(word, SPAN("with")))
         return adds_setting(p, line);
     if (!p->stage)
-        p->stage = stage_new(p->chunk, buf_len(&p->router) ? buf_z(&p->router) : NULL,
-                             buf_len(&p->c2s) ? buf_z(&p->c2s) : NULL);
+        set_stage(p);
     struct stage *s = p->stage;
     if (span_eq(word, SPAN("try")))
         return trial_run(p, line);

@@ -25,7 +25,8 @@
 
 #define CONF                                                                                       \
     "[c2s]\nhost = capulet.example\n"                                                              \
-    "[router]\nsecret = 0123456789abcdef0123456789abcdef\n"
+    "[router]\nsecret = 0123456789abcdef0123456789abcdef\n"                                        \
+    "[archive]\nenabled = false\n"
 #define OPEN(to)                                                                                   \
     "<stream:stream to='" to "' version='1.0' xmlns='jabber:client' "                              \
     "xmlns:stream='http://etherx.jabber.org/streams'>"
