@@ -15,6 +15,9 @@
 
 #include <time.h>
 
+/* No link is silent for longer. */
+#define WAY_MS 15000
+
 /* --- again ------------------------------------------------------------------------------------ */
 
 /* "2026-01-01T00:00:00.000Z", as sm_time_write has it. */
@@ -68,10 +71,10 @@ static bool is_copy(const struct stanza *s)
 
 /* What went to the bare JID went to all who were reachable then, and copies to who wanted them: one
  * of these still is. */
-static bool others_have_it(const struct sm_in *in)
+static bool others_have_it(const struct sm_in *in, int64_t way_ms)
 {
     const struct sm_user *user = sm_user_owned(in->sm, in->to.local);
-    int64_t age = loop_wall(in->sm->loop) - in->stamp;
+    int64_t age = loop_wall(in->sm->loop) - in->stamp + way_ms;
 
     if (!user || age < 0)
         return false;
@@ -93,12 +96,12 @@ static void stay_here(struct sm_in *in)
     in->to.full = in->to.bare;
 }
 
-static void message_again(struct sm_in *in)
+static void message_again(struct sm_in *in, int64_t way_ms)
 {
     struct buf delay = {0};
 
     take_delay(in);
-    if (is_copy(in->stanza) || others_have_it(in))
+    if (is_copy(in->stanza) || others_have_it(in, way_ms))
         return;
     if (!sm_user_owned(in->sm, in->to.local))
         stay_here(in);
@@ -108,7 +111,8 @@ static void message_again(struct sm_in *in)
     buf_free(&delay);
 }
 
-static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp)
+/* way_ms: it may have been under way for so long before stamp. */
+static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp, int64_t way_ms)
 {
     struct jid_scratch scratch;
     struct sm_in in = {
@@ -124,7 +128,7 @@ static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp)
         span_is_none(in.to.local))
         return; /* of our own making, for this client only */
     if (span_eq(name, SPAN("message")))
-        message_again(&in);
+        message_again(&in, way_ms);
     else if (span_eq(name, SPAN("iq")) && !span_eq(stanza->from, in.to.bare))
         sm_refuse(&in, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
@@ -167,7 +171,7 @@ void sm_undelivered(struct sm_session *s, struct span bytes, int64_t stamp_ms)
     if (s->front && tell_owner(s, bytes, stamp_ms))
         return;
     if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), bytes, &stanza) == XML_OK)
-        handle_again(s->sm, &stanza, stamp_ms);
+        handle_again(s->sm, &stanza, stamp_ms, 0);
     stanza_free(&stanza);
 }
 
@@ -199,7 +203,7 @@ void sm_undelivered_word(struct sm *sm, struct span from, struct stanza *e, uint
         leave(s);
     if (span_to_u64(stanza_attr(e, node, SPAN("stamp")), INT64_MAX, &stamp) &&
         sm_envelope_content(sm, e, node))
-        handle_again(sm, &sm->content, (int64_t)stamp);
+        handle_again(sm, &sm->content, (int64_t)stamp, WAY_MS);
 }
 
 /* --- full ------------------------------------------------------------------------------------- */

@@ -210,6 +210,61 @@ static void the_owner_gets_it_back(void **state)
     end(&t);
 }
 
+/* What another instance sends back may have left here some time before: who has come in between has
+ * it not. */
+static void the_way_takes_its_time(void **state)
+{
+    static const struct {
+        uint64_t after_ms;
+        const char *heard;
+    } cases[] = {{14000, "<body>1</body><delay "}, {16000, ""}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct two t;
+        struct kit_client *own = begin(&t), *c = open_fronted(&t, "front");
+        kit_heard(own);
+        loop_sim_advance(t.front->loop, cases[i].after_ms);
+        loop_sim_advance(t.owner->loop, cases[i].after_ms);
+        kit_drain(&t.front->link.out); /* heartbeats */
+        kit_drain(&t.owner->link.out);
+        sm_undelivered(c->session,
+                       SPAN("<message to='alice@prime.test' from='bob@prime.test/b'>"
+                            "<body>1</body></message>"),
+                       loop_wall(t.front->loop));
+        pump_one(t.front, t.owner, t.owner);
+        kit_settle(t.owner);
+        if (*cases[i].heard)
+            EXPECT(own, cases[i].heard);
+        else
+            EXPECT_NOTHING(own);
+        kit_close(t.front, c);
+        kit_close(t.owner, own);
+        end(&t);
+    }
+}
+
+/* What was sent to a client that is no more comes back to the owner. */
+static void output_for_nobody_comes_back(void **state)
+{
+    struct two t;
+    (void)state;
+    struct kit_client *own = begin(&t), *c = open_fronted(&t, "front");
+    struct kit_client *bob = kit_open(t.owner, "bob", "prime.test", "b");
+    sm_link_events.on_claim(t.owner->sm, SPAN("bob@prime.test"), SPAN_NONE);
+    kit_settle(t.owner);
+    say(&t, c, "<presence/>");
+    kit_say(t.owner, own, "<presence type='unavailable'/>");
+    pump(&t);
+    kit_say(t.owner, bob, "<message to='alice@net.test/front'><body>1</body></message>"); /* sent */
+    kit_close(t.front, c); /* before it comes */
+    pump(&t);
+    pump(&t);
+    assert_int_equal(kit_offline_count(t.owner, "alice"), 1);
+    kit_close(t.owner, own);
+    kit_close(t.owner, bob);
+    end(&t);
+}
+
 /* Nobody can be told: it is kept here, for whoever will be the owner. */
 static void without_an_owner_it_is_stored_here(void **state)
 {
@@ -262,6 +317,8 @@ int main(void)
         cmocka_unit_test(strangers_are_told_too),
         cmocka_unit_test(a_full_client_gets_no_messages),
         cmocka_unit_test(the_owner_gets_it_back),
+        cmocka_unit_test(the_way_takes_its_time),
+        cmocka_unit_test(output_for_nobody_comes_back),
         cmocka_unit_test(without_an_owner_it_is_stored_here),
         cmocka_unit_test(the_owner_knows_who_is_full),
     };
