@@ -152,26 +152,41 @@ static void push(struct sm_session *s, const struct change *c)
 
 static void unblock_all(struct sm_user *user)
 {
+    struct sm_profile old = {.blocked = user->profile->blocked};
     const struct sm_blocked *b;
     size_t cursor = 0;
 
-    while ((b = map_next(&user->profile->blocked, &cursor)) != NULL)
+    user->profile->blocked = (struct map){0};
+    while ((b = map_next(&old.blocked, &cursor)) != NULL)
         sm_presence_show_to(user, span_make(b->jid, b->n));
-    sm_blocked_free(user->profile);
+    sm_blocked_free(&old);
 }
 
-/* In memory, as it is in the store now, and to the clients that look at the list. */
+static void block(struct sm_user *user, struct span jid)
+{
+    if (map_get(&user->profile->blocked, jid))
+        return;
+    sm_presence_hide_from(user, jid);
+    sm_blocked_put(user->profile, jid);
+}
+
+static void unblock(struct sm_user *user, struct span jid)
+{
+    if (sm_blocked_remove(user->profile, jid))
+        sm_presence_show_to(user, jid);
+}
+
+/* In memory, as it is in the store now, and to the clients that look at the list. Contacts
+ * learn nothing of it, but that the user goes, or comes. */
 static void apply(struct sm_user *user, const struct change *c)
 {
-    struct sm_profile *profile = user->profile;
-
     if (!c->is_block && c->count == 0)
         unblock_all(user);
     for (size_t i = 0; i < c->count; i++) {
-        if (c->is_block && sm_blocked_put(profile, c->jids[i]))
-            sm_presence_hide_from(user, c->jids[i]);
-        else if (!c->is_block && sm_blocked_remove(profile, c->jids[i]))
-            sm_presence_show_to(user, c->jids[i]);
+        if (c->is_block)
+            block(user, c->jids[i]);
+        else
+            unblock(user, c->jids[i]);
     }
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);

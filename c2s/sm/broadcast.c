@@ -149,6 +149,12 @@ void sm_broadcast_end_to(struct sm_user *user, struct span contact)
 
 /* --- who is hidden, and shown again --- */
 
+/* Not whom another entry of the list blocks. */
+static bool is_concerned(const struct sm_user *user, const struct sm_contact *c)
+{
+    return (c->subscription & SM_SUB_FROM) && !sm_is_blocked(user, c->bare);
+}
+
 static void each_subscriber(struct sm_user *user, struct span jid,
                             void (*act)(struct sm_user *user, struct span contact))
 {
@@ -157,12 +163,12 @@ static void each_subscriber(struct sm_user *user, struct span jid,
 
     if (span_index(jid, '@') < jid.n) {
         c = sm_contact_find(user->profile, jid);
-        if (c && (c->subscription & SM_SUB_FROM))
+        if (c && is_concerned(user, c))
             act(user, c->bare);
         return;
     }
     while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
-        if ((c->subscription & SM_SUB_FROM) && span_eq(c->domain, jid))
+        if (span_eq(c->domain, jid) && is_concerned(user, c))
             act(user, c->bare);
     }
 }

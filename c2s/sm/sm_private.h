@@ -379,7 +379,8 @@ void sm_message(struct sm_in *in);
 void sm_presence(struct sm_in *in);
 void sm_presence_broadcast(struct sm_in *in); /* without a 'to' */
 /* The user's resources are gone for jid, or are there for it again (a bare or full JID or a
- * domain): those that it may see, or was told of. For block.c, who sees to the order. */
+ * domain): those that it may see, or was told of. For block.c: before it is in the list, and when
+ * it is there no more; who is blocked by another entry, too, is left out. */
 void sm_presence_hide_from(struct sm_user *user, struct span jid);
 void sm_presence_show_to(struct sm_user *user, struct span jid);
 void sm_presence_close(struct sm_session *s);  /* unavailable to all who think otherwise */

@@ -292,6 +292,51 @@ static void looks_absent(void **state)
     kit_free(k);
 }
 
+/* A contact sees the user go, and come again; once, whatever entries there are. */
+static void contacts_see_him_go(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    (void)state;
+
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription)"
+               " SELECT id, 'bob@prime.test', 3 FROM account WHERE name = ?1", "alice");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription)"
+               " SELECT id, 'alice@prime.test', 3 FROM account WHERE name = ?1", "bob");
+    struct kit_client *b = come(k, "bob", "b", "<presence/>");
+    struct kit_client *a = come(k, "alice", "a", "<presence><show>away</show></presence>");
+    kit_heard(b);
+    kit_say(k, a, BLOCK("bob@net.test"));
+    assert_string_equal(kit_heard(b), "<presence to='bob@prime.test' from='alice@prime.test/a'"
+                                      " type='unavailable'/>");
+    kit_say(k, a, BLOCK("bob@prime.test"));
+    EXPECT_NOTHING(b);
+    kit_say(k, a, "<presence/>");
+    kit_say(k, a, "<presence type='unavailable'/>");
+    kit_say(k, a, "<presence/>");
+    EXPECT_NOTHING(b);
+    kit_heard(a);
+    kit_say(k, b, "<presence><show>dnd</show></presence>");
+    EXPECT_NOTHING(a);
+    kit_heard(b); /* himself */
+    kit_say(k, a, UNBLOCK("bob@net.test"));
+    EXPECT_NOTHING(b);
+    kit_say(k, a, UNBLOCK("bob@prime.test"));
+    EXPECT(b, "<presence to='bob@prime.test' from='alice@prime.test/a'/>");
+    /* told directly, without any subscription */
+    kit_sql(k, "UPDATE roster SET subscription = 0 WHERE ?1 != ''", "x");
+    kit_close(k, a), kit_close(k, b);
+    a = come(k, "alice", "a", "<presence/>");
+    b = come(k, "bob", "b", "<presence/>");
+    kit_say(k, a, "<presence to='bob@prime.test/b'/>");
+    EXPECT(b, "<presence to='bob@prime.test/b' from='alice@prime.test/a'");
+    kit_say(k, a, BLOCK("bob@prime.test"));
+    EXPECT(b, "type='unavailable'");
+    kit_close(k, a);
+    EXPECT_NOTHING(b);
+    kit_close(k, b);
+    kit_free(k);
+}
+
 /* One's own other clients are never blocked, though a whole domain may be. */
 static void own_clients(void **state)
 {
@@ -366,6 +411,7 @@ int main(void)
         cmocka_unit_test(what_matches), cmocka_unit_test(sends_nothing),
         cmocka_unit_test(looks_absent), cmocka_unit_test(own_clients),
         cmocka_unit_test(moved), cmocka_unit_test(cut_short),
+        cmocka_unit_test(contacts_see_him_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
