@@ -15,17 +15,25 @@ struct keep {
     struct loop *loop;
     struct store *store;
     struct store_job job;
+    const char *trifle;
+    bool differs;
     size_t count;
-    struct {
-        char *copy, *empty, *refill; /* statements */
+    struct kept {
+        bool is_trifle, was_empty;
+        char *copy, *is_empty, *compare, *empty, *refill; /* statements */
     } tables[TABLES_MAX];
 };
 
-static char *statement(const char *before, struct span name, const char *after)
+/* In the pattern, $ stands for the table's name. */
+static char *statement(const char *pattern, struct span name)
 {
     struct buf text = {0};
-    buf_printf(&text, "%s%.*s%s%.*s", before, SPAN_ARG(name), after, after[0] ? (int)name.n : 0,
-               name.p);
+    for (; *pattern; pattern++) {
+        if (*pattern == '$')
+            buf_append(&text, name);
+        else
+            buf_append_char(&text, *pattern);
+    }
     char *z = mem_strdup_span(buf_span(&text));
     buf_free(&text);
     return z;
@@ -45,6 +53,14 @@ static void submit(struct keep *k, int (*run)(struct db *db, struct store_job *j
     loop_sim_settle(k->loop);
 }
 
+static bool is_true(struct db *db, const char *question)
+{
+    struct db_stmt *st = db_sql(db, question);
+    if (db_step(st) != 1)
+        fuzz_fail("the database does not answer", span_of(question), SPAN(""));
+    return db_int(st, 0);
+}
+
 /* --- copying ---------------------------------------------------------------------------------- */
 
 static int run_copy(struct db *db, struct store_job *job)
@@ -57,34 +73,70 @@ static int run_copy(struct db *db, struct store_job *job)
         struct span name = db_text(names, 0);
         if (k->count == TABLES_MAX)
             fuzz_fail("too many tables", name, SPAN(""));
-        k->tables[k->count].copy = statement("CREATE TEMP TABLE kept_", name, " AS SELECT * FROM ");
-        k->tables[k->count].empty = statement("DELETE FROM ", name, "");
-        k->tables[k->count++].refill = statement("INSERT INTO ", name, " SELECT * FROM kept_");
+        k->tables[k->count++] = (struct kept){
+            .is_trifle = span_eq(name, span_of(k->trifle)),
+            .copy = statement("CREATE TEMP TABLE kept_$ AS SELECT * FROM $", name),
+            .is_empty = statement("SELECT NOT EXISTS (SELECT 1 FROM $)", name),
+            .compare = statement("SELECT (SELECT count(*) FROM $) <> (SELECT count(*) FROM kept_$)"
+                                 " OR EXISTS (SELECT * FROM $ EXCEPT SELECT * FROM kept_$)",
+                                 name),
+            .empty = statement("DELETE FROM $", name),
+            .refill = statement("INSERT INTO $ SELECT * FROM kept_$", name)};
     }
-    for (size_t i = 0; !error && i < k->count; i++)
+    for (size_t i = 0; !error && i < k->count; i++) {
         error = db_run(db_sql(db, k->tables[i].copy));
+        k->tables[i].was_empty = is_true(db, k->tables[i].is_empty);
+    }
     return error;
 }
 
-struct keep *keep_new(struct loop *loop, struct store *store)
+struct keep *keep_new(struct loop *loop, struct store *store, const char *trifle)
 {
     struct keep *k = mem_zalloc(sizeof *k);
     k->loop = loop;
     k->store = store;
+    k->trifle = trifle;
     submit(k, run_copy);
     return k;
 }
 
 /* --- restoring -------------------------------------------------------------------------------- */
 
+static int restore(struct db *db, const struct kept *t)
+{
+    int error = db_run(db_sql(db, t->empty));
+    return error || t->was_empty ? error : db_run(db_sql(db, t->refill));
+}
+
+static int run_compare(struct db *db, struct store_job *job)
+{
+    struct keep *k = CONTAINER_OF(job, struct keep, job);
+    int error = 0;
+    k->differs = false;
+    for (size_t i = 0; !error && i < k->count; i++) {
+        struct kept *t = &k->tables[i];
+        if (t->is_trifle)
+            error = restore(db, t);
+        else if (t->was_empty ? !is_true(db, t->is_empty) : is_true(db, t->compare))
+            k->differs = true;
+    }
+    return error;
+}
+
+bool keep_differs(struct keep *k)
+{
+    submit(k, run_compare);
+    return k->differs;
+}
+
+/* Rows may go with those of another table: of such tables, all were empty. */
 static int run_restore(struct db *db, struct store_job *job)
 {
     struct keep *k = CONTAINER_OF(job, struct keep, job);
     int error = 0;
     for (size_t i = 0; !error && i < k->count; i++)
-        error = db_run(db_sql(db, k->tables[i].empty));
-    for (size_t i = 0; !error && i < k->count; i++)
-        error = db_run(db_sql(db, k->tables[i].refill));
+        if (!k->tables[i].was_empty || !is_true(db, k->tables[i].is_empty))
+            error = restore(db, &k->tables[i]);
     return error;
 }
 
@@ -99,6 +151,8 @@ void keep_free(struct keep **k_p)
     *k_p = NULL;
     for (size_t i = 0; i < k->count; i++) {
         free(k->tables[i].copy);
+        free(k->tables[i].is_empty);
+        free(k->tables[i].compare);
         free(k->tables[i].empty);
         free(k->tables[i].refill);
     }

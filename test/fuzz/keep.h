@@ -6,12 +6,18 @@
 #ifndef TEST_FUZZ_KEEP_H
 #define TEST_FUZZ_KEEP_H
 
+#include <stdbool.h>
+
+struct keep;
 struct loop;
 struct store;
 
-/* On a simulated loop; accounts are taken to stay as they are. */
-struct keep *keep_new(struct loop *loop, struct store *store);
-/* Nobody may hold in memory what is in the database. */
+/* On a simulated loop; accounts are taken to stay as they are. trifle: the table that changes all
+ * the time and that nobody holds in memory. */
+struct keep *keep_new(struct loop *loop, struct store *store, const char *trifle);
+/* Brings back the trifle. True: other tables are not as they were, either. */
+bool keep_differs(struct keep *k);
+/* Brings back all of it. Nobody may hold in memory what is in the database. */
 void keep_restore(struct keep *k);
 /* After the store has gone: its statements are ours. */
 void keep_free(struct keep **k);
