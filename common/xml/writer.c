@@ -38,6 +38,7 @@ static bool make_room(struct sink *k, size_t n)
     return true;
 }
 
+/* Where nothing has been written, at and end are NULL: room for nothing. n is more. */
 LANES_INLINE bool has_room(struct sink *k, size_t n)
 {
     return (size_t)(k->end - k->at) >= n || make_room(k, n);
@@ -182,7 +183,7 @@ static void put_attr(struct sink *k, struct span name, struct span value)
 {
     if (!has_room(k, name.n + value.n + sizeof(" =''") - 1))
         return;
-    *k->at++ = ' ';
+    *k->at++ = ' '; // NOLINT: see has_room
     k->at = copy_name(k->at, name);
     memcpy(k->at, "='", 2);
     k->at += 2;
@@ -324,7 +325,7 @@ static inline void put_start(struct sink *k, struct span name)
 {
     if (!has_room(k, name.n + 1))
         return;
-    *k->at++ = '<';
+    *k->at++ = '<'; // NOLINT: see has_room
     k->at = copy_name(k->at, name);
 }
 
