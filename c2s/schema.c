@@ -105,7 +105,12 @@ const struct store_migration c2s_migrations[] = {
         " jid TEXT NOT NULL,"
         " delivers INTEGER NOT NULL," /* events are sent */
         " PRIMARY KEY (node, jid)"
-        ") STRICT, WITHOUT ROWID;"},
+        ") STRICT, WITHOUT ROWID;"
+        /* XEP-0398 */
+        "CREATE TABLE avatar ("
+        " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+        " hash TEXT NOT NULL" /* SHA-1 of the picture in the vCard, in hex; empty: none */
+        ") STRICT;"},
     /* XEP-0054; XEP-0049; XEP-0012: when the last of his sessions left, and its parting words */
     {6, "CREATE TABLE vcard ("
         " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"

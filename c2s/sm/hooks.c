@@ -20,6 +20,7 @@ struct sm_hook {
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
     {"block", sm_block_sending, sm_block_receiving, NULL, NULL},
+    {"avatar", sm_avatar_sending, NULL, NULL, NULL},
     {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone},
     {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},

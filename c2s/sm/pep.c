@@ -182,8 +182,11 @@ static int run(struct db *db, struct store_job *store_job)
 {
     struct pep_task *t = (struct pep_task *)(void *)store_job;
 
+    int result;
+
     t->ask.account = sm_account_id(db, t->user);
-    return pubsub_run(&t->ask, db);
+    result = pubsub_run(&t->ask, db);
+    return result < 0 ? result : sm_avatar_published(&t->ask, db, t->user, &t->avatar);
 }
 
 static void done(struct sm_task *task, struct sm_in *in, int result)
@@ -191,8 +194,10 @@ static void done(struct sm_task *task, struct sm_in *in, int result)
     struct pep_task *t = (struct pep_task *)task;
 
     answer(in, &t->ask, result);
-    if (result >= 0)
-        sm_pep_notify(in->sm, t->user, &t->ask);
+    if (result < 0)
+        return;
+    sm_pep_notify(in->sm, t->user, &t->ask);
+    sm_avatar_show(in->sm, t->user, &t->avatar);
 }
 
 void sm_pubsub(struct sm_in *in, uint32_t payload)

@@ -65,10 +65,17 @@ bool sm_interest_wants(const struct pep_peer *peer, struct span node);
 /* One after the other; NULL after the last. */
 const struct pep_peer *sm_interest_next(const struct sm *sm, struct span user, size_t *cursor);
 
+/* What has become of the picture in the vCard (avatar.c). */
+struct sm_avatar {
+    bool is_changed;
+    char hash[41]; /* SHA-1, in hex; empty: there is none */
+};
+
 /* --- pep.c --- */
 struct pep_task {
     struct sm_task task; /* first */
     struct pubsub_ask ask;
+    struct sm_avatar avatar;
     struct span user;    /* name of the account */
 };
 /* For a request to an account; NULL: refused already. In run() ask.account is to be set. */
@@ -88,6 +95,14 @@ void sm_pep_notify(struct sm *sm, struct span user, const struct pubsub_ask *ask
 /* The last items of the nodes that the peer wants, of the user's; of a user's own resource, also of
  * those of his contacts who are owned here. */
 void sm_pep_send_last(struct sm *sm, const struct pep_peer *peer);
+
+/* --- avatar.c --- in run(): after what the account's owner has published, or after the vCard in
+ * ask->payload has been stored */
+int sm_avatar_published(struct pubsub_ask *ask, struct db *db, struct span user,
+                        struct sm_avatar *avatar);
+int sm_avatar_from_card(struct pubsub_ask *ask, struct db *db, struct sm_avatar *avatar);
+/* Afterwards, on the loop. */
+void sm_avatar_show(struct sm *sm, struct span user, const struct sm_avatar *avatar);
 
 extern const struct pubsub_contacts sm_pep_contacts;
 

@@ -21,6 +21,7 @@ void sm_pep_each_feature(void (*each)(void *ctx, const char *feature), void *ctx
     struct buf name = {0};
 
     each(ctx, NS_PUBSUB);
+    each(ctx, "urn:xmpp:pep-vcard-conversion:0");
     for (size_t i = 0; i < ARRAY_LEN(features); i++) {
         buf_clear(&name);
         buf_append_z(&name, NS_PUBSUB "#");

@@ -107,6 +107,7 @@ static void to_self(struct sm_in *in, enum sm_kind kind)
     else if (kind == SM_IQ)
         sm_iq_account(in);
     else {
+        sm_avatar_stamp(in);
         sm_pep_own_presence(in);
         sm_presence_broadcast(in);
     }

@@ -224,6 +224,7 @@ struct sm_profile {
     bool has_requests;    /* subscription requests wait, or have waited, for an answer */
     struct map blocked;   /* JID -> struct sm_blocked (block.c) */
     struct sm_archive_prefs *archive_prefs; /* mam_prefs.c; NULL: he has set none */
+    char photo[41];       /* hash of his picture; empty: none (avatar.c) */
 };
 
 /* An entry of his block list. */
@@ -546,6 +547,12 @@ void sm_pep_resumed(struct sm_session *s);
 /* An answer to the server or an account: to a question about capabilities? */
 void sm_interest_answer(struct sm_in *in);
 void sm_interest_drop_user(struct sm *sm, struct span user);
+
+/* --- avatar.c --- */
+int sm_avatar_load(struct db *db, int64_t account, struct sm_profile *profile);
+void sm_avatar_free(struct sm_profile *profile);
+void sm_avatar_stamp(struct sm_in *in);
+bool sm_avatar_sending(struct sm_in *in);
 
 /* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"

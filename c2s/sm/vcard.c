@@ -6,7 +6,7 @@
  * Rows of iq.c call it. The card is kept as its text; sm_vcard_load and sm_vcard_save are for
  * others' jobs, too.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/pep.h"
 
 #include <stdlib.h>
 
@@ -95,34 +95,45 @@ void sm_vcard_get(struct sm_in *in, uint32_t payload)
     sm_task_submit(in, STORE_READ, &c->task, get_run, get_done);
 }
 
+/* --- setting: its photo is the avatar, too --- */
+
 static int set_run(struct db *db, struct store_job *job)
 {
-    const struct card *c = (const struct card *)(void *)job;
+    struct pep_task *t = (struct pep_task *)(void *)job;
+    struct buf text = {0};
+    int result;
 
-    return sm_vcard_save(db, c->name, buf_span(&c->text));
+    stanza_write_node(&text, t->ask.request, t->ask.payload, SPAN(NS_CLIENT));
+    t->ask.account = sm_account_id(db, t->user);
+    result = sm_vcard_save(db, t->user, buf_span(&text));
+    buf_free(&text);
+    return result == STORE_OK ? sm_avatar_from_card(&t->ask, db, &t->avatar) : result;
 }
 
 static void set_done(struct sm_task *task, struct sm_in *in, int result)
 {
-    (void)task;
-    if (result == STORE_OK)
-        sm_iq_empty_result(in);
-    else
-        sm_refuse(in, STANZA_INTERNAL_SERVER_ERROR, NULL);
+    struct pep_task *t = (struct pep_task *)task;
+
+    if (result != STORE_OK) {
+        sm_pep_refuse(in, &t->ask, result);
+        return;
+    }
+    sm_iq_empty_result(in);
+    sm_pep_notify(in->sm, t->user, &t->ask);
+    sm_avatar_show(in->sm, t->user, &t->avatar);
 }
 
 void sm_vcard_set(struct sm_in *in, uint32_t payload)
 {
-    struct card *c = card_new(in);
+    struct pep_task *t;
+    struct buf text = {.max = VCARD_MAX_BYTES};
+    bool is_fitting;
 
-    stanza_write_node(&c->text, in->stanza, payload, SPAN(NS_CLIENT));
-    if (buf_len(&c->text) > VCARD_MAX_BYTES) {
-        card_free(&c->task);
-        stanza_free(&c->task.request);
-        free(c);
+    stanza_write_node(&text, in->stanza, payload, SPAN(NS_CLIENT));
+    is_fitting = buf_len(&text) > 0;
+    buf_free(&text);
+    if (!is_fitting)
         sm_refuse(in, STANZA_NOT_ACCEPTABLE, "the vCard is too big");
-        return;
-    }
-    c->task.job.bytes = buf_len(&c->text) + arena_held(&c->task.request.arena);
-    sm_task_submit(in, STORE_WRITE, &c->task, set_run, set_done);
+    else if ((t = sm_pep_task_new(in)) != NULL)
+        sm_task_submit(in, STORE_WRITE, &t->task, set_run, set_done);
 }

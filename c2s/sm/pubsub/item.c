@@ -165,6 +165,25 @@ int pubsub_item_write_names(struct pubsub_ask *ask, struct db *db, const struct 
     return got < 0 ? got : 0;
 }
 
+int pubsub_items_each(struct pubsub_ask *ask, struct db *db, struct span node,
+                      void (*take)(void *ctx, struct span id, struct span payload), void *ctx)
+{
+    struct pubsub_node found;
+    struct db_stmt *st;
+    int got = pubsub_node_find(ask, db, node, &found);
+
+    if (got <= 0)
+        return got;
+    st = db_sql(db, "SELECT id, payload FROM pubsub_item WHERE node = ?1 AND stamp >= ?2"
+                    " ORDER BY seq");
+    db_bind_int(st, 1, found.id);
+    db_bind_int(st, 2, oldest_stamp(ask, &found));
+    while ((got = db_step(st)) > 0)
+        take(ctx, db_text(st, 0), db_text(st, 1));
+    db_reset(st);
+    return got;
+}
+
 /* --- pages --- */
 
 /* 1: *seq_r is the item's number. */

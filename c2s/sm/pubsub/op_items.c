@@ -162,6 +162,22 @@ int pubsub_item_put(struct pubsub_ask *ask, struct db *db, struct span node, str
     return got < 0 ? got : put(&op, &item);
 }
 
+int pubsub_item_get(struct pubsub_ask *ask, struct db *db, struct span node, struct span id,
+                    struct span *payload_r, bool *is_open_r)
+{
+    struct pubsub_node found;
+    struct pubsub_item item;
+    int got = pubsub_node_find(ask, db, node, &found);
+
+    if (got > 0)
+        got = pubsub_item_find(ask, db, &found, id, &item);
+    if (got <= 0)
+        return got;
+    *payload_r = item.payload;
+    *is_open_r = found.config.access == PUBSUB_OPEN;
+    return 1;
+}
+
 /* --- retract --- */
 
 static int retract(struct pubsub_op *op, struct span id, bool is_told)

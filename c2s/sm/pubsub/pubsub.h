@@ -192,6 +192,12 @@ int pubsub_disco_node_items(struct pubsub_ask *ask, struct db *db, struct span n
  * presence and that who may read. */
 int pubsub_last_items(struct pubsub_ask *ask, struct db *db,
                       bool (*wants)(void *ctx, struct span node), void *ctx);
+/* 1: an item's payload, in ask->arena; id none: of the last one. is_open_r: anyone may read it. */
+int pubsub_item_get(struct pubsub_ask *ask, struct db *db, struct span node, struct span id,
+                    struct span *payload_r, bool *is_open_r);
+/* Every item of a node, in order; the spans are valid during the call. */
+int pubsub_items_each(struct pubsub_ask *ask, struct db *db, struct span node,
+                      void (*take)(void *ctx, struct span id, struct span payload), void *ctx);
 /* Publishes as the account itself, with its event; config: of the node if it must be made, NULL:
  * the default. payload: XML that declares its namespaces. */
 int pubsub_item_put(struct pubsub_ask *ask, struct db *db, struct span node, struct span id,
