@@ -250,6 +250,7 @@ static void take_answer(struct sm *sm, struct pep_question *q, struct stanza *s)
         return;
     }
     LOG(LOG_DEBUG, "sm.caps_wrong", F_SPAN("from", s->from));
+    caps->is_asked = false;
     if (peer)
         believe_alone(sm, peer, s, query);
     ask_next(sm, caps);

@@ -164,7 +164,7 @@ void sm_pep_refuse(struct sm_in *in, const struct pubsub_ask *ask, int result)
     buf_free(&condition);
 }
 
-static void answer(struct sm_in *in, const struct pubsub_ask *ask, int result)
+void sm_pep_answer(struct sm_in *in, const struct pubsub_ask *ask, int result)
 {
     struct sm_out out;
 
@@ -185,15 +185,19 @@ static int run(struct db *db, struct store_job *store_job)
     int result;
 
     t->ask.account = sm_account_id(db, t->user);
+    if (sm_bookmarks_run(&t->ask, db, &result))
+        return result;
     result = pubsub_run(&t->ask, db);
-    return result < 0 ? result : sm_avatar_published(&t->ask, db, t->user, &t->avatar);
+    if (result >= 0)
+        result = sm_avatar_published(&t->ask, db, t->user, &t->avatar);
+    return result < 0 ? result : sm_bookmarks_published(&t->ask, db);
 }
 
 static void done(struct sm_task *task, struct sm_in *in, int result)
 {
     struct pep_task *t = (struct pep_task *)task;
 
-    answer(in, &t->ask, result);
+    sm_pep_answer(in, &t->ask, result);
     if (result < 0)
         return;
     sm_pep_notify(in->sm, t->user, &t->ask);

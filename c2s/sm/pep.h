@@ -80,7 +80,8 @@ struct pep_task {
 };
 /* For a request to an account; NULL: refused already. In run() ask.account is to be set. */
 struct pep_task *sm_pep_task_new(struct sm_in *in);
-/* What may not be answered is told. */
+/* The answer or the refusal, by run()'s result. */
+void sm_pep_answer(struct sm_in *in, const struct pubsub_ask *ask, int result);
 void sm_pep_refuse(struct sm_in *in, const struct pubsub_ask *ask, int result);
 /* What in asks of the account in->to. False: it is from no address. */
 bool sm_pep_ask_init(struct pubsub_ask *ask, const struct sm_in *in);
@@ -103,6 +104,15 @@ int sm_avatar_published(struct pubsub_ask *ask, struct db *db, struct span user,
 int sm_avatar_from_card(struct pubsub_ask *ask, struct db *db, struct sm_avatar *avatar);
 /* Afterwards, on the loop. */
 void sm_avatar_show(struct sm *sm, struct span user, const struct sm_avatar *avatar);
+
+/* --- bookmarks.c --- in run() */
+/* <storage xmlns='storage:bookmarks'/> with all rooms, and back. */
+int sm_bookmarks_write(struct pubsub_ask *ask, struct db *db, struct buf *out);
+int sm_bookmarks_take(struct pubsub_ask *ask, struct db *db, uint32_t storage);
+/* A request about the old node: it has been run. */
+bool sm_bookmarks_run(struct pubsub_ask *ask, struct db *db, int *result_r);
+/* After what the account's owner has published. */
+int sm_bookmarks_published(struct pubsub_ask *ask, struct db *db);
 
 extern const struct pubsub_contacts sm_pep_contacts;
 

@@ -22,6 +22,8 @@ void sm_pep_each_feature(void (*each)(void *ctx, const char *feature), void *ctx
 
     each(ctx, NS_PUBSUB);
     each(ctx, "urn:xmpp:pep-vcard-conversion:0");
+    each(ctx, "urn:xmpp:bookmarks:1#compat");
+    each(ctx, "urn:xmpp:bookmarks-conversion:0");
     for (size_t i = 0; i < ARRAY_LEN(features); i++) {
         buf_clear(&name);
         buf_append_z(&name, NS_PUBSUB "#");

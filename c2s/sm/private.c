@@ -11,7 +11,7 @@
 #define BYTES_MAX (512u << 10)    /* of them all */
 #define NAME_MAX_BYTES 1024       /* of a namespace and a name together */
 
-enum { PRIVATE_NO_ACCOUNT = 1, PRIVATE_NONE = 2, PRIVATE_FULL = -110 };
+enum { PRIVATE_NO_ACCOUNT = 1, PRIVATE_NONE = 2 };
 
 struct element {
     struct span ns, name; /* in the request's arena */
@@ -70,7 +70,28 @@ static int check_room(struct db *db, int64_t account)
     db_reset(st);
     if (got <= 0)
         return STORE_FAILED;
-    return has_room ? STORE_OK : PRIVATE_FULL;
+    return has_room ? STORE_OK : SM_PRIVATE_FULL;
+}
+
+int sm_private_load(struct db *db, int64_t account, struct span ns, struct span name,
+                    struct buf *text)
+{
+    const struct element e = {.ns = ns, .name = name};
+
+    return load(db, account, &e, text);
+}
+
+int sm_private_save(struct db *db, int64_t account, struct span ns, struct span name,
+                    struct span text)
+{
+    const struct element e = {.ns = ns, .name = name, .n = text.n};
+    struct buf copy = {0};
+    int result;
+
+    buf_append(&copy, text);
+    result = save(db, account, &e, &copy);
+    buf_free(&copy);
+    return result == STORE_OK ? check_room(db, account) : result;
 }
 
 static int get_run(struct db *db, struct store_job *job)
@@ -172,9 +193,8 @@ static void get_done(struct sm_task *task, struct sm_in *in, int result)
 
 void sm_private_get(struct sm_in *in, uint32_t payload)
 {
-    struct access *a = access_new(in, false);
+    struct access *a = sm_bookmarks_private(in, payload) ? NULL : access_new(in, false);
 
-    (void)payload;
     if (a)
         sm_task_submit(in, STORE_READ, &a->task, get_run, get_done);
 }
@@ -184,7 +204,7 @@ static void set_done(struct sm_task *task, struct sm_in *in, int result)
     (void)task;
     if (result == STORE_OK)
         sm_iq_empty_result(in);
-    else if (result == PRIVATE_FULL)
+    else if (result == SM_PRIVATE_FULL)
         sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "no room for more");
     else
         sm_refuse(in, STANZA_INTERNAL_SERVER_ERROR, NULL);
@@ -192,9 +212,8 @@ static void set_done(struct sm_task *task, struct sm_in *in, int result)
 
 void sm_private_set(struct sm_in *in, uint32_t payload)
 {
-    struct access *a = access_new(in, true);
+    struct access *a = sm_bookmarks_private(in, payload) ? NULL : access_new(in, true);
 
-    (void)payload;
     if (a)
         sm_task_submit(in, STORE_WRITE, &a->task, set_run, set_done);
 }

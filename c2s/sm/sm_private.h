@@ -551,6 +551,14 @@ void sm_interest_drop_user(struct sm *sm, struct span user);
 /* --- avatar.c --- */
 int sm_avatar_load(struct db *db, int64_t account, struct sm_profile *profile);
 void sm_avatar_free(struct sm_profile *profile);
+/* bookmarks.c: private XML that it answers instead of private.c */
+bool sm_bookmarks_private(struct sm_in *in, uint32_t query);
+/* private.c: an element, in run() */
+enum { SM_PRIVATE_FULL = -110 };
+int sm_private_load(struct db *db, int64_t account, struct span ns, struct span name,
+                    struct buf *text);
+int sm_private_save(struct db *db, int64_t account, struct span ns, struct span name,
+                    struct span text);
 void sm_avatar_stamp(struct sm_in *in);
 bool sm_avatar_sending(struct sm_in *in);
 

@@ -9,13 +9,20 @@
 
 #include <stdlib.h>
 
-struct pubsub_event *pubsub_event_begin(struct pubsub_ask *ask, const struct pubsub_node *node)
+struct pubsub_event *pubsub_event_new(struct pubsub_ask *ask, struct span node)
 {
     struct pubsub_event *event = mem_zalloc(sizeof(*event));
 
     list_append(&ask->events, &event->link);
     event->service = ask->service;
-    event->node = node->name;
+    event->node = node;
+    return event;
+}
+
+struct pubsub_event *pubsub_event_begin(struct pubsub_ask *ask, const struct pubsub_node *node)
+{
+    struct pubsub_event *event = pubsub_event_new(ask, node->name);
+
     event->is_normal = node->config.is_normal;
     xml_raw(&event->xml, SPAN("<event xmlns='" NS_PUBSUB_EVENT "'>"));
     return event;

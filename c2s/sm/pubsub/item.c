@@ -75,7 +75,7 @@ int pubsub_item_store(struct pubsub_ask *ask, struct db *db, const struct pubsub
         return result;
     ask->is_changed = true;
     if (bytes_held(ask, db) > (int64_t)ask->limits.max_bytes)
-        return pubsub_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
+        return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
     return 0;
 }
 

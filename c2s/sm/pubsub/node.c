@@ -102,9 +102,9 @@ int pubsub_node_create(struct pubsub_ask *ask, struct db *db, struct span name,
     int result;
 
     if (!ask->account)
-        return pubsub_refuse(ask, STANZA_FORBIDDEN, NULL);
+        return pubsub_ask_refuse(ask, STANZA_FORBIDDEN, NULL);
     if (count(ask, db) >= (int64_t)ask->limits.max_nodes)
-        return pubsub_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
+        return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
     st = db_sql(db, "INSERT INTO pubsub_node (access, publish, last, is_normal, flags, max_items,"
                     " expire, title, description, type, groups, account, name, created)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)");

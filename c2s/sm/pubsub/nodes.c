@@ -75,7 +75,7 @@ static int find_readable(struct pubsub_ask *ask, struct db *db, struct span name
     int got = pubsub_node_find(ask, db, name, node_r);
 
     if (got == 0)
-        return pubsub_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
+        return pubsub_ask_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
     return got < 0 ? got : pubsub_require(ask, db, node_r, PUBSUB_MAY_READ);
 }
 

@@ -26,12 +26,12 @@ static int read_payload(struct pubsub_op *op, uint32_t item, struct span *payloa
         return 0;
     }
     if (stanza_child_count(s, item) > 1)
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "invalid-payload");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "invalid-payload");
     stanza_write_node(&xml, s, child, NO_NS);
     *payload_r = arena_span(&ask->arena, buf_span(&xml));
     buf_free(&xml);
     if (payload_r->n > ask->limits.max_item_bytes)
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, "payload-too-big");
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, "payload-too-big");
     return 0;
 }
 
@@ -42,16 +42,16 @@ static int read_item(struct pubsub_op *op, struct pubsub_item *item_r)
     uint32_t item = stanza_child(s, op->action, SPAN(NS_PUBSUB), SPAN("item"));
 
     if (!item)
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "item-required");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "item-required");
     if (stanza_next(s, item, SPAN(NS_PUBSUB), SPAN("item")))
-        return pubsub_refuse(ask, STANZA_NOT_ALLOWED, "max-items-exceeded");
+        return pubsub_ask_refuse(ask, STANZA_NOT_ALLOWED, "max-items-exceeded");
     *item_r = (struct pubsub_item){
         .id = stanza_attr(s, item, SPAN("id")),
         .publisher = ask->is_owner ? SPAN("") : ask->who,
         .stamp = ask->now,
     };
     if (item_r->id.n > PUBSUB_NAME_MAX)
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
     if (span_is_empty(item_r->id))
         item_r->id = span_of(ask->spare_id);
     return read_payload(op, item, &item_r->payload);
@@ -67,9 +67,9 @@ static int check_options(struct pubsub_op *op, uint32_t form)
 
     if (e == STANZA_CONFLICT || (e == STANZA_ERROR_NONE && op->node.id &&
                                  !pubsub_config_eq(&wanted, &op->node.config)))
-        return pubsub_refuse(ask, STANZA_CONFLICT, "precondition-not-met");
+        return pubsub_ask_refuse(ask, STANZA_CONFLICT, "precondition-not-met");
     if (e != STANZA_ERROR_NONE)
-        return pubsub_refuse(ask, e, NULL);
+        return pubsub_ask_refuse(ask, e, NULL);
     op->node.config = wanted;
     return 0;
 }
@@ -86,7 +86,7 @@ static int prepare_node(struct pubsub_op *op)
     if (op->node.id)
         result = pubsub_require(ask, op->db, &op->node, PUBSUB_MAY_PUBLISH);
     else
-        result = ask->is_owner ? 0 : pubsub_refuse(ask, STANZA_FORBIDDEN, NULL);
+        result = ask->is_owner ? 0 : pubsub_ask_refuse(ask, STANZA_FORBIDDEN, NULL);
     if (result < 0)
         return result;
     if (!op->node.id)
@@ -132,7 +132,7 @@ int pubsub_op_publish(struct pubsub_op *op)
     if (result == 0)
         result = read_item(op, &item);
     if (result == 0 && item.payload.n == 0 && (op->node.config.flags & PUBSUB_PERSIST))
-        result = pubsub_refuse(ask, STANZA_BAD_REQUEST, "payload-required");
+        result = pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "payload-required");
     if (result == 0)
         result = put(op, &item);
     if (result < 0)
@@ -193,7 +193,7 @@ static int retract(struct pubsub_op *op, struct span id, bool is_told)
     if (result < 0)
         return result;
     if (result == 0)
-        return pubsub_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
+        return pubsub_ask_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
     ask->is_changed = true;
     return is_told ? pubsub_event_retract(ask, op->db, &op->node, id) : 0;
 }
@@ -209,9 +209,9 @@ int pubsub_op_retract(struct pubsub_op *op)
     int result;
 
     if (span_is_empty(id))
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "item-required");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "item-required");
     if (!op->node.id)
-        return pubsub_refuse(ask, ask->is_owner ? STANZA_ITEM_NOT_FOUND : STANZA_FORBIDDEN, NULL);
+        return pubsub_ask_refuse(ask, ask->is_owner ? STANZA_ITEM_NOT_FOUND : STANZA_FORBIDDEN, NULL);
     result = pubsub_require(ask, op->db, &op->node, PUBSUB_MAY_PUBLISH);
     if (result < 0)
         return result;
@@ -268,7 +268,7 @@ static int read_page(struct pubsub_op *op, struct rsm *rsm, struct pubsub_page *
 
     *page_r = (struct pubsub_page){.max = UINT64_MAX, .is_newest = true};
     if (!rsm_read(s, ask->payload, rsm))
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, NULL);
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
     if (rsm->is_there) {
         page_r->after = rsm->after;
         page_r->before = rsm->before;
@@ -279,7 +279,7 @@ static int read_page(struct pubsub_op *op, struct rsm *rsm, struct pubsub_page *
     uint64_t n;
     if (!span_is_none(max) && !span_eq(max, SPAN("max"))) {
         if (!span_to_u64(max, UINT32_MAX, &n))
-            return pubsub_refuse(ask, STANZA_BAD_REQUEST, NULL);
+            return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
         if (n < page_r->max)
             page_r->max = n;
     }
@@ -292,7 +292,7 @@ static int write_page(struct pubsub_op *op, struct buf *out, const struct rsm *r
     int result = pubsub_item_write_page(op->ask, op->db, &op->node, page, out);
 
     if (result > 0)
-        return pubsub_refuse(op->ask, STANZA_ITEM_NOT_FOUND, NULL);
+        return pubsub_ask_refuse(op->ask, STANZA_ITEM_NOT_FOUND, NULL);
     xml_raw(out, SPAN("</items>"));
     if (result == 0 && rsm->is_there)
         rsm_write(out, page->first_r, page->last_r, page->index_r,

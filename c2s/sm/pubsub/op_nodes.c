@@ -19,7 +19,7 @@ static int read_config(struct pubsub_op *op, uint32_t configure, struct pubsub_c
     if (!form || form_is_type(s, form, SPAN("cancel")))
         return 0;
     e = pubsub_config_read(s, form, false, ask->limits.max_items, c);
-    return e == STANZA_ERROR_NONE ? 0 : pubsub_refuse(ask, e, NULL);
+    return e == STANZA_ERROR_NONE ? 0 : pubsub_ask_refuse(ask, e, NULL);
 }
 
 int pubsub_op_create(struct pubsub_op *op)
@@ -30,9 +30,9 @@ int pubsub_op_create(struct pubsub_op *op)
     int result;
 
     if (!ask->is_owner)
-        return pubsub_refuse(ask, STANZA_FORBIDDEN, NULL);
+        return pubsub_ask_refuse(ask, STANZA_FORBIDDEN, NULL);
     if (op->node.id)
-        return pubsub_refuse(ask, STANZA_CONFLICT, NULL);
+        return pubsub_ask_refuse(ask, STANZA_CONFLICT, NULL);
     if (!is_named) /* an instant node */
         ask->node = span_of(ask->spare_id);
     pubsub_config_default(&config);
@@ -59,7 +59,7 @@ int pubsub_op_default(struct pubsub_op *op)
     struct buf *out;
 
     if (!ask->is_owner)
-        return pubsub_refuse(ask, STANZA_FORBIDDEN, NULL);
+        return pubsub_ask_refuse(ask, STANZA_FORBIDDEN, NULL);
     if (!is_owner_ns)
         return pubsub_refuse_feature(ask, "retrieve-default-sub");
     pubsub_config_default(&config);
@@ -115,7 +115,7 @@ int pubsub_op_configure_set(struct pubsub_op *op)
     int result;
 
     if (!form)
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, NULL);
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
     if (form_is_type(ask->request, form, SPAN("cancel")))
         return 0;
     result = read_config(op, op->action, &op->node.config);
@@ -129,6 +129,18 @@ int pubsub_op_configure_set(struct pubsub_op *op)
         result = pubsub_subscription_prune(ask, op->db, &op->node);
     ask->is_changed = true;
     return result < 0 ? result : tell_config(op);
+}
+
+int pubsub_node_close(struct pubsub_ask *ask, struct db *db, struct span name)
+{
+    struct pubsub_node node;
+    int result = pubsub_node_find(ask, db, name, &node);
+
+    if (result <= 0 || node.config.access == PUBSUB_WHITELIST)
+        return result < 0 ? result : 0;
+    node.config.access = PUBSUB_WHITELIST;
+    result = pubsub_node_configure(db, &node);
+    return result < 0 ? result : pubsub_subscription_prune(ask, db, &node);
 }
 
 /* An event without content: <purge node=/>, <delete node=/> */
@@ -176,7 +188,7 @@ int pubsub_op_delete(struct pubsub_op *op)
     int result = 0;
 
     if (uri.n > PUBSUB_TEXT_MAX)
-        return pubsub_refuse(op->ask, STANZA_NOT_ACCEPTABLE, NULL);
+        return pubsub_ask_refuse(op->ask, STANZA_NOT_ACCEPTABLE, NULL);
     if ((flags & PUBSUB_DELIVER) && (flags & PUBSUB_TELL_DELETE))
         result = tell(op, "delete", uri);
     op->ask->is_changed = true;

@@ -75,9 +75,9 @@ static int each_person(struct pubsub_op *op, struct span name,
         struct jid_scratch scratch;
         struct jid jid;
         if (!jid_parse(stanza_attr(s, node, SPAN("jid")), &jid, &scratch))
-            return pubsub_refuse(ask, STANZA_JID_MALFORMED, NULL);
+            return pubsub_ask_refuse(ask, STANZA_JID_MALFORMED, NULL);
         if (count++ == ask->limits.max_people)
-            return pubsub_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
+            return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
         result = set(op, &jid, stanza_attr(s, node, name));
     }
     return result;
@@ -113,7 +113,7 @@ static int set_subscription(struct pubsub_op *op, const struct jid *jid, struct 
         return result < 0 ? result : 0;
     }
     if (!span_eq(value, SPAN("subscribed")))
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
     result = pubsub_subscription_set(ask, op->db, &op->node, jid->full, delivers);
     if (result == 0 && !was)
         tell_subscriber(op, jid->full, "subscribed");
@@ -132,11 +132,11 @@ static int set_affiliation(struct pubsub_op *op, const struct jid *jid, struct s
     enum pubsub_affiliation a;
 
     if (!jid_is_bare(jid) || !pubsub_affiliation_parse(value, &a))
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, NULL);
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
     if (span_eq(jid->bare, ask->service)) {
         if (a == PUBSUB_OWNER)
             return 0;
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
     }
     return pubsub_affiliation_set(ask, op->db, &op->node, jid->bare, a);
 }

@@ -21,10 +21,10 @@ static int read_jid(struct pubsub_op *op, struct span *jid_r)
     struct jid jid;
 
     if (span_is_none(text))
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "jid-required");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "jid-required");
     if (!jid_parse(text, &jid, &scratch) ||
         (!span_eq(jid.full, ask->who) && !span_eq(jid.full, ask->who_full)))
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "invalid-jid");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "invalid-jid");
     *jid_r = arena_span(&ask->arena, jid.full);
     return 0;
 }
@@ -47,7 +47,7 @@ static int read_options(struct pubsub_op *op, uint32_t options, bool *delivers_r
 
     if (form && !form_is_type(s, form, SPAN("cancel")) &&
         !form_boolean(s, form, SPAN("pubsub#deliver"), delivers_r))
-        return pubsub_refuse(op->ask, STANZA_BAD_REQUEST, "invalid-options");
+        return pubsub_ask_refuse(op->ask, STANZA_BAD_REQUEST, "invalid-options");
     return 0;
 }
 
@@ -83,7 +83,7 @@ int pubsub_op_subscribe(struct pubsub_op *op)
     if (result == 0 && !(op->node.config.flags & PUBSUB_SUBSCRIBE))
         result = pubsub_require(ask, op->db, &op->node, PUBSUB_MAY_OWN);
     if (result < 0 && ask->refusal.error == STANZA_FORBIDDEN)
-        return pubsub_refuse(ask, STANZA_NOT_ALLOWED, NULL);
+        return pubsub_ask_refuse(ask, STANZA_NOT_ALLOWED, NULL);
     if (result < 0)
         return result;
     was = pubsub_subscription_find(op->db, &op->node, jid, &delivers);
@@ -109,11 +109,11 @@ static int find_subscription(struct pubsub_op *op, struct span *jid_r, bool *del
     if (result < 0)
         return result;
     if (!span_is_none(stanza_attr(ask->request, op->action, SPAN("subid"))))
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, "invalid-subid");
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, "invalid-subid");
     if (!op->node.id)
-        return pubsub_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
+        return pubsub_ask_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
     result = pubsub_subscription_find(op->db, &op->node, *jid_r, delivers_r);
-    return result != 0 ? result : pubsub_refuse(ask, STANZA_UNEXPECTED_REQUEST, "not-subscribed");
+    return result != 0 ? result : pubsub_ask_refuse(ask, STANZA_UNEXPECTED_REQUEST, "not-subscribed");
 }
 
 int pubsub_op_unsubscribe(struct pubsub_op *op)

@@ -124,7 +124,7 @@ int pubsub_affiliation_set(struct pubsub_ask *ask, struct db *db, const struct p
     } else {
         st = db_sql(db, "SELECT count(*) FROM pubsub_affiliation WHERE node = ?1");
         if (is_full(ask, st, node) && affiliation_of(db, node, jid) == PUBSUB_NONE)
-            return pubsub_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
+            return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
         st = db_sql(db, "INSERT INTO pubsub_affiliation (node, jid, affiliation)"
                         " VALUES (?1, ?2, ?3) ON CONFLICT (node, jid)"
                         " DO UPDATE SET affiliation = ?3");
@@ -160,7 +160,7 @@ int pubsub_subscription_set(struct pubsub_ask *ask, struct db *db, const struct 
         db_sql(db, "SELECT count(*) FROM pubsub_subscription WHERE node = ?1");
 
     if (is_full(ask, st, node) && pubsub_subscription_find(db, node, jid, NULL) <= 0)
-        return pubsub_refuse(ask, STANZA_POLICY_VIOLATION, "too-many-subscriptions");
+        return pubsub_ask_refuse(ask, STANZA_POLICY_VIOLATION, "too-many-subscriptions");
     st = db_sql(db, "INSERT INTO pubsub_subscription (node, jid, delivers) VALUES (?1, ?2, ?3)"
                     " ON CONFLICT (node, jid) DO UPDATE SET delivers = ?3");
     db_bind_int(st, 1, node->id);

@@ -18,8 +18,6 @@ struct pubsub_node {
     struct pubsub_config config;
 };
 
-/* Sets the refusal; returns PUBSUB_REFUSED. */
-int pubsub_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condition);
 /* feature-not-implemented with <unsupported feature=/> */
 int pubsub_refuse_feature(struct pubsub_ask *ask, const char *feature);
 

@@ -47,7 +47,7 @@ static const struct op_row rows[] = {
     {"affiliations",  true,  true,  THERE,   OWN,  pubsub_op_node_affiliations_set},
 };
 
-int pubsub_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condition)
+int pubsub_ask_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condition)
 {
     ask->refusal = (struct pubsub_refusal){e, condition};
     return PUBSUB_REFUSED;
@@ -56,7 +56,7 @@ int pubsub_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condi
 int pubsub_refuse_feature(struct pubsub_ask *ask, const char *feature)
 {
     ask->feature = feature;
-    return pubsub_refuse(ask, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported");
+    return pubsub_ask_refuse(ask, STANZA_FEATURE_NOT_IMPLEMENTED, "unsupported");
 }
 
 void pubsub_ask_init(struct pubsub_ask *ask)
@@ -128,7 +128,7 @@ static int find_node(struct pubsub_op *op, const struct op_row *row)
         return got < 0 ? got : 0;
     if (got > 0)
         return pubsub_require(ask, op->db, &op->node, row->right);
-    return pubsub_refuse(ask, row->right == OWN && !ask->is_owner ? STANZA_FORBIDDEN
+    return pubsub_ask_refuse(ask, row->right == OWN && !ask->is_owner ? STANZA_FORBIDDEN
                                                                   : STANZA_ITEM_NOT_FOUND, NULL);
 }
 
@@ -139,12 +139,12 @@ int pubsub_run(struct pubsub_ask *ask, struct db *db)
     int result = 0;
 
     if (!row)
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, NULL);
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
     ask->node = stanza_attr(ask->request, op.action, SPAN("node"));
     if (ask->node.n > PUBSUB_NAME_MAX || span_index(ask->node, '\n') < ask->node.n)
-        return pubsub_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
+        return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
     if (span_is_empty(ask->node) && row->need != NO_NODE)
-        return pubsub_refuse(ask, STANZA_BAD_REQUEST, "nodeid-required");
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "nodeid-required");
     if (!span_is_empty(ask->node))
         result = find_node(&op, row);
     return result < 0 ? result : row->run(&op);
