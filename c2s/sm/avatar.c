@@ -290,11 +290,6 @@ int sm_avatar_load(struct db *db, int64_t account, struct sm_profile *profile)
     return STORE_OK;
 }
 
-void sm_avatar_free(struct sm_profile *profile)
-{
-    (void)profile;
-}
-
 /* XEP-0398 4: but who says that he has none, has none. */
 void sm_avatar_stamp(struct sm_in *in)
 {

@@ -40,9 +40,11 @@ int sm_bookmarks_write(struct pubsub_ask *ask, struct db *db, struct buf *out)
 {
     struct buf kept = {0};
     struct span rest;
+    size_t start;
     int result;
 
     xml_raw(out, SPAN(STORAGE_START));
+    start = buf_len(out);
     result = pubsub_items_each(ask, db, SPAN(NODE), write_room, out);
     if (result >= 0)
         result = sm_private_load(db, ask->account, SPAN(OLD), SPAN("storage"), &kept);
@@ -50,7 +52,12 @@ int sm_bookmarks_write(struct pubsub_ask *ask, struct db *db, struct buf *out)
     if (span_starts(rest, SPAN(STORAGE_START)) && span_ends(rest, SPAN(STORAGE_END)))
         buf_append(out, span_make(rest.p + sizeof(STORAGE_START) - 1,
                                   rest.n - (sizeof(STORAGE_START STORAGE_END) - 1)));
-    xml_raw(out, SPAN(STORAGE_END));
+    if (buf_len(out) > start) {
+        xml_raw(out, SPAN(STORAGE_END));
+    } else {
+        out->tail--;
+        xml_raw(out, SPAN("/>"));
+    }
     buf_free(&kept);
     return result < 0 ? result : 0;
 }

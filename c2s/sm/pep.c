@@ -6,6 +6,7 @@
  * A row of iq.c's table calls sm_pubsub, for the owner, his contacts and strangers alike: a node's
  * access model decides, in the task. An account that is not there looks like one without nodes.
  */
+#include "c2s/sm/contacts.h"
 #include "c2s/sm/pep.h"
 
 #include "tls/crypto.h"
@@ -14,24 +15,27 @@
 
 /* --- contacts, in run() --- */
 
-static bool find_contact(struct db *db, int64_t account, struct span who,
-                         struct pubsub_contact *contact_r)
+/* One of our users may be in the roster by either of his names. */
+static bool find_contact(const void *ctx, struct db *db, int64_t account, struct span who,
+                         struct arena *arena, struct pubsub_contact *contact_r)
 {
     struct db_stmt *st = db_sql(db, "SELECT subscription, groups FROM roster"
-                                    " WHERE account = ?1 AND jid = ?2");
+                                    " WHERE account = ?1 AND jid IN (?2, ?3)");
+    struct sm_names names = sm_names_of(ctx, arena, who);
+    bool is_found;
 
     db_bind_int(st, 1, account);
-    db_bind_text(st, 2, who);
-    if (db_step(st) <= 0) {
-        db_reset(st);
-        return false;
-    }
-    *contact_r = (struct pubsub_contact){
-        .sees_presence = (db_int(st, 0) & SM_SUB_FROM) != 0,
-        .jid = who,
-        .groups = db_text(st, 1),
-    };
-    return true;
+    db_bind_text(st, 2, names.jid);
+    db_bind_text(st, 3, names.other);
+    is_found = db_step(st) > 0;
+    if (is_found)
+        *contact_r = (struct pubsub_contact){
+            .sees_presence = (db_int(st, 0) & SM_SUB_FROM) != 0,
+            .jid = who,
+            .groups = arena_span(arena, db_text(st, 1)),
+        };
+    db_reset(st);
+    return is_found;
 }
 
 static int each_contact(struct db *db, int64_t account,
@@ -70,6 +74,7 @@ static void set_limits(struct pubsub_ask *ask, const struct sm *sm)
 
     ask->now = loop_wall(sm->loop);
     ask->contacts = &sm_pep_contacts;
+    ask->contacts_ctx = sm;
     ask->limits = (struct pubsub_limits){
         .max_nodes = o->max_nodes,
         .max_items = o->max_items,

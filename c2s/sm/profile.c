@@ -20,7 +20,7 @@ static const struct {
     {sm_blocked_load, sm_blocked_free},
     {sm_requests_load, NULL},
     {sm_archive_prefs_load, sm_archive_prefs_free},
-    {sm_avatar_load, sm_avatar_free},
+    {sm_avatar_load, NULL},
 };
 
 struct load {

@@ -550,7 +550,6 @@ void sm_interest_drop_user(struct sm *sm, struct span user);
 
 /* --- avatar.c --- */
 int sm_avatar_load(struct db *db, int64_t account, struct sm_profile *profile);
-void sm_avatar_free(struct sm_profile *profile);
 /* bookmarks.c: private XML that it answers instead of private.c */
 bool sm_bookmarks_private(struct sm_in *in, uint32_t query);
 /* private.c: an element, in run() */

@@ -83,7 +83,8 @@ int pubsub_relation_read(struct pubsub_ask *ask, struct db *db, const struct pub
     if (got < 0)
         return got;
     r->is_subscribed = got > 0;
-    if (ask->contacts && ask->contacts->find(db, ask->account, who, &contact)) {
+    if (ask->contacts && ask->contacts->find(ask->contacts_ctx, db, ask->account, who, &ask->arena,
+                                             &contact)) {
         r->sees_presence = contact.sees_presence;
         r->is_in_group = pubsub_is_in_groups(node->config.groups, contact.groups);
     }

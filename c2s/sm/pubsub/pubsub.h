@@ -122,8 +122,9 @@ struct pubsub_contact {
 
 /* In run(). Both may be NULL: there are no contacts. */
 struct pubsub_contacts {
-    /* False: who (bare) is none. The spans are valid until the next statement. */
-    bool (*find)(struct db *db, int64_t account, struct span who, struct pubsub_contact *contact_r);
+    /* False: who (bare) is none. The spans are in the arena. */
+    bool (*find)(const void *ctx, struct db *db, int64_t account, struct span who,
+                 struct arena *arena, struct pubsub_contact *contact_r);
     /* Those who see his presence. */
     int (*each)(struct db *db, int64_t account,
                 void (*take)(void *ctx, const struct pubsub_contact *contact), void *ctx);
@@ -156,6 +157,7 @@ struct pubsub_ask {
     int64_t now;            /* ms since 1970 */
     struct pubsub_limits limits;
     const struct pubsub_contacts *contacts;
+    const void *contacts_ctx;
     char spare_id[33];      /* for an item without one */
     /* What comes of it. */
     struct pubsub_refusal refusal;

@@ -26,7 +26,7 @@ struct say {
 };
 
 static const struct say says[] = {
-    {PRIVATE("get", ""), "<query xmlns='jabber:iq:private'>" STORAGE("") "</query></iq>"},
+    {PRIVATE("get", ""), "<query xmlns='jabber:iq:private'>" "<storage xmlns='storage:bookmarks'/></query></iq>"},
     {ROOM("a@muc.test", "<conference xmlns='urn:xmpp:bookmarks:1' name='A&amp;A' autojoin='1'>"
           "<nick>me</nick><extensions><x xmlns='urn:x'/></extensions></conference>"),
      "type='result'"},
@@ -56,7 +56,7 @@ static const struct say says[] = {
     {PRIVATE("get", ""), STORAGE("<conference jid='b@muc.test' name='B'></conference>")},
     {PUBSUB("set", "<retract node='urn:xmpp:bookmarks:1'><item id='b@muc.test'/></retract>"),
      "type='result'"},
-    {GET_OLD, "<item id='current'>" STORAGE("") "</item>"},
+    {GET_OLD, "<item id='current'><storage xmlns='storage:bookmarks'/></item>"},
 };
 
 static void all_see_the_same(void **state)
