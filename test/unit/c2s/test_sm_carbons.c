@@ -68,6 +68,9 @@ static void both_ways(void **state)
     kit_say(k, at[2], "<message to='alice@prime.test' type='chat' id='4'>" BODY "</message>");
     assert_null(strstr(kit_heard(at[1]), IS_COPY));
     assert_null(strstr(kit_heard(at[0]), IS_COPY));
+    /* nor is there one for whom it is meant */
+    kit_say(k, at[2], "<message to='alice@prime.test/b' type='chat' id='5'>" BODY "</message>");
+    assert_null(strstr(kit_heard(at[1]), IS_COPY));
     /* from the router */
     kit_link_say(k, "<message to='alice@prime.test/a' from='c@far.test/d' type='chat'>"
                     "<body>x</body></message>");
@@ -323,6 +326,26 @@ static void moved(void **state)
     end(&t);
 }
 
+/* One that takes no messages is passed over; then the message goes to all others. */
+static void full(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *at[3];
+    (void)state;
+
+    begin_three(k, at);
+    sm_set_full(at[0]->session, true);
+    kit_say(k, at[2], "<message to='alice@prime.test/a' type='chat'>" BODY "</message>");
+    const char *heard = kit_heard(at[1]);
+    EXPECT_IN(heard, BODY);
+    assert_null(strstr(heard, IS_COPY));
+    sm_set_full(at[0]->session, false);
+    sm_set_full(at[1]->session, true);
+    kit_say(k, at[2], "<message to='alice@prime.test/a' type='chat'>" BODY "</message>");
+    EXPECT_NOTHING(at[1]);
+    end_three(k, at);
+}
+
 /* A copy that a client never got is not handled again; a private message is. */
 static void undelivered(void **state)
 {
@@ -343,6 +366,15 @@ static void undelivered(void **state)
                    loop_wall(k->loop));
     kit_settle(k);
     EXPECT(at[0], BODY);
+    /* the copies of another have been made */
+    struct kit_client *c = come(k, "alice", "c", ENABLE);
+    sm_undelivered(at[0]->session,
+                   SPAN("<message to='alice@prime.test/a' from='bob@prime.test/b' type='chat'>"
+                        BODY "</message>"),
+                   loop_wall(k->loop));
+    kit_settle(k);
+    EXPECT_NOTHING(c);
+    kit_close(k, c);
     end_three(k, at);
 }
 
@@ -353,7 +385,7 @@ int main(void)
         cmocka_unit_test(by_the_rules), cmocka_unit_test(bounces),
         cmocka_unit_test(not_reachable), cmocka_unit_test(to_oneself),
         cmocka_unit_test(forged), cmocka_unit_test(elsewhere),
-        cmocka_unit_test(moved), cmocka_unit_test(undelivered),
+        cmocka_unit_test(moved), cmocka_unit_test(undelivered), cmocka_unit_test(full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

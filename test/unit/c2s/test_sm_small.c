@@ -197,6 +197,7 @@ static void last_activity(void **state)
     kit_say(k, a, "<presence type='unavailable'><status>early</status></presence>");
     kit_say(k, b, IQ("get", TO("alice@prime.test"), LAST));
     EXPECT(b, "seconds='0'");
+    assert_int_equal(kit_sql(k, "SELECT count(*) FROM last WHERE ?1 != ''", "x"), 0);
     kit_say(k, a2, "<presence type='unavailable'><status>bye &amp; bye</status></presence>");
     loop_sim_advance(k->loop, 5000);
     kit_say(k, b, IQ("get", TO("alice@prime.test"), LAST));
