@@ -101,6 +101,13 @@ static const struct conf_key keys[] = {
      .help = "Bytes read from it at once after it has been quiet."},
     {.section = "limits", .name = "roster", .type = CONF_INT, .offset = AT(roster),
      .default_value = "1000", .min = 1, .max = 100000, .help = "Items of a roster."},
+    {.section = "limits", .name = "presence_rate", .type = CONF_INT, .offset = AT(presence_rate),
+     .default_value = "5", .max = 1000000,
+     .help = "Changes of presence a second that a session tells its contacts; of more, "
+             "the last. 0: no limit."},
+    {.section = "limits", .name = "presence_burst", .type = CONF_INT,
+     .offset = AT(presence_burst), .default_value = "20", .min = 1, .max = 1000000,
+     .help = "Those at once after it has been quiet."},
     {.section = "limits", .name = "offline", .type = CONF_INT, .offset = AT(offline),
      .default_value = "1000", .max = 1000000, .help = "Messages kept for an absent user."},
     {.section = "limits", .name = "offline_bytes", .type = CONF_SIZE, .offset = AT(offline_bytes),

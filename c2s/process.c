@@ -77,6 +77,8 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .instance = span_of(c2s->name),
         .max_sessions = (size_t)conf->sessions_per_user,
         .max_roster = (size_t)conf->roster,
+        .presence_rate = (uint64_t)conf->presence_rate,
+        .presence_burst = (uint64_t)conf->presence_burst,
         .max_offline = (size_t)conf->offline,
         .max_offline_bytes = (size_t)conf->offline_bytes,
         .max_blocked = (size_t)conf->blocked,

@@ -9,9 +9,6 @@
 
 #include <stdlib.h>
 
-#define PRESENCES_PER_SECOND 5
-#define PRESENCES_BURST 20
-
 struct sm_pace {
     struct sm_session *session;
     struct stanza stanza;
@@ -35,8 +32,9 @@ bool sm_pace_defers(struct sm_in *in)
     struct sm_session *s = in->session;
     struct loop *loop = in->sm->loop;
 
-    if (s->presences.per_second == 0)
-        rate_init(&s->presences, PRESENCES_PER_SECOND, PRESENCES_BURST, loop_now(loop));
+    if (s->presences.burst == 0)
+        rate_init(&s->presences, in->sm->opts.presence_rate, in->sm->opts.presence_burst,
+                  loop_now(loop));
     if (!s->pace) {
         uint64_t wait = rate_take(&s->presences, 1, loop_now(loop));
         if (wait == 0)

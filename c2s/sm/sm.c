@@ -30,6 +30,8 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
 {
     sm->opts.max_sessions = opts->max_sessions;
     sm->opts.max_roster = opts->max_roster;
+    sm->opts.presence_rate = opts->presence_rate;
+    sm->opts.presence_burst = opts->presence_burst;
     sm->opts.max_offline = opts->max_offline;
     sm->opts.max_offline_bytes = opts->max_offline_bytes;
     sm->opts.max_blocked = opts->max_blocked;

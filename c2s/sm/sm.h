@@ -81,6 +81,8 @@ struct sm_opts {
     struct span instance;        /* handshake name of this instance: "c2s-1.prime.kontalk.net" */
     size_t max_sessions;         /* of one user: 10 */
     size_t max_roster;           /* items: 1,000 */
+    uint64_t presence_rate;      /* broadcasts a second of a session: 5; 0: no limit */
+    uint64_t presence_burst;     /* at once: 20 */
     size_t max_offline;          /* messages stored for one user: 1,000 */
     size_t max_offline_bytes;    /* 10 MiB */
     size_t max_blocked;          /* entries of a block list: 1,000 */

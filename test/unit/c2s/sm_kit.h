@@ -252,6 +252,8 @@ static inline const struct sm_opts *kit_opts(void)
         .instance = SPAN_INIT("c2s-1.prime.test"),
         .max_sessions = 3,
         .max_roster = 5,
+        .presence_rate = 5,
+        .presence_burst = 20,
         .max_offline = 4,
         .max_offline_bytes = 100000,
         .max_blocked = 4,
