@@ -145,3 +145,42 @@ def test_profanity(suite, tmp_path):
         run(play())
     finally:
         it.end()
+
+
+def test_profanity_roster(suite, tmp_path):
+    jid = suite.user()
+    it = Profanity(tmp_path)
+    try:
+        it.wait("Profanity")
+
+        async def play():
+            def blocking(function, *args):
+                return asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+            async with online(suite, suite.user() + "/there") as (a,):
+                friend = a.boundjid.bare
+                await a.get_roster(timeout=DEADLINE)
+                it.type(f"/connect {jid} server 127.0.0.1 port {suite.ports['c2s']} tls trust")
+                await blocking(it.wait, "password")
+                it.type(PASSWORD)
+                await blocking(it.wait, "logged in successfully")
+                it.type(f"/roster add {friend} Verona")
+                await blocking(it.wait, "Roster item added")
+                it.type(f"/sub request {friend}")
+                await a.presence(jid, "subscribe")
+                a.send_presence_subscription(jid, ptype="subscribed")
+                it.type("/win 1")
+                it.type("/roster")
+                await blocking(it.wait, "Verona")
+                a.send_presence(pshow="away", pstatus="tea")
+                await blocking(it.wait, "is away")
+                a.send_presence_subscription(jid, ptype="subscribe")
+                await blocking(it.wait, "Received authorization request")
+                it.type(f"/sub allow {friend}")
+                await a.presence(jid, "subscribed")
+                it.type(f"/roster remove {friend}")
+                await blocking(it.wait, "Roster item removed")
+                await a.presence(jid, "unsubscribed")
+        run(play())
+    finally:
+        it.end()
