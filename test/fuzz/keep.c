@@ -17,10 +17,11 @@ struct keep {
     struct store_job job;
     const char *trifle;
     bool differs;
+    char *compare; /* all but the trifle; like the others, a statement */
     size_t count;
     struct kept {
         bool is_trifle, was_empty;
-        char *copy, *is_empty, *compare, *empty, *refill; /* statements */
+        char *copy, *is_empty, *differs, *empty, *refill;
     } tables[TABLES_MAX];
 };
 
@@ -63,6 +64,22 @@ static bool is_true(struct db *db, const char *question)
 
 /* --- copying ---------------------------------------------------------------------------------- */
 
+static void make_comparison(struct keep *k)
+{
+    struct buf text = {0};
+    buf_append_z(&text, "SELECT ");
+    for (size_t i = 0; i < k->count; i++) {
+        const struct kept *t = &k->tables[i];
+        if (t->was_empty && !t->is_trifle)
+            buf_printf(&text, "NOT (%s) OR ", t->is_empty);
+        else if (!t->is_trifle)
+            buf_printf(&text, "%s OR ", t->differs);
+    }
+    buf_append_z(&text, "0");
+    k->compare = mem_strdup_span(buf_span(&text));
+    buf_free(&text);
+}
+
 static int run_copy(struct db *db, struct store_job *job)
 {
     struct keep *k = CONTAINER_OF(job, struct keep, job);
@@ -77,7 +94,7 @@ static int run_copy(struct db *db, struct store_job *job)
             .is_trifle = span_eq(name, span_of(k->trifle)),
             .copy = statement("CREATE TEMP TABLE kept_$ AS SELECT * FROM $", name),
             .is_empty = statement("SELECT NOT EXISTS (SELECT 1 FROM $)", name),
-            .compare = statement("SELECT (SELECT count(*) FROM $) <> (SELECT count(*) FROM kept_$)"
+            .differs = statement("(SELECT count(*) FROM $) <> (SELECT count(*) FROM kept_$)"
                                  " OR EXISTS (SELECT * FROM $ EXCEPT SELECT * FROM kept_$)",
                                  name),
             .empty = statement("DELETE FROM $", name),
@@ -87,6 +104,7 @@ static int run_copy(struct db *db, struct store_job *job)
         error = db_run(db_sql(db, k->tables[i].copy));
         k->tables[i].was_empty = is_true(db, k->tables[i].is_empty);
     }
+    make_comparison(k);
     return error;
 }
 
@@ -112,14 +130,10 @@ static int run_compare(struct db *db, struct store_job *job)
 {
     struct keep *k = CONTAINER_OF(job, struct keep, job);
     int error = 0;
-    k->differs = false;
-    for (size_t i = 0; !error && i < k->count; i++) {
-        struct kept *t = &k->tables[i];
-        if (t->is_trifle)
-            error = restore(db, t);
-        else if (t->was_empty ? !is_true(db, t->is_empty) : is_true(db, t->compare))
-            k->differs = true;
-    }
+    k->differs = is_true(db, k->compare);
+    for (size_t i = 0; !error && !k->differs && i < k->count; i++)
+        if (k->tables[i].is_trifle)
+            error = restore(db, &k->tables[i]);
     return error;
 }
 
@@ -152,9 +166,10 @@ void keep_free(struct keep **k_p)
     for (size_t i = 0; i < k->count; i++) {
         free(k->tables[i].copy);
         free(k->tables[i].is_empty);
-        free(k->tables[i].compare);
+        free(k->tables[i].differs);
         free(k->tables[i].empty);
         free(k->tables[i].refill);
     }
+    free(k->compare);
     free(k);
 }

@@ -15,7 +15,7 @@ struct store;
 /* On a simulated loop; accounts are taken to stay as they are. trifle: the table that changes all
  * the time and that nobody holds in memory. */
 struct keep *keep_new(struct loop *loop, struct store *store, const char *trifle);
-/* Brings back the trifle. True: other tables are not as they were, either. */
+/* True: not only the trifle is not as it was. Else that is brought back. */
 bool keep_differs(struct keep *k);
 /* Brings back all of it. Nobody may hold in memory what is in the database. */
 void keep_restore(struct keep *k);
