@@ -40,7 +40,7 @@ static const struct {
     {SM_TO_HOST, NS_PRIVATE, NULL},
     {SM_TO_HOST, NS_CARBONS, NULL},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES, NULL},
-    {SM_TO_ACCOUNT, NS_MAM, sm_archive_is_on},
+    {SM_TO_HOST | SM_TO_ACCOUNT, NS_MAM, sm_archive_is_on},
     {SM_TO_ACCOUNT, NS_MAM_EXTENDED, sm_archive_is_on},
     {SM_TO_ACCOUNT, NS_MAM_GROUPCHAT, sm_archive_is_on},
     {SM_TO_ACCOUNT, NS_STANZA_ID, sm_archive_is_on},

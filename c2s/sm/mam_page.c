@@ -38,7 +38,7 @@ struct page {
     bool is_begun, is_found, has_more;
     int64_t *found;   /* in the order of time */
     size_t found_count, next;
-    size_t count, index; /* UNKNOWN: not told */
+    size_t count; /* UNKNOWN: not told */
     struct row rows[CHUNK_ROWS];
     size_t row_count;
     struct buf text;
@@ -117,22 +117,15 @@ static int find_named(struct db *db, struct page *p)
     return STORE_OK;
 }
 
-/* Only what costs little. */
+/* Only what costs little. The place of a page among them is not told: there are clients that take
+ * the last page for the end, whichever way they go. */
 static void count_all(struct db *db, struct page *p)
 {
-    struct sm_archive_range before = p->query.range;
-
-    if (p->query.is_by_id || !span_is_none(before.peer.resource))
+    if (p->query.is_by_id || !span_is_none(p->query.range.peer.resource))
         return;
     p->count = sm_archive_count(db, &p->query.range, COUNT_MAX);
-    if (p->count > COUNT_MAX) {
+    if (p->count > COUNT_MAX)
         p->count = UNKNOWN;
-        return;
-    }
-    if (p->found_count == 0)
-        return;
-    before.last = p->found[0] - 1;
-    p->index = sm_archive_count(db, &before, COUNT_MAX);
 }
 
 static int begin(struct db *db, struct page *p)
@@ -276,8 +269,7 @@ static void write_fin(struct page *p)
     if (!p->has_more)
         xml_raw(buf, SPAN(" complete='true'"));
     xml_raw(buf, SPAN(">"));
-    rsm_write(buf, ends[0], ends[1], p->index == UNKNOWN ? -1 : (int64_t)p->index,
-              p->count == UNKNOWN ? -1 : (int64_t)p->count);
+    rsm_write(buf, ends[0], ends[1], -1, p->count == UNKNOWN ? -1 : (int64_t)p->count);
     xml_raw(buf, SPAN("</fin>"));
     sm_iq_close(&out);
 }
@@ -363,7 +355,7 @@ static struct page *page_new(const struct sm_in *in, struct sm_mam_query *query)
     query->peer = (struct buf){0};
     p->query.request = NULL;
     p->query.query_id = SPAN_NONE;
-    p->count = p->index = UNKNOWN;
+    p->count = UNKNOWN;
     p->found = mem_alloc((query->max + 1) * sizeof(*p->found));
     return p;
 }

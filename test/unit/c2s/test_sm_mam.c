@@ -159,7 +159,7 @@ static void a_result_is_a_forwarded_message(void **state)
     EXPECT_IN(heard, "Z'/><message xmlns='jabber:client' ");
     EXPECT_IN(heard, "<body>0</body></message></forwarded></result></message><iq type='result' "
                      "id='q' to='alice@prime.test/x'><fin xmlns='" MAM "' complete='true'>"
-                     "<set xmlns='http://jabber.org/protocol/rsm'><first index='0'>");
+                     "<set xmlns='http://jabber.org/protocol/rsm'><first>");
     EXPECT_IN(heard, "<count>1</count></set></fin></iq>");
     kit_say(s.k, s.a, "<iq type='set' id='q' to='alice@prime.test'><query xmlns='" MAM "'/></iq>");
     heard = kit_heard(s.a);
@@ -194,9 +194,6 @@ static void pages_go_both_ways(void **state)
         expect_page(at, at + 25 > 120 ? 20 : 25, 1, false);
         assert_int_equal(strstr(whole, "complete='true'") != NULL, at == 100);
         EXPECT_IN(whole, "<count>120</count>");
-        char index[30];
-        snprintf(index, sizeof(index), "<first index='%zu'>", at);
-        EXPECT_IN(whole, index);
         free(whole);
     }
     for (size_t end = 120; end > 0; end = end > 50 ? end - 50 : 0) {
@@ -556,7 +553,6 @@ static void a_long_search_goes_in_steps(void **state)
     ask(FORM(FIELD("with", "bob@far.test")), SET("<max>1</max>"));
     heard = kit_heard(s.a);
     assert_null(strstr(heard, "<count>"));
-    assert_null(strstr(heard, "index="));
     tear_down();
 }
 
