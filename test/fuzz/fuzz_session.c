@@ -10,7 +10,7 @@
  *
  * The suite is used for many inputs. After each, nothing of who spoke may be left in memory; what
  * he has stored is taken back, and then the witness logs in anew. Only the clock goes on, and so do
- * the penalty of an address for failed logins and the numbers of rows.
+ * the penalty of an address for failed logins and the numbers of rows and pushes.
  */
 #include "fuzz.h"
 #include "keep.h"
