@@ -5,17 +5,18 @@
  *   loss        A message is accepted once its completion says "safe". It then comes to one client
  *               of its recipient at least, or an error answer is on its way. Excused are those
  *               lost with a connection or a process that had no one to hand them to: on a
- *               connection that ended (wires.c), held in a router that ended, queued in a link
- *               that was closed, on the way to a client at another instance that was going or
- *               gone. Nothing else is: neither storage nor a change of owner.
+ *               connection that ended (wires.c) unless its client acknowledges what it gets, held
+ *               in a router that ended, queued in a link that was closed, on the way to a client
+ *               at another instance that was just going. Nothing else is: neither storage nor a
+ *               change of owner.
  *   duplicate   No client hears a message twice, nor does one who comes back hear what he has
- *               heard before.
+ *               heard before; but for one that he has not acknowledged and that was taken back.
  *   order       A client hears what another one has sent to one address in the order of sending.
  *               To one address: a bare JID passes by a client that is not available, a full one
  *               does not (RFC 6121 8.5), and may precede what is stored. Left out is also what
  *               changes of owner can disorder today: what one instance stores while it is cut off
  *               or another has the user, what is on its way by the router when the user comes to
- *               the sender's own instance, and what comes back from a client elsewhere that went.
+ *               the sender's own instance, and what was taken back from a client that went.
  *   refusal     Where nothing has failed, nothing is refused.
  *   completion  Each stanza's completion is called once.
  */
@@ -29,7 +30,7 @@
 struct message {
     size_t from;
     char to[80];
-    bool is_full, is_early, is_held, is_accepted, is_refused, is_heard;
+    bool is_full, is_early, is_held, is_again, is_accepted, is_refused, is_heard;
     const char *excuse;
     uint32_t heard; /* bits: by whom */
     const void *guest;
@@ -99,13 +100,15 @@ void ledger_receive(struct person *p, uint32_t number)
         return;
     last = &p->last[m->from][m->is_full];
     m->is_heard = true;
+    if ((m->heard & bit) && m->is_again)
+        return;
     if (m->heard & bit)
         sim_breach(RULE_DUPLICATE, "%s hears m%u to %s again", p->full, number, m->to);
-    else if (number < *last && !m->is_early && !m->excuse)
+    else if (number < *last && !m->is_early && !m->is_again)
         sim_breach(RULE_ORDER, "%s hears m%u to %s after m%u", p->full, number, m->to,
                    *last);
     m->heard |= bit;
-    if (number > *last && !m->is_early)
+    if (number > *last && !m->is_early && !m->is_again)
         *last = number;
 }
 
@@ -135,6 +138,15 @@ void ledger_early(uint32_t number)
     struct message *m = get(number);
     if (m)
         m->is_early = true;
+}
+
+void ledger_again(uint32_t number)
+{
+    struct message *m = get(number);
+    if (!m)
+        return;
+    sim_trace("m%u comes back", number);
+    m->is_again = true;
 }
 
 void ledger_hold(uint32_t number, bool is_held)

@@ -125,7 +125,10 @@ struct progress {
 static void run_block(struct progress *p, uint64_t first, uint64_t count)
 {
     enum rule ignored;
+    enum plant plant = planted;
+    planted = PLANT_NONE; /* a broken world is not taken down: it would be in the way of the next */
     world_run(UINT32_MAX, &ignored, p->why); /* what is made once and kept is made here */
+    planted = plant;
     for (p->seed = first; p->seed < first + count && !p->broken; p->seed++) {
         world_run(p->seed, &p->broken, p->why);
         p->failed = p->seed;

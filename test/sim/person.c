@@ -62,6 +62,24 @@ static void bind_resource(struct person *p)
     buf_free(&out);
 }
 
+static void resume(struct person *p)
+{
+    struct buf out = {0};
+    p->state = PERSON_BINDING;
+    buf_printf(&out, "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", p->managed_id,
+               p->handled);
+    say(p, buf_span(&out));
+    buf_free(&out);
+}
+
+static void acknowledge(struct person *p)
+{
+    struct buf out = {0};
+    buf_printf(&out, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", p->handled);
+    say(p, buf_span(&out));
+    buf_free(&out);
+}
+
 static void show(struct person *p, bool is_available)
 {
     p->is_available = is_available;
@@ -84,7 +102,8 @@ static void connect_to(struct person *p)
     static const size_t chunks[] = {0, 0, 0, 1, 2, 3, 7, 61};
     static const struct transport_ops none;
     struct conn *theirs;
-    size_t number = chance_of(85) ? p->home : (size_t)chance_between(1, SIM_INSTANCES);
+    size_t home = p->managed_id[0] ? p->managed_at : p->home;
+    size_t number = chance_of(85) ? home : (size_t)chance_between(1, SIM_INSTANCES);
     if (!takes_clients(number))
         number = number % SIM_INSTANCES + 1;
     if (!takes_clients(number)) {
@@ -109,6 +128,7 @@ static void log_out(struct person *p)
     if (chance_of(50) && p->is_available)
         show(p, false);
     p->state = PERSON_LEAVING;
+    p->managed_id[0] = '\0';
     say(p, SPAN("</stream:stream>"));
     wait(p, LOGIN_MS, LOGIN_MS);
 }
@@ -220,8 +240,36 @@ static void on_bound(struct person *p, struct span text)
     p->state = PERSON_ON;
     p->session++;
     p->is_available = false;
+    p->managed_id[0] = '\0';
     sim_trace("%s is bound at c2s-%zu", p->full, p->at);
+    if (p->is_managed)
+        say(p, SPAN("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"));
     wait(p, 1, world->profile.pause);
+}
+
+static void on_enabled(struct person *p, struct span text)
+{
+    struct span id = attribute(text, "id");
+    snprintf(p->managed_id, sizeof p->managed_id, "%.*s", SPAN_ARG(id));
+    p->managed_at = p->at;
+    p->handled = 0;
+}
+
+/* What was under way to the server when the connection ended may be lost: he says it again. */
+static void on_resumed(struct person *p)
+{
+    sim_trace("%s resumes at c2s-%zu", p->full, p->at);
+    p->state = PERSON_ON;
+    show(p, p->was_available);
+    wait(p, 1, world->profile.pause);
+}
+
+static void on_not_resumed(struct person *p)
+{
+    sim_trace("%s cannot resume at c2s-%zu", p->full, p->at);
+    p->managed_id[0] = '\0';
+    if (p->state == PERSON_BINDING)
+        bind_resource(p);
 }
 
 /* The first element that is whole, if it begins as wanted. */
@@ -242,6 +290,23 @@ static bool take(struct span *heard, const char *begin, const char *end, struct 
     return true;
 }
 
+/* Words of stream management. */
+static bool listen_managed(struct person *p, struct span *heard)
+{
+    struct span text;
+    if (take(heard, "<r ", "</r>", &text))
+        acknowledge(p);
+    else if (take(heard, "<enabled", "</enabled>", &text))
+        on_enabled(p, text);
+    else if (take(heard, "<resumed", "</resumed>", &text))
+        on_resumed(p);
+    else if (take(heard, "<failed", "</failed>", &text))
+        on_not_resumed(p);
+    else
+        return false;
+    return true;
+}
+
 /* False: the rest is not whole yet. */
 static bool listen_on(struct person *p, struct span *heard)
 {
@@ -249,12 +314,15 @@ static bool listen_on(struct person *p, struct span *heard)
     while (heard->n > 0 && heard->p[0] == ' ')
         *heard = span_from(*heard, 1);
     if (take(heard, "<message", "</message>", &text)) {
+        p->handled++;
         on_message(p, text);
     } else if (take(heard, "<iq", "</iq>", &text)) {
+        p->handled++;
         if (p->state == PERSON_BINDING)
             on_bound(p, text);
-    } else if (take(heard, "<?xml", "?>", &text) ||
-               take(heard, "<presence", "</presence>", &text)) {
+    } else if (take(heard, "<presence", "</presence>", &text)) {
+        p->handled++;
+    } else if (take(heard, "<?xml", "?>", &text) || listen_managed(p, heard)) {
         return true;
     } else if (take(heard, "<stream:error", "</stream:error>", &text)) {
         sim_trace("%s hears %.*s", p->full, SPAN_ARG(text));
@@ -262,8 +330,12 @@ static bool listen_on(struct person *p, struct span *heard)
                take(heard, "<stream:features", "</stream:features>", &text)) {
         if (span_starts(text, SPAN("<stream:features")) && p->state == PERSON_OPENING)
             prove(p);
-        else if (span_starts(text, SPAN("<stream:features")) && p->state == PERSON_REOPENING)
-            bind_resource(p);
+        else if (span_starts(text, SPAN("<stream:features")) && p->state == PERSON_REOPENING) {
+            if (p->managed_id[0] && chance_of(80))
+                resume(p);
+            else
+                bind_resource(p);
+        }
     } else if (take(heard, "<success", "</success>", &text)) {
         open_stream(p, PERSON_REOPENING);
     } else if (span_starts(*heard, SPAN("</stream:stream>"))) {
@@ -292,6 +364,8 @@ static void on_close(void *ctx, int error, const char *reason)
     struct person *p = ctx;
     (void)error;
     sim_trace("%s is off%s%s", p->full, reason ? ": " : "", reason ? reason : "");
+    if (p->state == PERSON_ON)
+        p->was_available = p->is_available;
     p->conn = NULL;
     p->state = PERSON_OFF;
     p->is_available = false;

@@ -59,6 +59,7 @@ const char *rule_name(enum rule rule);
 #define PLANTS(X)                                                                                  \
     X(DROP, "a delivery that is none", LOSS)                                                       \
     X(FORGET, "a message that is not stored", LOSS)                                                \
+    X(NEGLECT, "a message that is not taken back", LOSS)                                           \
     X(TWICE, "a delivery done twice", DUPLICATE)                                                   \
     X(SHUFFLE, "stored messages backwards", ORDER)                                                 \
     X(REFUSE, "a stanza refused for nothing", REFUSAL)                                             \
@@ -104,6 +105,12 @@ struct person {
     size_t home, at;   /* instances, from 1 */
     unsigned session;  /* how many have been bound */
     bool is_available;
+    /* Stream management (XEP-0198): what he may resume, where, and how far he has come. */
+    bool is_managed;
+    char managed_id[33]; /* empty: nothing */
+    size_t managed_at;
+    uint32_t handled;
+    bool was_available;
     struct buf heard;
     struct timer next;
     /* By sender, and whether it was to the full JID: the last message heard. */
@@ -167,6 +174,8 @@ void ledger_early(uint32_t number);
 /* It takes the way inside of its instance, and may overtake what was sent by the router before the
  * recipient was owned there: the order of that is not promised either. */
 void ledger_overtake(uint32_t number);
+/* A client may not have got it: it comes once more, and later than others. */
+void ledger_again(uint32_t number);
 /* The router keeps it back, or does so no more. */
 void ledger_hold(uint32_t number, bool is_held);
 /* Written for the client of another instance, at this moment. */

@@ -2,8 +2,8 @@
 /*
  * wires - what connections carry: from the moment when a message's bytes set out until the process
  * at the other end has taken the message up. Whatever is left when a connection ends is lost with
- * it, today: until the receiver acknowledges what it has, nobody can know. That, and no more, is
- * excused here.
+ * it where the receiver does not acknowledge what it has: nobody can know. That, and no more, is
+ * excused here; not what goes to clients with stream management.
  */
 #include "sim.h"
 
@@ -83,10 +83,25 @@ static bool is_of_client(const struct conn *conn)
     return conn->handler == &person_handler;
 }
 
+/* What is sent there is kept until it is acknowledged (XEP-0198). */
+static bool is_managed(const struct conn *conn)
+{
+    for (size_t i = 0; i < SIM_INSTANCES; i++) {
+        const struct c2s *c2s = world->stage ? world->stage->c2s[i].c2s : NULL;
+        for (const struct list_node *n = c2s ? c2s->clients.next : NULL;
+             n && n != &c2s->clients; n = n->next) {
+            const struct client *c = CONTAINER_OF(n, const struct client, node);
+            if (c->stream.conn == conn)
+                return c->seat && c->seat->manage;
+        }
+    }
+    return false;
+}
+
 void wires_sending(struct conn *conn)
 {
     const struct conn *peer = conn->pair.peer;
-    if (buf_len(&conn->out) == 0 || is_of_client(conn))
+    if (buf_len(&conn->out) == 0 || is_of_client(conn) || is_managed(conn))
         return;
     if (!peer || peer->state >= CONN_CLOSING)
         wires_excuse(buf_span(&conn->out), "sent after the other end had closed");
@@ -105,7 +120,7 @@ static void lose_all(const struct conn *sender)
 
 void wires_ending(struct conn *conn)
 {
-    if (!is_of_client(conn))
+    if (!is_of_client(conn) && !is_managed(conn))
         wires_excuse(buf_span(&conn->out), "in the output of a connection that ended");
     lose_all(conn);
     lose_all(conn->pair.peer);

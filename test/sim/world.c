@@ -69,6 +69,7 @@ static void make_persons(struct world *w)
             snprintf(p->user, sizeof p->user, "u%zu", user);
             snprintf(p->resource, sizeof p->resource, "r%zu", r);
             p->home = (size_t)chance_between(1, SIM_INSTANCES);
+            p->is_managed = chance_of(60);
         }
         stage_add_user(w->stage, w->persons[w->person_count - 1].user);
     }
@@ -99,7 +100,7 @@ static void remove_room(const struct world *w)
 static void set_up(struct world *w)
 {
     wraps_open_store();
-    w->stage = stage_new(0, NULL, "[limits]\nprelogin_per_address = 1000\n");
+    w->stage = stage_new(0, NULL, "[limits]\nprelogin_per_address = 1000\nresume = 4s\n");
     make_room(w);
     crypto_simulate(w->seed + 1);
     if (chance_of(50))

@@ -301,10 +301,10 @@ WRAP(void, sm_envelope, (struct sm *sm, struct stanza *envelope))
     __real_sm_envelope(sm, envelope);
 }
 
-static void client_gone(void *ctx, uint32_t number)
+static void comes_back(void *ctx, uint32_t number)
 {
     (void)ctx;
-    ledger_excuse(number, "for a client elsewhere that has gone");
+    ledger_again(number);
 }
 
 /* A front begins with its session. */
@@ -314,13 +314,21 @@ static bool takes_output(const struct sm *sm, struct span id)
     if (!f || !(*f)->client || (*f)->is_gone)
         return false;
     const struct seat *seat = (const struct seat *)(const void *)(*f)->client;
-    return seat_is_writable(seat);
+    return seat->manage || seat_is_writable(seat);
+}
+
+WRAP(void, sm_undelivered, (struct sm_session *session, struct span stanza, int64_t stamp_ms))
+{
+    numbers_in(stanza, comes_back, NULL);
+    if (hits(PLANT_NEGLECT, 30))
+        return;
+    __real_sm_undelivered(session, stanza, stamp_ms);
 }
 
 WRAP(void, sm_front_output, (struct sm *sm, struct span from, struct stanza *e, uint32_t node))
 {
     if (!takes_output(sm, stanza_attr(e, node, SPAN("id"))))
-        each_message(e, client_gone, NULL);
+        each_message(e, comes_back, NULL);
     __real_sm_front_output(sm, from, e, node);
 }
 
