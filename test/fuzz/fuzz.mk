@@ -61,6 +61,6 @@ fuzz: fuzz-build
 .PHONY: fuzz-merge
 fuzz-merge: fuzz-build
 	@set -e; for t in $(TARGETS); do \
-	    $(FUZZ_BUILD)/test/fuzz/fuzz_$$t -merge=1 -use_counters=0 -max_len=600 test/fuzz/corpus/$$t \
-	        $(FUZZ_BUILD)/found/$$t 2>&1 | tail -n 1; \
+	    $(FUZZ_BUILD)/test/fuzz/fuzz_$$t -set_cover_merge=1 -use_counters=0 -max_len=600 \
+	        test/fuzz/corpus/$$t $(FUZZ_BUILD)/found/$$t 2>&1 | tail -n 1; \
 	done
