@@ -114,7 +114,13 @@ void sm_broadcast_to(struct sm *sm, struct span contact, struct span from, struc
         to_contact(sm, SPAN_NONE, contact, from, presence);
 }
 
-void sm_broadcast(const struct sm_session *s, struct span presence)
+static bool is_owned_here(const struct sm *sm, const struct sm_contact *c)
+{
+    return !span_is_none(c->local) && sm_is_local_domain(sm, c->domain) &&
+           sm_user_owned(sm, c->local);
+}
+
+static void broadcast(const struct sm_session *s, struct span presence, bool is_elsewhere_only)
 {
     const struct sm_user *user = s->user;
     const struct sm_contact *c;
@@ -123,9 +129,21 @@ void sm_broadcast(const struct sm_session *s, struct span presence)
     if (!user->profile)
         return;
     while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
-        if ((c->subscription & SM_SUB_FROM) && !sm_is_blocked(user, c->bare))
-            to_contact(s->sm, c->local, c->domain, s->full, presence);
+        if (!(c->subscription & SM_SUB_FROM) || sm_is_blocked(user, c->bare) ||
+            (is_elsewhere_only && is_owned_here(s->sm, c)))
+            continue;
+        to_contact(s->sm, c->local, c->domain, s->full, presence);
     }
+}
+
+void sm_broadcast(const struct sm_session *s, struct span presence)
+{
+    broadcast(s, presence, false);
+}
+
+void sm_broadcast_elsewhere(const struct sm_session *s, struct span presence)
+{
+    broadcast(s, presence, true);
 }
 
 void sm_broadcast_all_to(struct sm_user *user, struct span contact)

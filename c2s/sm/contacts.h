@@ -8,6 +8,7 @@
  *   contact.c       contacts in memory              presence.c      presence, by type
  *   broadcast.c     to contacts                     probe.c         of contacts, and by them
  *   directed.c      to those who were told          pace.c          not too fast
+ *   announce.c      after an outage
  */
 #ifndef C2S_SM_CONTACTS_H
 #define C2S_SM_CONTACTS_H
@@ -169,6 +170,10 @@ void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span pre
 /* --- probe.c --- */
 void sm_probe_contacts(struct sm_session *s); /* for who has just come */
 void sm_probe_answer(struct sm_in *in, struct sm_user *user); /* user NULL: owned by nobody */
+
+/* As these, but for contacts who are not owned here. */
+void sm_broadcast_elsewhere(const struct sm_session *s, struct span presence);
+void sm_probe_elsewhere(struct sm_session *s);
 
 /* --- pace.c --- */
 

@@ -141,7 +141,7 @@ void sm_front_close(struct sm_session *s)
     if (f->owner)
         say_close(s->sm, f->owner, span_of(f->id));
     else
-        sm_presence_end_directed(s); /* of whom the owner knew */
+        sm_announce_end(s); /* of whom the owner knew */
     sm_front_forget(s);
 }
 

@@ -98,6 +98,8 @@ static void drop_held(struct sm_session *s)
 void sm_move_fail(struct sm_session *s, enum stanza_error e)
 {
     drop_held(s);
+    if (e == STANZA_CONFLICT)
+        s->is_available = false; /* who has its address now is */
     sm_session_kick(s, e == STANZA_CONFLICT ? STREAM_CONFLICT : STREAM_RESET,
                     e == STANZA_CONFLICT ? "replaced by a new session"
                                          : "the server of your account has gone");

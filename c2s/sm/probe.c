@@ -23,19 +23,20 @@ static void show(struct sm_session *newcomer, const struct sm_user *contact)
     }
 }
 
-static void ask(struct sm_session *s, const struct sm_contact *c, struct span probe)
+static void ask(struct sm_session *s, const struct sm_contact *c, struct span probe,
+                bool is_elsewhere_only)
 {
     const struct sm_user *user = NULL;
 
     if (!span_is_none(c->local) && sm_is_local_domain(s->sm, c->domain))
         user = sm_user_owned(s->sm, c->local);
-    if (user)
+    if (user && !is_elsewhere_only)
         show(s, user);
-    else
+    else if (!user)
         sm_broadcast_to(s->sm, c->bare, s->full, probe);
 }
 
-void sm_probe_contacts(struct sm_session *s)
+static void ask_all(struct sm_session *s, bool is_elsewhere_only)
 {
     const struct sm_user *user = s->user;
     const struct sm_contact *c;
@@ -46,9 +47,19 @@ void sm_probe_contacts(struct sm_session *s)
     xml_raw(&probe, SPAN(" type='probe'/>"));
     while ((c = sm_contact_next(user->profile, &cursor)) != NULL) {
         if ((c->subscription & SM_SUB_TO) && !sm_is_blocked(user, c->bare))
-            ask(s, c, buf_span(&probe));
+            ask(s, c, buf_span(&probe), is_elsewhere_only);
     }
     buf_free(&probe);
+}
+
+void sm_probe_contacts(struct sm_session *s)
+{
+    ask_all(s, false);
+}
+
+void sm_probe_elsewhere(struct sm_session *s)
+{
+    ask_all(s, true);
 }
 
 /* --- answering --- */

@@ -302,7 +302,7 @@ static void close_away(struct sm_session *s)
     if (s->front)
         sm_front_close(s);
     else
-        sm_presence_end_directed(s);
+        sm_announce_end(s);
     s->state = SM_SESSION_CLOSED;
     s->client = NULL;
     s->user = NULL;

@@ -21,6 +21,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm->started = loop_now(loop);
     list_init(&sm->ready);
     list_init(&sm->arrived);
+    list_init(&sm->unannounced);
     sm_pep_init(sm);
     sm_archive_open(sm);
     return sm;
@@ -87,6 +88,7 @@ void sm_free(struct sm **sm_p)
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);
+    timer_stop(&sm->announce_wait);
     loop_defer_cancel(&sm->answer);
     sm_disco_free(sm);
     map_free(&sm->peers);

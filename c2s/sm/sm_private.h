@@ -51,6 +51,8 @@ struct sm {
     struct map users;       /* localpart -> struct sm_user */
     struct map openings;    /* address of a struct sm_client -> its session, not yet answered */
     struct list_node ready; /* openings that can be answered */
+    struct list_node unannounced; /* users whose presence is to be told again */
+    struct timer announce_wait;
     struct list_node arrived; /* sessions that have moved, and are to go on */
     struct deferred answer;
     struct map routes;      /* public routes of the router: name -> struct sm_service */
@@ -101,6 +103,7 @@ struct sm_user {
     struct sm_session *flush_session;
     bool flush_loading, flush_again;
     struct timer flush_wait;
+    struct list_node announcing; /* of sm->unannounced */
     size_t subscribing;    /* subscription stanzas for him on their way through the store */
     struct rate conflicts; /* sessions that replace one of the same resource */
     char text[];
@@ -393,6 +396,10 @@ void sm_presence_forget_directed(struct sm_session *s);
 struct span sm_presence_next_directed(const struct sm_session *s, size_t *cursor);
 /* False: they are too many. */
 bool sm_presence_remember_directed(struct sm_session *s, struct span address);
+/* His contacts elsewhere hear of his resources again, soon (announce.c). */
+void sm_announce(struct sm_user *user);
+/* The session ends and nobody owns its user: all who think otherwise are told. */
+void sm_announce_end(struct sm_session *s);
 /* What the client's presence says about it, for who does not own the user. */
 void sm_presence_note(struct sm_in *in);
 /* A session that was available elsewhere is here now. */

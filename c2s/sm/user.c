@@ -58,6 +58,7 @@ struct sm_user *sm_user_get(struct sm *sm, struct span name)
     user->sm = sm;
     list_init(&user->sessions);
     list_init(&user->waiting);
+    list_init(&user->announcing);
     rate_init(&user->conflicts, CONFLICTS_PER_SECOND, CONFLICTS_BURST, loop_now(sm->loop));
     map_put(&sm->users, user->name, user);
     return user;
@@ -92,6 +93,7 @@ void sm_user_end_sessions(struct sm_user *user)
 static void user_free(struct sm_user *user)
 {
     timer_stop(&user->flush_wait);
+    list_remove(&user->announcing);
     map_remove(&user->sm->users, user->name);
     sm_interest_drop_user(user->sm, user->name);
     sm_profile_free(&user->profile);
@@ -295,7 +297,7 @@ void sm_user_on_link_up(struct sm *sm)
 }
 
 /* What others could not send us they have stored, or done to his roster, nor could they tell us;
- * from now on they can. */
+ * from now on they can. Presence has been lost both ways. */
 void sm_user_on_claims_made(struct sm *sm)
 {
     struct sm_user *user;
@@ -306,5 +308,6 @@ void sm_user_on_claims_made(struct sm *sm)
             continue;
         sm_profile_reload(user);
         sm_offline_look(user);
+        sm_announce(user);
     }
 }

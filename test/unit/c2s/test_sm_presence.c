@@ -506,6 +506,81 @@ static void contacts_do_not_notice_a_lost_link(void **state)
     end(&t);
 }
 
+/* The owner dies and then the client goes, before there is another owner. */
+static void who_leaves_on_the_move_is_gone(void **state)
+{
+    struct two t;
+    (void)state;
+
+    struct kit_client *own = begin(&t);
+    contact(t.front, "both@else.org", 3);
+    contact(t.front, "to@else.org", 1);
+    contact(t.front, "blocked@else.org", 3);
+    kit_sql(t.front, "INSERT INTO block (account, jid) SELECT id, ?1 FROM account",
+            "blocked@else.org");
+    struct kit_client *c = open_fronted(&t, "c");
+    say(&t, c, "<presence/>");
+    owner_dies(&t);
+    kit_drain(&t.front->link.out);
+    kit_close(t.front, c);
+    const char *sent = kit_drain(&t.front->link.out);
+    EXPECT_IN(sent, "<presence to='both@else.org' from='alice@net.test/c' type='unavailable'/>");
+    assert_null(strstr(sent, "'to@else.org'"));
+    assert_null(strstr(sent, "'blocked@else.org'"));
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+/* Hands the words to ourselves back, as the router does. */
+static void return_words(struct kit *k)
+{
+    kit_parse(k, NS_COMPONENT,
+              "<envelope xmlns='" NS_ROUTER "' from='c2s-1.prime.test' to='c2s-1.prime.test'>"
+              "<f:claimed xmlns:f='http://kontalk.org/extensions/front' xmlns='jabber:client'/>"
+              "</envelope>");
+    sm_link_events.on_envelope(k->sm, &k->stanza);
+}
+
+/* The router was away: what could not be told and heard is told and asked for, elsewhere only. */
+static void presence_is_told_again_after_an_outage(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    (void)state;
+
+    contact(k, "both@else.org", 3);
+    contact(k, "bob@prime.test", 3);
+    bobs_contact(k, "alice@prime.test");
+    kit_link_up(k);
+    struct kit_client *a = owned(k, "alice", "a"), *b = owned(k, "bob", "b");
+    struct kit_client *mute = owned(k, "alice", "mute");
+    kit_say(k, a, "<presence/>");
+    kit_say(k, b, "<presence/>");
+    kit_link_down(k);
+    kit_say(k, a, "<presence><show>away</show></presence>");
+    kit_heard(a), kit_heard(b), kit_drain(&k->link.out);
+    k->link.is_up = true;
+    sm_link_events.on_up(k->sm);
+    return_words(k);
+    loop_sim_advance(k->loop, 100);
+    const char *sent = kit_drain(&k->link.out);
+    EXPECT_IN(sent, "<presence to='both@else.org' from='alice@prime.test/a'><show>away</show>");
+    EXPECT_IN(sent, "<presence to='both@else.org' from='alice@prime.test/a' type='probe'/>");
+    assert_null(strstr(sent, "to='bob@"));
+    assert_null(strstr(sent, "mute"));
+    EXPECT_NOTHING(a);
+    EXPECT_NOTHING(b);
+    /* down again before it is done; and who is gone by then is not announced */
+    return_words(k);
+    kit_link_down(k);
+    kit_close(k, a);
+    kit_close(k, mute);
+    kit_drain(&k->link.out);
+    loop_sim_advance(k->loop, 100);
+    assert_int_equal(buf_len(&k->link.out), 0);
+    kit_close(k, b);
+    kit_free(k);
+}
+
 static void subscriptions_are_between_bare_jids(void **state)
 {
     struct kit *k = kit_new(NULL);
@@ -542,6 +617,8 @@ int main(void)
         cmocka_unit_test(a_flickering_client_is_slowed_down),
         cmocka_unit_test(contacts_do_not_notice_a_move),
         cmocka_unit_test(the_contact_decides),
+        cmocka_unit_test(who_leaves_on_the_move_is_gone),
+        cmocka_unit_test(presence_is_told_again_after_an_outage),
         cmocka_unit_test(contacts_do_not_notice_a_lost_link),
         cmocka_unit_test(subscriptions_are_between_bare_jids),
     };
