@@ -57,7 +57,8 @@ struct audience {
     struct sm *sm;
     const struct pubsub_event *event;
     struct map people, denied, subscribers;
-    struct buf to; /* full JIDs, each ended by LF: sending may end sessions, and so change the rest */
+    /* Full JIDs, each ended by LF: sending may end sessions, and so change the rest. */
+    struct buf to;
 };
 
 static void add(struct audience *a, const struct pep_peer *peer)
@@ -108,12 +109,16 @@ static void add_local(struct audience *a, struct span user)
     }
 }
 
-static void send_to(struct sm *sm, struct stanza *message, struct span list)
+/* Not to whom the user has blocked (XEP-0163 4.3.2). */
+static void send_to(struct sm *sm, struct span name, struct stanza *message, struct span list)
 {
     struct span jid;
 
-    while (!span_is_none(jid = pubsub_next_jid(&list)))
-        sm_send_notice(sm, message, jid);
+    while (!span_is_none(jid = pubsub_next_jid(&list))) {
+        const struct sm_user *user = sm_user_owned(sm, name);
+        if (!user || !sm_is_blocked(user, jid))
+            sm_send_notice(sm, message, jid);
+    }
 }
 
 static void notify(struct sm *sm, struct span user, const struct pubsub_event *event)
@@ -130,8 +135,8 @@ static void notify(struct sm *sm, struct span user, const struct pubsub_event *e
         add_peers(&a, user);
         add_local(&a, user);
     }
-    send_to(sm, message, buf_span(&event->subscribers));
-    send_to(sm, message, buf_span(&a.to));
+    send_to(sm, user, message, buf_span(&event->subscribers));
+    send_to(sm, user, message, buf_span(&a.to));
     map_free(&a.people);
     map_free(&a.denied);
     map_free(&a.subscribers);
@@ -207,8 +212,12 @@ static void add_contacts(struct buf *services, const struct sm *sm, struct span 
     size_t cursor = 0;
 
     while (user && (c = sm_contact_next(user->profile, &cursor)) != NULL) {
+        const struct sm_user *contact;
         if (!(c->subscription & SM_SUB_FROM) || span_is_none(c->local) ||
-            !sm_is_local_domain(sm, c->domain) || !sm_user_owned(sm, c->local))
+            !sm_is_local_domain(sm, c->domain))
+            continue;
+        contact = sm_user_owned(sm, c->local);
+        if (!contact || sm_is_blocked(contact, user->bare))
             continue;
         buf_append(services, c->bare);
         buf_append_char(services, '\n');

@@ -85,6 +85,8 @@ static int absent_run(struct db *db, struct store_job *store_job)
 {
     struct pep_task *t = (struct pep_task *)(void *)store_job;
 
+    if (sm_account_blocks(t->task.job.sm, db, t->user, t->ask.who_full))
+        return 0;
     return sm_account_is_seen_by(db, t->user, t->ask.who) ? 1 : 0;
 }
 

@@ -55,8 +55,8 @@ static const struct say owner_says[] = {
     {IQ("get", "", PUBSUB("<items/>")), "<nodeid-required xmlns='" PS "#errors'/>"},
     {IQ("set", "", PUBSUB("<publish node='n'><item id='3'/></publish>")), "<payload-required"},
     {IQ("set", "", PUBSUB("<publish node='n'/>")), "<item-required"},
-    {IQ("set", "", PUBSUB("<publish node='n'><item><e xmlns='u'/><f xmlns='u'/></item></publish>")),
-     "<invalid-payload"},
+    {IQ("set", "", PUBSUB("<publish node='n'><item><e xmlns='u'/><f xmlns='u'/></item>"
+                          "</publish>")), "<invalid-payload"},
     {IQ("set", "", PUBSUB("<unheard/>")), "<bad-request"},
     {IQ("get", "", PUBSUB(PUBLISH("n", "1", E("")))), "<bad-request"},
     /* configure */
@@ -335,8 +335,8 @@ static void what_is_kept_is_bounded(void **state)
     kit_heard(a);
     big[3000] = 0;
     for (int i = 0; i < 8; i++) {
-        snprintf(xml, sizeof(xml), IQ("set", "", PUBSUB(PUBLISH("n0", "%d", "<e xmlns='u'>%s</e>"))),
-                 i, big);
+        snprintf(xml, sizeof(xml),
+                 IQ("set", "", PUBSUB(PUBLISH("n0", "%d", "<e xmlns='u'>%s</e>"))), i, big);
         kit_say(k, a, xml);
         EXPECT(a, i < 6 ? "type='result'" : "<resource-constraint");
     }
@@ -405,11 +405,20 @@ static void who_is_interested_is_told(void **state)
         "whitelist")))));
     EXPECT(a, "<items node='n'>");
     EXPECT_NOTHING(b);
+    /* blocked */
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='n'>" FORM("node_config",
+        FIELD("access_model", "open")) "</configure>")));
+    kit_say(k, a, IQ("set", "", "<block xmlns='urn:xmpp:blocking'><item jid='bob@prime.test'/>"
+                                "</block>"));
+    kit_heard(b);
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("")))));
+    EXPECT_NOTHING(b);
+    kit_say(k, a, IQ("set", "", "<unblock xmlns='urn:xmpp:blocking'/>"));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("")))));
+    EXPECT(b, "<items node='n'>");
     /* gone */
     kit_say(k, b, "<presence type='unavailable'/>");
     kit_heard(b);
-    kit_say(k, a, IQ("set", "", OWNER("<configure node='n'>" FORM("node_config",
-        FIELD("access_model", "open")) "</configure>")));
     kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("")))));
     EXPECT_NOTHING(b);
     kit_close(k, a), kit_close(k, b), kit_close(k, e);
