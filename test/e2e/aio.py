@@ -26,7 +26,7 @@ def signalled(signal):
     """A future of the next time that a signal of aioxmpp's comes."""
     future = asyncio.get_running_loop().create_future()
 
-    def on_signal(*arguments):
+    def on_signal(*arguments, **_named):
         if not future.done():
             future.set_result(arguments)
         return True  # no more

@@ -257,7 +257,7 @@ static void write_texts(struct buf *out, const struct field *f, const struct pub
 {
     struct span all = *(const struct span *)at_const(c, f);
 
-    form_write_multi_begin(out, f->var, "text-multi", f->label);
+    form_write_multi_begin(out, f->var, "list-multi", f->label);
     while (all.n > 0) {
         size_t n = span_index(all, '\n');
         form_write_value(out, span_make(all.p, n));
@@ -305,8 +305,13 @@ static void write_field(struct buf *out, const struct field *f, const struct pub
         write_number(out, f->var, single, label, c->expire == 0, (uint64_t)c->expire);
         break;
     case NORMAL:
-        form_write_field(out, f->var, single, label,
-                         c->is_normal ? SPAN("normal") : SPAN("headline"));
+        form_write_multi_begin(out, f->var, is_form ? "list-single" : NULL, label);
+        if (is_form)
+            form_write_option(out, NULL, SPAN("normal"));
+        if (is_form)
+            form_write_option(out, NULL, SPAN("headline"));
+        form_write_value(out, c->is_normal ? SPAN("normal") : SPAN("headline"));
+        form_write_multi_end(out);
         break;
     case FIXED:
         break;
