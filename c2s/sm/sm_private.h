@@ -539,35 +539,6 @@ bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);
 bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary message */
 
-/* --- pep.c, interest.c --- publish-subscribe of accounts; see pep.h */
-void sm_pep_init(struct sm *sm);
-void sm_pep_free(struct sm *sm);
-void sm_pubsub(struct sm_in *in, uint32_t payload);
-void sm_pep_disco_node(struct sm_in *in, uint32_t payload);
-void sm_pep_disco_items(struct sm_in *in, uint32_t payload);
-void sm_pep_each_feature(void (*each)(void *ctx, const char *feature), void *ctx);
-void sm_pep_own_presence(struct sm_in *in);
-bool sm_pep_receiving(struct sm_in *in, struct sm_user *user);
-void sm_pep_absent(struct sm_in *in);
-void sm_pep_gone(struct sm_session *s);
-void sm_pep_resumed(struct sm_session *s);
-/* An answer to the server or an account: to a question about capabilities? */
-void sm_interest_answer(struct sm_in *in);
-void sm_interest_drop_user(struct sm *sm, struct span user);
-
-/* --- avatar.c --- */
-int sm_avatar_load(struct db *db, int64_t account, struct sm_profile *profile);
-/* bookmarks.c: private XML that it answers instead of private.c */
-bool sm_bookmarks_private(struct sm_in *in, uint32_t query);
-/* private.c: an element, in run() */
-enum { SM_PRIVATE_FULL = -110 };
-int sm_private_load(struct db *db, int64_t account, struct span ns, struct span name,
-                    struct buf *text);
-int sm_private_save(struct db *db, int64_t account, struct span ns, struct span name,
-                    struct span text);
-void sm_avatar_stamp(struct sm_in *in);
-bool sm_avatar_sending(struct sm_in *in);
-
 /* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"
 struct sm_peer; /* another instance */
@@ -639,5 +610,7 @@ void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t n
 void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_directed(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+
+#include "c2s/sm/publish.h"
 
 #endif

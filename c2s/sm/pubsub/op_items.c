@@ -211,7 +211,8 @@ int pubsub_op_retract(struct pubsub_op *op)
     if (span_is_empty(id))
         return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "item-required");
     if (!op->node.id)
-        return pubsub_ask_refuse(ask, ask->is_owner ? STANZA_ITEM_NOT_FOUND : STANZA_FORBIDDEN, NULL);
+        return pubsub_ask_refuse(
+            ask, ask->is_owner ? STANZA_ITEM_NOT_FOUND : STANZA_FORBIDDEN, NULL);
     result = pubsub_require(ask, op->db, &op->node, PUBSUB_MAY_PUBLISH);
     if (result < 0)
         return result;

@@ -113,7 +113,9 @@ static int find_subscription(struct pubsub_op *op, struct span *jid_r, bool *del
     if (!op->node.id)
         return pubsub_ask_refuse(ask, STANZA_ITEM_NOT_FOUND, NULL);
     result = pubsub_subscription_find(op->db, &op->node, *jid_r, delivers_r);
-    return result != 0 ? result : pubsub_ask_refuse(ask, STANZA_UNEXPECTED_REQUEST, "not-subscribed");
+    if (result != 0)
+        return result;
+    return pubsub_ask_refuse(ask, STANZA_UNEXPECTED_REQUEST, "not-subscribed");
 }
 
 int pubsub_op_unsubscribe(struct pubsub_op *op)

@@ -26,7 +26,8 @@ struct say {
 };
 
 static const struct say says[] = {
-    {PRIVATE("get", ""), "<query xmlns='jabber:iq:private'>" "<storage xmlns='storage:bookmarks'/></query></iq>"},
+    {PRIVATE("get", ""),
+     "<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'/></query></iq>"},
     {ROOM("a@muc.test", "<conference xmlns='urn:xmpp:bookmarks:1' name='A&amp;A' autojoin='1'>"
           "<nick>me</nick><extensions><x xmlns='urn:x'/></extensions></conference>"),
      "type='result'"},

@@ -66,7 +66,8 @@ static void a_hash_is_checked(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char xml[4096];
-        snprintf(xml, sizeof(xml), "<iq type='result' id='1'><query xmlns='" INFO "'>%s</query></iq>",
+        snprintf(xml, sizeof(xml),
+                 "<iq type='result' id='1'><query xmlns='" INFO "'>%s</query></iq>",
                  cases[i].inside);
         assert_int_equal(xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), span_of(xml), &s),
                          XML_OK);

@@ -206,8 +206,9 @@ static void nobody_looks_like_one_without_nodes(void **state)
         bool is_get = i < ARRAY_LEN(strange);
         const char *inside = is_get ? strange[i] : strange_sets[i - ARRAY_LEN(strange)];
         char first[4096];
-        snprintf(first, sizeof(first), "%s", answer_of(k, e, is_get ? "get" : "set", "bob", inside));
-        assert_string_equal(first, answer_of(k, e, is_get ? "get" : "set", "zoe", inside));
+        const char *type = is_get ? "get" : "set";
+        snprintf(first, sizeof(first), "%s", answer_of(k, e, type, "bob", inside));
+        assert_string_equal(first, answer_of(k, e, type, "zoe", inside));
         if (!is_get || i >= 3)
             assert_null(strstr(first, "<pubsub"));
     }
