@@ -14,7 +14,8 @@ bool managed_begin(struct play *p, struct actor *a)
     const char *id = heard.n ? memmem(heard.p, heard.n, before, sizeof before - 1) : NULL;
     if (!id)
         return play_fail(p, "not enabled", SPAN_NONE, heard);
-    snprintf(a->managed_id, sizeof a->managed_id, "%s", id + sizeof before - 1);
+    struct span rest = span_from(heard, (size_t)(id - heard.p) + sizeof before - 1);
+    snprintf(a->managed_id, sizeof a->managed_id, "%.*s", (int)span_index(rest, '\''), rest.p);
     return play_hears(p, a, SPAN("...<enabled ...>"));
 }
 
