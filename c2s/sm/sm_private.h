@@ -486,55 +486,6 @@ enum { SM_ROSTER_NO_ACCOUNT = 1, SM_ROSTER_SAME = 2, SM_ROSTER_FULL = 3, SM_ROST
 int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf *items,
                    char ver_r[44]);
 
-/* --- block.c --- */
-bool sm_block_sending(struct sm_in *in);
-bool sm_block_receiving(struct sm_in *in, struct sm_user *user);
-void sm_block_get(struct sm_in *in, uint32_t payload);
-void sm_block_set(struct sm_in *in, uint32_t payload);
-/* A message that is refused for an account that nobody owns: not to whom that has blocked. */
-void sm_block_refuse_absent(struct sm_in *in);
-
-/* --- block_store.c --- */
-/* Whether the user has blocked who (any address): by his JID, his bare JID or his domain. */
-bool sm_is_blocked(const struct sm_user *user, struct span who);
-/* The same of an account that nobody owns; in run(). */
-bool sm_account_blocks(const struct sm *sm, struct db *db, struct span name, struct span who);
-/* False: it is there already, or it was not. */
-bool sm_blocked_put(struct sm_profile *profile, struct span jid);
-bool sm_blocked_remove(struct sm_profile *profile, struct span jid);
-void sm_blocked_free(struct sm_profile *profile);
-int sm_blocked_load(struct db *db, int64_t account, struct sm_profile *profile);
-enum { SM_BLOCK_NO_ACCOUNT = 1, SM_BLOCK_FULL = -110 /* nothing is changed */ };
-int sm_block_add(struct db *db, struct span name, const struct span *jids, size_t n, size_t max);
-/* n 0: all */
-int sm_block_remove(struct db *db, struct span name, const struct span *jids, size_t n);
-
-/* --- vcard.c --- */
-void sm_vcard_get(struct sm_in *in, uint32_t payload);
-void sm_vcard_set(struct sm_in *in, uint32_t payload);
-/* In run(). The card is the text of <vCard xmlns='vcard-temp'>…</vCard>. */
-enum { SM_VCARD_NONE = 1 }; /* or no such account */
-int sm_vcard_load(struct db *db, struct span name, struct buf *vcard);
-int sm_vcard_save(struct db *db, struct span name, struct span vcard);
-
-/* --- private.c, last.c, extdisco.c, contact_info.c --- */
-void sm_private_get(struct sm_in *in, uint32_t payload);
-void sm_private_set(struct sm_in *in, uint32_t payload);
-void sm_last(struct sm_in *in, uint32_t payload);
-/* The session, one of its user still, is about to be available no more; its parting words. */
-void sm_last_leave(struct sm_session *s, struct span status);
-void sm_extdisco_services(struct sm_in *in, uint32_t payload);
-void sm_extdisco_credentials(struct sm_in *in, uint32_t payload);
-void sm_contact_info_write(const struct sm *sm, struct buf *out);
-
-/* --- carbons.c --- */
-bool sm_carbons_sending(struct sm_in *in);
-bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user);
-void sm_carbons_set(struct sm_in *in, uint32_t payload);
-bool sm_is_carbon(const struct stanza *s);
-/* The session has, or had, a copy of such a message to another one. */
-bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
-
 /* --- owner.c --- words to whoever owns a user */
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);
 bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary message */
@@ -611,6 +562,7 @@ void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t 
 void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_directed(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 
+#include "c2s/sm/features.h"
 #include "c2s/sm/publish.h"
 
 #endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * features - the part of sm_private.h, which includes it, that is about single features: blocking,
+ * carbons, and what accounts keep and the server tells of itself.
+ */
+#ifndef C2S_SM_FEATURES_H
+#define C2S_SM_FEATURES_H
+
+#include "c2s/sm/sm_private.h"
+
+/* --- block.c --- */
+bool sm_block_sending(struct sm_in *in);
+bool sm_block_receiving(struct sm_in *in, struct sm_user *user);
+void sm_block_get(struct sm_in *in, uint32_t payload);
+void sm_block_set(struct sm_in *in, uint32_t payload);
+/* A message that is refused for an account that nobody owns: not to whom that has blocked. */
+void sm_block_refuse_absent(struct sm_in *in);
+
+/* --- block_store.c --- */
+/* Whether the user has blocked who (any address): by his JID, his bare JID or his domain. */
+bool sm_is_blocked(const struct sm_user *user, struct span who);
+/* The same of an account that nobody owns; in run(). */
+bool sm_account_blocks(const struct sm *sm, struct db *db, struct span name, struct span who);
+/* False: it is there already, or it was not. */
+bool sm_blocked_put(struct sm_profile *profile, struct span jid);
+bool sm_blocked_remove(struct sm_profile *profile, struct span jid);
+void sm_blocked_free(struct sm_profile *profile);
+int sm_blocked_load(struct db *db, int64_t account, struct sm_profile *profile);
+enum { SM_BLOCK_NO_ACCOUNT = 1, SM_BLOCK_FULL = -110 /* nothing is changed */ };
+int sm_block_add(struct db *db, struct span name, const struct span *jids, size_t n, size_t max);
+/* n 0: all */
+int sm_block_remove(struct db *db, struct span name, const struct span *jids, size_t n);
+
+/* --- vcard.c --- */
+void sm_vcard_get(struct sm_in *in, uint32_t payload);
+void sm_vcard_set(struct sm_in *in, uint32_t payload);
+/* In run(). The card is the text of <vCard xmlns='vcard-temp'>…</vCard>. */
+enum { SM_VCARD_NONE = 1 }; /* or no such account */
+int sm_vcard_load(struct db *db, struct span name, struct buf *vcard);
+int sm_vcard_save(struct db *db, struct span name, struct span vcard);
+
+/* --- private.c --- see publish.h, too */
+void sm_private_get(struct sm_in *in, uint32_t payload);
+void sm_private_set(struct sm_in *in, uint32_t payload);
+
+/* --- last.c, extdisco.c, contact_info.c --- */
+void sm_last(struct sm_in *in, uint32_t payload);
+/* The session, one of its user still, is about to be available no more; its parting words. */
+void sm_last_leave(struct sm_session *s, struct span status);
+void sm_extdisco_services(struct sm_in *in, uint32_t payload);
+void sm_extdisco_credentials(struct sm_in *in, uint32_t payload);
+void sm_contact_info_write(const struct sm *sm, struct buf *out);
+
+/* --- carbons.c --- */
+bool sm_carbons_sending(struct sm_in *in);
+bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user);
+void sm_carbons_set(struct sm_in *in, uint32_t payload);
+bool sm_is_carbon(const struct stanza *s);
+/* The session has, or had, a copy of such a message to another one. */
+bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
+
+#endif
