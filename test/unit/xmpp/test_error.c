@@ -130,6 +130,12 @@ static void answers_are_written(void **state)
     assert_written(&out, "<message to='carol@z' from='host' id='a&lt;b&apos;&amp;' type='error'>"
                          "<error type='wait'>" COND("resource-constraint")
                              TEXT("later &gt; now") "</error></message>");
+    /* a condition more, and another type than the first condition's usual one */
+    stanza_error_write_with(&out, &s, SPAN_NONE, SPAN_NONE, STANZA_NOT_ACCEPTABLE, SPAN("cancel"),
+                            SPAN("<more xmlns='x:y'/>"));
+    assert_written(&out, "<message to='alice@x/it&apos;s' from='bob@y' "
+                         "id='a&lt;b&apos;&amp;' type='error'><error type='cancel'>" COND(
+                             "not-acceptable") "<more xmlns='x:y'/></error></message>");
     stanza_reset(&s);
     make(&s, NULL, NULL, NULL);
     stanza_error_write(&out, &s, SPAN(NS_CLIENT), SPAN_NONE, SPAN_NONE, STANZA_JID_MALFORMED, NULL);
