@@ -4,7 +4,7 @@
  * presence (XEP-0115), asked for once for each hash, and verified.
  *
  * A peer is made by available presence with capabilities and goes with unavailable presence; of too
- * many, the one seen longest ago goes. A peer whose capabilities are not known yet waits in their
+ * many elsewhere, the one that came first goes. A peer whose capabilities are not known yet waits in their
  * list; the first of them is asked, and when it does not answer, or its answer does not make the
  * hash, the next one is.
  */
@@ -71,6 +71,8 @@ bool sm_interest_wants(const struct pep_peer *peer, struct span node)
     return caps_wants(caps_of_peer(peer), node);
 }
 
+static void user_free(struct pep *pep, struct pep_user *user);
+
 /* The user goes with his last peer, unless he is kept. */
 static void peer_free(struct pep *pep, struct pep_peer *peer, const struct pep_user *kept)
 {
@@ -78,48 +80,55 @@ static void peer_free(struct pep *pep, struct pep_peer *peer, const struct pep_u
 
     map_remove(&user->peers, peer->full);
     list_remove(&peer->age);
-    pep->peer_count--;
+    if (!peer->is_own)
+        pep->peer_count--;
     promise(pep, peer, NULL);
     free(peer);
-    if (user->peers.count > 0 || user == kept)
-        return;
-    map_remove(&pep->users, span_make(user->name, user->name_n));
-    map_free(&user->peers);
-    free(user);
+    if (user->peers.count == 0 && user != kept)
+        user_free(pep, user);
 }
 
-static struct pep_peer *peer_new(struct sm *sm, struct pep_user *user, struct span user_bare,
-                                 struct span full)
+/* Our clients are as many as they may be; contacts elsewhere could be any number. */
+static struct pep_peer *peer_new(struct pep *pep, struct pep_user *user, const struct interest *i)
 {
-    struct pep *pep = sm->pep;
-    struct pep_peer *peer = mem_zalloc(sizeof(*peer) + user_bare.n + full.n);
+    const struct span full = i->who, bare = i->user_bare;
+    struct pep_peer *peer = mem_zalloc(sizeof(*peer) + bare.n + full.n);
 
     memcpy(peer->text, full.p, full.n);
-    memcpy(peer->text + full.n, user_bare.p, user_bare.n);
+    memcpy(peer->text + full.n, bare.p, bare.n);
     peer->full = span_make(peer->text, full.n);
-    peer->user_bare = span_make(peer->text + full.n, user_bare.n);
+    peer->user_bare = span_make(peer->text + full.n, bare.n);
     peer->user = user;
+    peer->is_own = i->is_own;
     list_init(&peer->waiting);
+    list_init(&peer->age);
     map_put(&user->peers, peer->full, peer);
+    if (peer->is_own)
+        return peer;
     list_append(&pep->peers, &peer->age);
     if (++pep->peer_count > PEP_MAX_INTERESTED)
         peer_free(pep, CONTAINER_OF(pep->peers.next, struct pep_peer, age), user);
     return peer;
 }
 
-void sm_interest_drop_user(struct sm *sm, struct span name)
+static void user_free(struct pep *pep, struct pep_user *user)
 {
-    struct pep_user *user = user_find(sm->pep, name);
     struct pep_peer *peer;
     size_t cursor = 0;
 
-    if (!user)
-        return;
     while ((peer = map_next(&user->peers, &cursor)) != NULL)
-        peer_free(sm->pep, peer, user);
-    map_remove(&sm->pep->users, span_make(user->name, user->name_n));
+        peer_free(pep, peer, user);
+    map_remove(&pep->users, span_make(user->name, user->name_n));
     map_free(&user->peers);
     free(user);
+}
+
+void sm_interest_drop_user(struct sm *sm, struct span name)
+{
+    struct pep_user *user = user_find(sm->pep, name);
+
+    if (user)
+        user_free(sm->pep, user);
 }
 
 void sm_interest_drop(struct sm *sm, struct span name, struct span who)
@@ -296,7 +305,7 @@ static struct pep_peer *peer_get(struct sm *sm, const struct interest *i)
     struct pep_peer *peer = map_get(&user->peers, i->who);
 
     if (!peer && (i->is_own || user->peers.count < PEP_MAX_INTERESTED_OF_USER))
-        peer = peer_new(sm, user, i->user_bare, i->who);
+        peer = peer_new(sm->pep, user, i);
     return peer;
 }
 
@@ -317,7 +326,6 @@ void sm_interest_note(struct sm *sm, const struct interest *i, const struct stan
     }
     promise(sm->pep, peer, caps);
     peer->since = loop_now(sm->loop);
-    peer->is_own = i->is_own;
     peer->is_absent = i->is_absent;
     peer->is_quiet = i->is_quiet;
     if (caps->is_known) {
@@ -331,10 +339,13 @@ void sm_interest_note(struct sm *sm, const struct interest *i, const struct stan
 
 void sm_interest_free(struct pep *pep)
 {
+    struct pep_user *user;
+    size_t cursor = 0;
+
     while (!list_is_empty(&pep->asked))
         question_free(pep, CONTAINER_OF(pep->asked.next, struct pep_question, node));
-    while (!list_is_empty(&pep->peers))
-        peer_free(pep, CONTAINER_OF(pep->peers.next, struct pep_peer, age), NULL);
+    while ((user = map_next(&pep->users, &cursor)) != NULL)
+        user_free(pep, user);
     map_free(&pep->users);
     map_free(&pep->questions);
     caps_cache_free(&pep->caps);

@@ -18,7 +18,7 @@
 
 /* A resource, of a contact or of the user himself, that has shown capabilities to a user. */
 struct pep_peer {
-    struct list_node age;     /* of pep->peers, the oldest first */
+    struct list_node age;     /* of pep->peers, the oldest first; not if it is his own */
     struct list_node waiting; /* of promised->waiting */
     struct pep_user *user;
     struct caps *promised; /* by its presence; a reference */

@@ -3,6 +3,7 @@
  * Who is told what an account publishes, and when: by capabilities, by subscription, on coming.
  */
 #include "sm_pep.h"
+#include "sm_two.h"
 
 /* Features: disco#info and "n+notify" of a client/pc named T. */
 #define CAPS_N                                                                                     \
@@ -232,6 +233,36 @@ static void subscribers_are_told(void **state)
     kit_free(k);
 }
 
+/* The session goes on under another owner, who asks what it wants, and sends nothing again. */
+static void interest_moves_with_the_session(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *far = kit_open(t.front, "alice", "net.test", "far");
+    const char *heard, *id;
+    char xml[1024];
+    (void)state;
+
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(t.front);
+    come(t.front, far);
+    kit_say(t.owner, own, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    kit_heard(far);
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    pump(&t);
+    heard = kit_heard(far);
+    EXPECT_IN(heard, "from='alice@net.test' id='caps-");
+    id = strstr(heard, "id='caps-");
+    snprintf(xml, sizeof(xml), "<iq type='result' to='alice@net.test' id='%.*s'>" INFO_N "</iq>",
+             (int)strcspn(id + 4, "'"), id + 4);
+    say(&t, far, xml);
+    EXPECT_NOTHING(far);
+    kit_say(t.owner, own, IQ("set", "", PUBSUB(PUBLISH("n", "2", E("two")))));
+    pump(&t);
+    EXPECT(far, "<items node='n'><item id='2'>");
+    kit_close(t.front, far), kit_close(t.owner, own);
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +271,7 @@ int main(void)
         cmocka_unit_test(contacts_elsewhere_are_told),
         cmocka_unit_test(an_absent_account_speaks),
         cmocka_unit_test(subscribers_are_told),
+        cmocka_unit_test(interest_moves_with_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
