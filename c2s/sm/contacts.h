@@ -135,6 +135,7 @@ void sm_subscription_end(struct sm_user *user, struct span own_bare, struct span
 
 /* --- requests.c --- */
 void sm_requests_show(struct sm_session *s);
+void sm_requests_show_all(struct sm_user *user); /* to all that are available */
 
 /* --- presence.c --- */
 

@@ -75,6 +75,8 @@ static bool finish(struct sm_job *job, int result)
     }
     if (user->state == SM_USER_LOADING)
         sm_user_loaded(user, result == STORE_OK);
+    else if (result == STORE_OK)
+        sm_requests_show_all(user); /* some may have come by another instance */
     return true;
 }
 

@@ -3,8 +3,8 @@
  * requests - the subscription requests that wait for an answer, shown to each resource that
  * becomes available until they get one: RFC 6121 3.1.3.
  *
- * Called by presence.c. Some at a time, and not more than the client takes: the rest waits for the
- * next time.
+ * Called by presence.c, and by profile.c when they have been read again. Some at a time, and not
+ * more than the client takes: the rest waits for the next time.
  */
 #include "c2s/sm/contacts.h"
 
@@ -79,4 +79,13 @@ void sm_requests_show(struct sm_session *s)
 
     if (s->user->profile->has_requests)
         show_from(s, &none);
+}
+
+void sm_requests_show_all(struct sm_user *user)
+{
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        if (s->is_available && !s->is_gone)
+            sm_requests_show(s);
+    }
 }
