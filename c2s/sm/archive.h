@@ -3,9 +3,9 @@
  * archive - what the files of the archive (XEP-0313) share; offline.c keeps what comes for an
  * absent user by it.
  *
- * A message's number is made on the loop when it is archived, so that what is delivered can name it:
- * ms since 1970 << 21, and below that what makes it unique. Numbers of one process only grow, and a
- * user has one owner at a time: the order of the numbers is that of his archive.
+ * A message's number is made on the loop when it is archived, so that what is delivered can name
+ * it: ms since 1970 << 21, and below that what makes it unique. Numbers of one process only grow,
+ * and a user has one owner at a time: the order of the numbers is that of his archive.
  */
 #ifndef C2S_SM_ARCHIVE_H
 #define C2S_SM_ARCHIVE_H

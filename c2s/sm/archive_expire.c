@@ -4,8 +4,8 @@
  * is removed; so is what the administration wants to be gone (sm_archive_purge).
  *
  * A sweep removes one slice a job, with a pause between two, so that whatever else the store is
- * asked for comes in between. Regular ones begin every hour; of them there is one at a time. A sweep
- * belongs to sm->archive->sweeps; the job that works for it borrows it.
+ * asked for comes in between. Regular ones begin every hour; of them there is one at a time. A
+ * sweep belongs to sm->archive->sweeps; the job that works for it borrows it.
  */
 #include "c2s/sm/archive.h"
 

@@ -115,7 +115,7 @@ bool sm_archive_is_wanted(const struct sm *sm, const struct sm_archive_prefs *pr
     enum sm_archive_rule rule = prefs ? sm_archive_prefs_rule(prefs) : sm->opts.archive_rule;
     enum sm_archive_say said = SM_SAY_NOTHING;
     char text[JID_TEXT_MAX] SM_HOT;
-    struct span other = SPAN_NONE;
+    struct span other;
 
     if (!prefs && rule != SM_ARCHIVE_ROSTER)
         return rule == SM_ARCHIVE_ALWAYS;

@@ -327,6 +327,7 @@ int main(int argc, char **argv)
     done = done || (times && count_secretive(argv[1], times));
     stage_free(&stage);
     if (!done)
-        fprintf(stderr, "usage: count relay|component|chat|archive|parse|login|KIND-of-WHOM TIMES\n");
+        fprintf(stderr,
+                "usage: count relay|component|chat|archive|parse|login|KIND-of-WHOM TIMES\n");
     return done ? 0 : 2;
 }

@@ -80,7 +80,8 @@ def test_filters(suite):
                 iq["mam"]["queryid"] = "q"
                 for field, value in fields.items():
                     iq["mam"][field] = value
-                results = Collector("results", MatchXPath(f"{{jabber:client}}message/{{{MAM}}}result"))
+                path = f"{{jabber:client}}message/{{{MAM}}}result"
+                results = Collector("results", MatchXPath(path))
                 a.register_handler(results)
                 try:
                     await iq.send()

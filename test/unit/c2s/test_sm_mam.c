@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* test_sm_mam - what a user can ask his archive, what is answered to whom, and his preferences. */
+/* test_sm_mam - what a user can ask his archive, and what is answered to whom. */
 #include "sm_kit.h"
 
 #define MAM "urn:xmpp:mam:2"
@@ -556,142 +556,6 @@ static void a_long_search_goes_in_steps(void **state)
     tear_down();
 }
 
-/* --- preferences ------------------------------------------------------------------------------ */
-
-static void prefs(const char *rule, const char *lists)
-{
-    char text[1000];
-    snprintf(text, sizeof(text), "<iq type='set' id='p'><prefs xmlns='" MAM "' default='%s'>%s"
-                                 "</prefs></iq>", rule, lists);
-    kit_say(s.k, s.a, text);
-}
-
-static int64_t archived(void)
-{
-    int64_t count = kit_sql(s.k, "SELECT count(*) FROM archive WHERE account ="
-                                 " (SELECT id FROM account WHERE name = ?1)", "alice");
-    kit_sql(s.k, "DELETE FROM archive WHERE ?1 = ''", "");
-    return count;
-}
-
-/* One to and one from that address. */
-static int64_t talk(const char *address)
-{
-    char text[300];
-    snprintf(text, sizeof(text), "<message to='%s' type='chat'><body>x</body></message>", address);
-    kit_say(s.k, s.a, text);
-    kit_parse(s.k, NS_COMPONENT, "<message to='alice@prime.test' type='chat'><body>x</body>"
-                                 "</message>");
-    stanza_set_attr(&s.k->stanza, 0, SPAN("from"), span_of(address));
-    sm_link_events.on_stanza(s.k->sm, &s.k->stanza);
-    kit_settle(s.k);
-    kit_heard(s.a);
-    return archived();
-}
-
-static void preferences_decide(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *rule, *lists, *peer;
-        int64_t archived;
-    } rows[] = {
-        {"always", "", "eve@far.test/e", 2},
-        {"never", "", "eve@far.test/e", 0},
-        {"roster", "", "eve@far.test/e", 0},
-        {"roster", "", "friend@far.test/f", 2},
-        {"roster", "", "bob@prime.test/f", 2},
-        {"never", "<always><jid>eve@far.test</jid></always>", "eve@far.test/e", 2},
-        {"never", "<always><jid>Eve@Far.test/e</jid></always>", "eve@far.test/e", 2},
-        {"never", "<always><jid>eve@far.test/other</jid></always>", "eve@far.test/e", 0},
-        {"always", "<never><jid>eve@far.test</jid></never>", "eve@far.test/e", 0},
-        {"always", "<never><jid>eve@far.test</jid></never>", "bob@far.test", 2},
-        {"always", "<never><jid>bob@net.test</jid></never>", "bob@prime.test/f", 0},
-        {"always", "<never><jid>bob@prime.test</jid></never>", "bob@net.test/f", 0},
-        {"roster", "<never><jid>friend@far.test</jid></never>", "friend@far.test/f", 0},
-        {"never", "<always><jid>e@x</jid></always><never><jid>e@x</jid></never>", "e@x", 0},
-        {"never", "<always><jid>e@x/a</jid></always><never><jid>e@x</jid></never>", "e@x/a", 2},
-    };
-    set_up(NULL, 0);
-    kit_link_up(s.k);
-    kit_say(s.k, s.a, "<iq type='set' id='r'><query xmlns='jabber:iq:roster'>"
-                      "<item jid='friend@far.test'/></query></iq>");
-    kit_say(s.k, s.a, "<iq type='set' id='r'><query xmlns='jabber:iq:roster'>"
-                      "<item jid='bob@net.test'/></query></iq>");
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        prefs(rows[i].rule, rows[i].lists);
-        EXPECT(s.a, "<iq type='result'");
-        int64_t got = talk(rows[i].peer);
-        if (got != rows[i].archived)
-            fail_msg("row %zu: %lld", i, (long long)got);
-    }
-    tear_down();
-}
-
-static void preferences_are_kept_and_told(void **state)
-{
-    (void)state;
-    set_up(NULL, 0);
-    kit_say(s.k, s.a, "<iq type='get' id='p'><prefs xmlns='" MAM "'/></iq>");
-    EXPECT(s.a, "<prefs xmlns='" MAM "' default='always'><always></always><never></never></prefs>");
-    prefs("roster", "<always><jid>a@b</jid><jid>c@D/e</jid></always><never><jid>x@y</jid></never>");
-    const char *expected = "<prefs xmlns='" MAM "' default='roster'><always><jid>a@b</jid>"
-                           "<jid>c@d/e</jid></always><never><jid>x@y</jid></never></prefs></iq>";
-    EXPECT(s.a, expected);
-    kit_close(s.k, s.a);
-    s.a = kit_open(s.k, "alice", "prime.test", "x");
-    kit_say(s.k, s.a, "<iq type='get' id='p'><prefs xmlns='" MAM "'/></iq>");
-    EXPECT(s.a, expected);
-    prefs("sometimes", "");
-    EXPECT(s.a, "<bad-request");
-    prefs("always", "<never><jid>@</jid></never>");
-    EXPECT(s.a, "<jid-malformed");
-    kit_say(s.k, s.a, "<iq type='set' id='p'><prefs xmlns='" MAM "'/></iq>");
-    EXPECT(s.a, "<bad-request");
-    struct buf many = {0};
-    buf_append_z(&many, "<iq type='set' id='p'><prefs xmlns='" MAM "' default='never'><always>");
-    for (int i = 0; i < 1001; i++)
-        buf_printf(&many, "<jid>a%d@b</jid>", i);
-    buf_append_z(&many, "</always></prefs></iq>");
-    kit_say(s.k, s.a, buf_z(&many));
-    EXPECT(s.a, "<policy-violation");
-    buf_free(&many);
-    kit_say(s.k, s.a, "<iq type='get' id='p'><prefs xmlns='" MAM "'/></iq>");
-    EXPECT(s.a, expected);
-    tear_down();
-}
-
-/* Who is absent has his preferences in the store only. */
-static void preferences_hold_for_the_absent(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *rule, *lists;
-        int64_t archived;
-    } rows[] = {
-        {"always", "", 1},
-        {"never", "", 0},
-        {"roster", "", 0},
-        {"never", "<always><jid>eve@far.test</jid></always>", 1},
-    };
-    set_up(NULL, 0);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        prefs(rows[i].rule, rows[i].lists);
-        kit_close(s.k, s.a);
-        kit_link_up(s.k);
-        kit_link_say(s.k, "<message from='eve@far.test/e' to='alice@prime.test' type='chat'>"
-                          "<body>x</body></message>");
-        kit_link_down(s.k);
-        assert_int_equal(archived(), rows[i].archived);
-        s.a = kit_open(s.k, "alice", "prime.test", "x");
-        kit_say(s.k, s.a, "<presence/>");
-        const char *heard = kit_heard(s.a);
-        EXPECT_IN(heard, "<body>x</body>");
-        assert_int_equal(strstr(heard, "stanza-id") != NULL, rows[i].archived);
-    }
-    tear_down();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -711,9 +575,6 @@ int main(void)
         cmocka_unit_test(waiting_pages_end_with_the_whole),
         cmocka_unit_test(queries_at_a_time_are_bounded),
         cmocka_unit_test(a_long_search_goes_in_steps),
-        cmocka_unit_test(preferences_decide),
-        cmocka_unit_test(preferences_are_kept_and_told),
-        cmocka_unit_test(preferences_hold_for_the_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
