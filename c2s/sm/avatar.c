@@ -317,7 +317,7 @@ bool sm_avatar_sending(struct sm_in *in)
     return true;
 }
 
-/* Its last presence, once more, with what the picture is now. */
+/* Its last presence, once more, with what the picture is now; one that waits will have it. */
 static void show_again(struct sm_session *s)
 {
     struct sm_in in = {.sm = s->sm, .session = s};
@@ -325,6 +325,8 @@ static void show_again(struct sm_session *s)
     struct buf xml = {0};
     uint32_t x;
 
+    if (s->pace)
+        return;
     xml_raw(&xml, SPAN("<presence"));
     buf_append(&xml, buf_span(&s->presence));
     if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&xml), &presence) == XML_OK) {

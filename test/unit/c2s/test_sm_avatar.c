@@ -129,12 +129,33 @@ static void the_card_is_published(void **state)
     kit_free(k);
 }
 
+/* Presence that waits for its turn (C28) is the client's last word: the old one does not take its
+ * place, for all that the picture has changed. */
+static void presence_that_waits_is_not_replaced(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    (void)state;
+
+    kit_say(k, a, DATA(HELLO_HASH, HELLO, OPEN));
+    for (int i = 0; i < 30; i++)
+        kit_input(k, a, "<presence/>");
+    kit_input(k, a, "<presence type='unavailable'/>");
+    assert_int_equal(sm_session_priority(a->session), 0);
+    kit_say(k, a, METADATA(HELLO_HASH, INFO(HELLO_HASH)));
+    loop_sim_advance(k->loop, 2000);
+    assert_int_equal(sm_session_priority(a->session), INT_MIN);
+    kit_close(k, a);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_published_is_in_the_card),
         cmocka_unit_test(not_all_is_for_the_card),
         cmocka_unit_test(the_card_is_published),
+        cmocka_unit_test(presence_that_waits_is_not_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
