@@ -125,7 +125,7 @@ static int put(struct pubsub_op *op, const struct pubsub_item *item)
 int pubsub_op_publish(struct pubsub_op *op)
 {
     struct pubsub_ask *ask = op->ask;
-    struct pubsub_item item;
+    struct pubsub_item item = {0};
     struct buf *out;
     int result = prepare_node(op);
 

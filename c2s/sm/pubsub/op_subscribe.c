@@ -77,7 +77,7 @@ int pubsub_op_subscribe(struct pubsub_op *op)
     struct pubsub_ask *ask = op->ask;
     struct stanza *s = ask->request;
     bool delivers = true;
-    struct span jid;
+    struct span jid = SPAN_NONE;
     int result = read_jid(op, &jid), was;
 
     if (result == 0 && !(op->node.config.flags & PUBSUB_SUBSCRIBE))
@@ -120,7 +120,7 @@ static int find_subscription(struct pubsub_op *op, struct span *jid_r, bool *del
 
 int pubsub_op_unsubscribe(struct pubsub_op *op)
 {
-    struct span jid;
+    struct span jid = SPAN_NONE;
     int result = find_subscription(op, &jid, NULL);
 
     if (result < 0)
@@ -136,7 +136,7 @@ int pubsub_op_unsubscribe(struct pubsub_op *op)
 int pubsub_op_options_get(struct pubsub_op *op)
 {
     bool delivers = true;
-    struct span jid;
+    struct span jid = SPAN_NONE;
     struct buf *out;
     int result = find_subscription(op, &jid, &delivers);
 
@@ -159,7 +159,7 @@ int pubsub_op_options_get(struct pubsub_op *op)
 int pubsub_op_options_set(struct pubsub_op *op)
 {
     bool delivers = true;
-    struct span jid;
+    struct span jid = SPAN_NONE;
     int result = find_subscription(op, &jid, &delivers);
 
     if (result >= 0)

@@ -209,8 +209,12 @@ int pubsub_item_drop(struct pubsub_ask *ask, struct db *db, struct span node, st
 int pubsub_node_close(struct pubsub_ask *ask, struct db *db, struct span node);
 /* An event that is written by the caller: nobody but the account's owner hears of it. */
 struct pubsub_event *pubsub_event_new(struct pubsub_ask *ask, struct span node);
-/* Returns PUBSUB_REFUSED. */
-int pubsub_ask_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condition);
+static inline int pubsub_ask_refuse(struct pubsub_ask *ask, enum stanza_error e,
+                                    const char *condition)
+{
+    ask->refusal = (struct pubsub_refusal){e, condition};
+    return PUBSUB_REFUSED;
+}
 /* Every jid of a list "jid LF jid LF"; none at the end. */
 struct span pubsub_next_jid(struct span *list);
 

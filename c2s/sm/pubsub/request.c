@@ -47,12 +47,6 @@ static const struct op_row rows[] = {
     {"affiliations",  true,  true,  THERE,   OWN,  pubsub_op_node_affiliations_set},
 };
 
-int pubsub_ask_refuse(struct pubsub_ask *ask, enum stanza_error e, const char *condition)
-{
-    ask->refusal = (struct pubsub_refusal){e, condition};
-    return PUBSUB_REFUSED;
-}
-
 int pubsub_refuse_feature(struct pubsub_ask *ask, const char *feature)
 {
     ask->feature = feature;
