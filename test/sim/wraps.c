@@ -381,8 +381,8 @@ WRAP(int, sm_offline_load, (struct db *db, struct span name, struct sm_offline_b
     struct sm_offline_row *rows = batch->rows;
     for (size_t i = 0; planted == PLANT_SHUFFLE && i < batch->count / 2; i++) {
         struct sm_offline_row *a = &rows[i], *b = &rows[batch->count - 1 - i], swap = *a;
-        *a = (struct sm_offline_row){a->id, b->stamp, b->offset, b->n};
-        *b = (struct sm_offline_row){b->id, swap.stamp, swap.offset, swap.n};
+        *a = (struct sm_offline_row){a->id, b->stamp, b->offset, b->n, b->archive_id};
+        *b = (struct sm_offline_row){b->id, swap.stamp, swap.offset, swap.n, swap.archive_id};
     }
     return r;
 }
