@@ -165,6 +165,9 @@ def test_profanity_shows_it(suite, tmp_path):
         it.wait("password")
         it.type(PASSWORD)
         it.wait("logged in successfully")
+        # It looks up what was said if it knows already that the server can: so it asks once more.
+        it.type(f"/disco info {suite.host}")
+        it.wait(MAM)
         it.type(f"/msg {other}")
         it.wait("said elsewhere")
         it.wait("heard elsewhere")
