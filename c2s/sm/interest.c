@@ -4,9 +4,9 @@
  * presence (XEP-0115), asked for once for each hash, and verified.
  *
  * A peer is made by available presence with capabilities and goes with unavailable presence; of too
- * many elsewhere, the one that came first goes. A peer whose capabilities are not known yet waits in their
- * list; the first of them is asked, and when it does not answer, or its answer does not make the
- * hash, the next one is.
+ * many elsewhere, the one that came first goes. A peer whose capabilities are not known yet waits
+ * in their list; the first of them is asked, and when it does not answer, or its answer does not
+ * make the hash, the next one is.
  */
 #include "c2s/sm/pep.h"
 
