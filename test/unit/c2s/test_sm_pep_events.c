@@ -159,6 +159,17 @@ static void contacts_elsewhere_are_told(void **state)
     /* a stranger's presence makes no difference */
     kit_link_say(k, "<presence from='s@far.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
     assert_string_equal(kit_drain(&k->link.out), "");
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='n'>" FORM("node_config",
+        FIELD("access_model", "open")) "</configure>")));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "3", E("three")))));
+    out = kit_drain(&k->link.out);
+    assert_null(strstr(out, "s@far.test"));
+    EXPECT_IN(out, "<message to='r@far.test/z'");
+    /* nor does a contact's, where he may not read */
+    kit_say(k, a, IQ("set", "", OWNER("<configure node='n'>" FORM("node_config",
+        FIELD("access_model", "whitelist")) "</configure>")));
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "4", E("four")))));
+    assert_string_equal(kit_drain(&k->link.out), "");
     kit_close(k, a);
     sm_set_link(k->sm, NULL);
     kit_free(k);
@@ -223,6 +234,12 @@ static void subscribers_are_told(void **state)
     /* access that has ended ends the events */
     kit_say(k, b, IQ("set", TO_ALICE, PUBSUB("<subscribe node='presence' jid='bob@prime.test'/>")));
     kit_heard(b);
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("presence", "2", E("")))));
+    EXPECT(b, "<items node='presence'>");
+    kit_sql(k, "UPDATE roster SET subscription = 1 WHERE jid = ?1", "bob@prime.test");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("presence", "2", E("")))));
+    EXPECT_NOTHING(b);
+    kit_sql(k, "UPDATE roster SET subscription = 3 WHERE jid = ?1", "bob@prime.test");
     kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("presence", "2", E("")))));
     EXPECT(b, "<items node='presence'>");
     kit_say(k, a, IQ("set", "", OWNER("<configure node='presence'>" FORM("node_config",
