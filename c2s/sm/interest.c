@@ -49,9 +49,11 @@ static struct pep_user *user_get(struct pep *pep, struct span name)
     return user;
 }
 
-/* Takes the reference; NULL: none. */
+/* Takes the reference; NULL: none. One who leaves may be the one who was asked: ask the next. */
 static void promise(struct pep *pep, struct pep_peer *peer, struct caps *caps)
 {
+    if (!list_is_empty(&peer->waiting))
+        peer->promised->is_asked = false;
     list_remove(&peer->waiting);
     if (peer->promised)
         caps_put(&pep->caps, peer->promised);

@@ -224,6 +224,24 @@ static void an_error_and_silence_let_others_speak(void **state)
     kit_free(k);
 }
 
+static void one_who_leaves_lets_the_next_speak(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = start(k);
+    char id[32];
+    (void)state;
+
+    assert_true(come(k, "first", CAPS(VER), id));
+    assert_false(come(k, "second", CAPS(VER), id));
+    kit_link_say(k, "<presence from='r@far.test/first' to='alice@prime.test' type='unavailable'/>");
+    kit_drain(&k->link.out);
+    assert_true(come(k, "third", CAPS(VER), id));
+    EXPECT_IN(answer(k, "third", id, TRUE_INFO), "<message to='r@far.test/second'");
+    kit_close(k, a);
+    sm_set_link(k->sm, NULL);
+    kit_free(k);
+}
+
 /* No hash, an algorithm that we do not know, too long a hash, answers to nothing. */
 static void what_cannot_be_checked_is_not_shared(void **state)
 {
@@ -284,6 +302,7 @@ int main(void)
         cmocka_unit_test(the_cache_is_bounded),
         cmocka_unit_test(a_lie_is_believed_of_the_liar_only),
         cmocka_unit_test(an_error_and_silence_let_others_speak),
+        cmocka_unit_test(one_who_leaves_lets_the_next_speak),
         cmocka_unit_test(what_cannot_be_checked_is_not_shared),
         cmocka_unit_test(a_flood_is_bounded),
     };
