@@ -177,7 +177,8 @@ static int import_file(const struct ctl *ctl, FILE *file, struct batch *b)
 
 static int run_import(const struct ctl *ctl, char **args, int count)
 {
-    FILE *file = strcmp(args[0], "-") == 0 ? stdin : fopen(args[0], "re");
+    bool is_piped = strcmp(args[0], "-") == 0;
+    FILE *file = is_piped ? stdin : fopen(args[0], "re");
     struct batch batch = {0};
 
     (void)count;
@@ -185,7 +186,7 @@ static int run_import(const struct ctl *ctl, char **args, int count)
         return ctl_fail("%s: %s", args[0], strerror(errno));
     control_ask_patience(IMPORT_PATIENCE_S);
     int status = import_file(ctl, file, &batch);
-    if (file != stdin)
+    if (!is_piped)
         fclose(file);
     buf_wipe(&batch.text);
     printf("%lu accounts made\n", batch.done);
