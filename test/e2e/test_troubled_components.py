@@ -61,7 +61,7 @@ class Chat(threading.Thread):
                 for one, other in ((a, b), (b, a)):
                     one.send(f"<message type='chat' to='{other.jid}'><body>{self.rounds}</body>"
                              "</message>")
-                    other.expect(f"^\\s*<message [^>]*><body>{self.rounds}</body></message>")
+                    other.expect(f"^\\s*<message [^>]*><body>{self.rounds}</body>.*?</message>")
                 self.rounds += 1
                 self.slowest = max(self.slowest, time.monotonic() - start)
         except (AssertionError, OSError) as error:
@@ -113,7 +113,8 @@ class Answers(threading.Thread):
             number = int(re.search(r"\bid=['\"]m(\d+)", match[1])[1])
             if re.search(r"\btype=['\"]error", match[1]):
                 self.errors.append(number)
-                self.conditions.update(re.findall(r"<([\w-]+) xmlns=['\"][^'\"]*stanzas", match[2]))
+                self.conditions.update(
+                    re.findall(r"<((?!text )[\w-]+) xmlns=['\"][^'\"]*stanzas", match[2]))
             else:
                 self.well.append(number)
         self.text = self.text[end:]
