@@ -258,7 +258,7 @@ static int64_t keep(struct sm_in *in, struct sm_user *user, const struct sm_arch
     struct sm *sm = in->sm;
     struct sm_archive_batch *b;
 
-    if (!sm_job_has_room(sm, sm->opts.max_stanza))
+    if (!sm_job_has_room(sm, sm->opts.max_stanza, in->is_from_link))
         return 0;
     b = batch_of(sm->archive);
     size_t before = buf_len(&b->text);

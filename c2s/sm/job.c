@@ -29,9 +29,14 @@ static void on_done(struct store_job *store_job, int result)
     sm_unhold(sm);
 }
 
-bool sm_job_has_room(const struct sm *sm, size_t bytes)
+/* What comes over the link may take half of it: a flood from there must not keep our own clients
+ * from the store. */
+bool sm_job_has_room(const struct sm *sm, size_t bytes, bool is_foreign)
 {
-    return sm->job_bytes + bytes <= SM_MAX_JOB_BYTES && store_pending(sm->store) < SM_MAX_JOBS;
+    const unsigned share = is_foreign ? 2 : 1;
+
+    return sm->job_bytes + bytes <= SM_MAX_JOB_BYTES / share &&
+           store_pending(sm->store) < SM_MAX_JOBS / share;
 }
 
 void sm_job_start(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
@@ -52,7 +57,7 @@ void sm_job_start(struct sm *sm, enum store_kind kind, struct sm_job *job, struc
 bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
                    struct sm_session *session, int (*run)(struct db *db, struct store_job *job))
 {
-    if (!sm_job_has_room(sm, job->bytes))
+    if (!sm_job_has_room(sm, job->bytes, job->is_foreign))
         return false;
     sm_job_start(sm, kind, job, user, session, run);
     return true;

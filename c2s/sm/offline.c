@@ -159,6 +159,7 @@ void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user)
     if (i->is_absent)
         i->absent = sm_archive_absent_new(in);
     i->job.bytes = sizeof(*i) + buf_len(&i->stanza) + buf_len(&i->text);
+    i->job.is_foreign = in->is_from_link && !in->is_again;
     i->job.finish = insert_finish;
     i->job.destroy = insert_destroy;
     if (!sm_job_submit(sm, STORE_WRITE, &i->job, user, NULL, insert_run)) {

@@ -193,6 +193,7 @@ struct sm_job {
     struct sm_session *session; /* or NULL */
     struct link_done done;
     size_t bytes;
+    bool is_foreign; /* for a stanza that came over the link: see sm_job_has_room */
     /* On the loop; its answer is what done is called with. The job is freed afterwards. */
     bool (*finish)(struct sm_job *job, int result);
     void (*destroy)(struct sm_job *job); /* frees what the job holds but not the job; may be NULL */
@@ -372,7 +373,7 @@ void sm_waits_free(struct sm *sm);
 bool sm_job_submit(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
                    struct sm_session *session, int (*run)(struct db *db, struct store_job *job));
 /* The same in two steps: whether the bytes may be queued, and a job that has been let in. */
-bool sm_job_has_room(const struct sm *sm, size_t bytes);
+bool sm_job_has_room(const struct sm *sm, size_t bytes, bool is_foreign);
 void sm_job_start(struct sm *sm, enum store_kind kind, struct sm_job *job, struct sm_user *user,
                   struct sm_session *session, int (*run)(struct db *db, struct store_job *job));
 /* The number of the account, 0: there is none. In run(). */

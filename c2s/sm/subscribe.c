@@ -212,6 +212,7 @@ static void submit(struct sm_in *in, struct subscribe *sub, struct sm_user *user
 {
     sub->names = sm_names_of(in->sm, &sub->stanza.arena, sub->contact);
     sub->job.done = in->done;
+    sub->job.is_foreign = in->is_from_link;
     if (sm_job_submit(in->sm, STORE_WRITE, &sub->job, user, in->session, run)) {
         sm_in_take_done(in);
         if (user && sub->event >= SM_IN_SUBSCRIBE)

@@ -62,6 +62,7 @@ bool sm_task_submit(struct sm_in *in, enum store_kind kind, struct sm_task *task
     task->job.finish = finish;
     task->job.destroy = destroy;
     task->job.bytes += 4096;
+    task->job.is_foreign = in->is_from_link;
     task->job.done = in->done;
     if (sm_job_submit(in->sm, kind, &task->job, user_of(in), in->session, run)) {
         sm_in_take_done(in);
