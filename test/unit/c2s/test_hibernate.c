@@ -226,7 +226,7 @@ static void ends_in_good_order(void **state)
         "<enable xmlns='urn:xmpp:sm:3' resume='true'/><presence/><presence type='unavailable'/>",
         "<enable xmlns='urn:xmpp:sm:3'/>",
         "<enable xmlns='urn:xmpp:sm:3' resume='true'/><oops/>",
-        "<enable xmlns='urn:xmpp:sm:3' resume='true'/>" PEER_ERROR,
+        ("<enable xmlns='urn:xmpp:sm:3' resume='true'/>" PEER_ERROR),
         "",
     };
     (void)state;

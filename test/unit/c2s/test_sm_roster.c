@@ -201,8 +201,8 @@ static void answers_to_pushes_are_silent(void **state)
     static const char *const answers[] = {
         "<iq type='result' id='push-1'/>",
         "<iq type='result' id='push-1' to='alice@prime.test'/>",
-        "<iq type='error' id='push-1'><error type='cancel'><not-allowed"
-        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+        ("<iq type='error' id='push-1'><error type='cancel'><not-allowed"
+         " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"),
         "<iq type='result' id='no-such-push'/>",
     };
     struct kit *k = kit_new(NULL);
