@@ -9,6 +9,7 @@
  */
 #include "xmpp/jid_prep.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <arpa/inet.h>
@@ -115,26 +116,34 @@ static bool prep_ipv6(struct span text, char *out, struct span *part_r)
     return true;
 }
 
-/* An A-label that IDNA 2003 did not turn into a U-label may be one of IDNA 2008 and stays: when it
- * holds something that needed encoding, and nothing prohibited. */
-static bool is_a_label(struct span label)
+static bool is_ascii(const uint32_t *code, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (code[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* An A-label that IDNA 2003 does not turn into a U-label may be one of IDNA 2008 and stays: when it
+ * holds something that needed encoding, and nothing prohibited. *stays_r: it is such a one, as its
+ * prepared form is in ASCII. */
+static bool check_a_label(struct span label, bool *stays_r)
 {
     uint32_t code[4 * JID_LABEL_MAX];
     size_t n = JID_LABEL_MAX;
     struct span coded = span_from(label, sizeof("xn--") - 1);
-    if (punycode_decode(coded.n, coded.p, &n, code, NULL) != PUNYCODE_SUCCESS)
+    if (punycode_decode(coded.n, coded.p, &n, code, NULL) != PUNYCODE_SUCCESS ||
+        is_ascii(code, n) ||
+        stringprep_4i(code, &n, ARRAY_LEN(code), 0, stringprep_nameprep) != STRINGPREP_OK)
         return false;
-    bool encoded = false;
-    for (size_t i = 0; i < n; i++)
-        encoded = encoded || code[i] >= 0x80;
-    return encoded &&
-           stringprep_4i(code, &n, ARRAY_LEN(code), 0, stringprep_nameprep) == STRINGPREP_OK;
+    *stays_r = is_ascii(code, n);
+    return true;
 }
 
 /* A label in its final form: in ASCII only lower-case letters, digits and inner hyphens. */
 static bool is_final_label(struct span label)
 {
-    bool ascii = true;
+    bool ascii = true, stays;
     if (label.n == 0 || label.p[0] == '-' || label.p[label.n - 1] == '-')
         return false;
     for (size_t i = 0; i < label.n; i++) {
@@ -146,7 +155,7 @@ static bool is_final_label(struct span label)
     }
     if (ascii && label.n > JID_LABEL_MAX)
         return false;
-    return !span_starts(label, SPAN("xn--")) || (ascii && is_a_label(label));
+    return !span_starts(label, SPAN("xn--")) || (ascii && check_a_label(label, &stays));
 }
 
 static bool is_final_domain(struct span text)
@@ -168,10 +177,43 @@ static void lower_ascii(char *z)
             *z = (char)(*z - 'A' + 'a');
 }
 
+/* One label of a name in ASCII. Those that stay are not shown to libidn: it looks behind the end of
+ * a prepared form as short as that of "xn--vka", which is "dz". */
+static bool append_unicode(struct buf *out, struct span label)
+{
+    char z[JID_LABEL_MAX + 1], *unicode = NULL;
+    bool stays = true;
+    if (label.n > JID_LABEL_MAX ||
+        (span_starts(label, SPAN("xn--")) && !check_a_label(label, &stays)))
+        return false;
+    if (stays)
+        return buf_append(out, label);
+    memcpy(z, label.p, label.n);
+    z[label.n] = '\0';
+    bool good = idna_to_unicode_8z8z(z, &unicode, IDNA_ALLOW_UNASSIGNED) == IDNA_SUCCESS &&
+                buf_append(out, span_of(unicode));
+    idn_free(unicode);
+    return good;
+}
+
+static bool to_unicode(struct buf *out, struct span ascii)
+{
+    for (;;) {
+        size_t dot = span_index(ascii, '.');
+        if (!append_unicode(out, span_make(ascii.p, dot)))
+            return false;
+        if (dot == ascii.n)
+            return true;
+        buf_append_char(out, '.');
+        ascii = span_from(ascii, dot + 1);
+    }
+}
+
 bool jid_prep_domain_slow(struct span text, char *out, struct span *part_r)
 {
     char z[JID_PART_MAX + 1];
-    char *ascii = NULL, *unicode = NULL;
+    char *ascii = NULL;
+    struct buf unicode = {0};
     bool good = false;
 
     if (text.p[0] == '[')
@@ -185,9 +227,9 @@ bool jid_prep_domain_slow(struct span text, char *out, struct span *part_r)
         IDNA_SUCCESS)
         goto out;
     lower_ascii(ascii);
-    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) != IDNA_SUCCESS)
+    if (!to_unicode(&unicode, span_of(ascii)))
         goto out;
-    struct span domain = span_of(unicode);
+    struct span domain = buf_span(&unicode);
     if (domain.n > JID_PART_MAX || !is_final_domain(domain) || !is_sound(domain))
         goto out;
     memcpy(out, domain.p, domain.n);
@@ -195,6 +237,6 @@ bool jid_prep_domain_slow(struct span text, char *out, struct span *part_r)
     good = true;
 out:
     idn_free(ascii);
-    idn_free(unicode);
+    buf_free(&unicode);
     return good;
 }

@@ -190,6 +190,8 @@ static void domains_are_prepared(void **state)
         {"xn--", NULL},
         {"xn--a", NULL},
         {"xn--abc-", NULL},
+        {"xn--vka", "xn--vka"}, /* U+01F3 would be "dz"; U+00DF "ss" */
+        {"a.XN--VKA.xn--zca", "a.xn--vka.xn--zca"},
         {"x.xn--.y", NULL},
         {"a..b", NULL},
         {".a", NULL},
