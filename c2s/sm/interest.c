@@ -86,7 +86,7 @@ static void peer_free(struct pep *pep, struct pep_peer *peer, const struct pep_u
         pep->peer_count--;
     promise(pep, peer, NULL);
     free(peer);
-    if (user->peers.count == 0 && user != kept)
+    if (user != kept && user->peers.count == 0)
         user_free(pep, user);
 }
 
