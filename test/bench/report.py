@@ -19,7 +19,7 @@ def number(value):
 
 
 def rate(value):
-    return f"{value / 1000:.3g} k/s" if value >= 1000 else f"{value:.0f}/s"
+    return f"{number(value / 1000)} k/s" if value >= 1000 else f"{value:.0f}/s"
 
 
 def figures(results, scenario, server, key):
