@@ -5,6 +5,7 @@
 #include "c2s/c2s.h"
 
 #include "base/log.h"
+#include "c2s/accounts_sm.h"
 #include "c2s/schema.h"
 #include "tls/crypto.h"
 #include "xmpp/ns.h"
@@ -140,6 +141,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     c2s->accounts = accounts_new(d->loop, c2s->store, (uint32_t)conf->auth_iterations);
     struct sm_opts opts = sm_options(c2s, conf);
     c2s->sm = sm_new(c2s->loop, c2s->store, &opts);
+    sm_set_accounts(c2s->sm, &accounts_sm_ops, c2s->accounts);
     make_link(c2s);
     return c2s;
 }

@@ -83,6 +83,7 @@ void sm_free(struct sm **sm_p)
     *sm_p = NULL;
     sm->is_closed = true;
     sm->link = NULL;
+    sm->accounts = NULL;
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_archive_close(sm);
     sm_session_drop_all(sm);
@@ -155,6 +156,12 @@ void sm_set_link(struct sm *sm, struct link *link)
     sm->link = link;
     if (was_linked && !link)
         on_down(sm);
+}
+
+void sm_set_accounts(struct sm *sm, const struct sm_account_ops *ops, void *ctx)
+{
+    sm->accounts = ops;
+    sm->accounts_ctx = ctx;
 }
 
 bool sm_is_local_domain(const struct sm *sm, struct span domain)

@@ -103,6 +103,27 @@ struct sm_opts {
     size_t archive_messages;     /* of one user: the newest; 0: all */
 };
 
+/*
+ * The accounts themselves (names and keys) belong to the transport; this is how the session manager
+ * has them changed. done is called once for each call, later, perhaps after sm_free: e NONE, or
+ * conflict (there is such an account), item-not-found (there is none), not-acceptable (not a usable
+ * password), internal-server-error. text says it for people; NULL when e is NONE. Names are
+ * prepared localparts; what is given is copied.
+ */
+struct sm_account_answer {
+    void (*done)(void *ctx, enum stanza_error e, const char *text);
+    void *ctx;
+};
+
+struct sm_account_ops {
+    void (*add)(void *ctx, struct span name, struct span password,
+                struct sm_account_answer answer);
+    void (*set_password)(void *ctx, struct span name, struct span password,
+                         struct sm_account_answer answer);
+    /* With all that hangs on it; sm_user_deleted is the caller's affair. */
+    void (*remove)(void *ctx, struct span name, struct sm_account_answer answer);
+};
+
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
@@ -110,6 +131,8 @@ void sm_free(struct sm **sm);
  * already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
+/* Borrowed; without it no account can be changed from here. */
+void sm_set_accounts(struct sm *sm, const struct sm_account_ops *ops, void *ctx);
 
 /* The link's events, for struct link_events of the owner of the link (ctx = sm). */
 extern const struct link_events sm_link_events;

@@ -47,6 +47,8 @@ struct sm {
     struct loop *loop;
     struct store *store;
     struct link *link; /* NULL: none */
+    const struct sm_account_ops *accounts; /* NULL: none */
+    void *accounts_ctx;
     struct sm_opts opts;
     struct map users;       /* localpart -> struct sm_user */
     struct map openings;    /* address of a struct sm_client -> its session, not yet answered */
