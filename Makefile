@@ -15,8 +15,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
 # Debian packages, by what they are for; README.md says why.
 DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls28-dev \
-              libsqlite3-dev libidn-dev libinih-dev libstrophe-dev
-DEPS_RUN := python3 supervisor gnutls-bin
+              libsqlite3-dev libidn-dev libinih-dev libstrophe-dev libunbound-dev
+DEPS_RUN := python3 supervisor gnutls-bin dns-root-data ca-certificates
 DEPS_TEST := libcmocka-dev libexpat1-dev python3-pytest python3-pytest-xdist python3-slixmpp \
              python3-aioxmpp go-sendxmpp profanity tmux biboumi ngircd jabber-muc strace
 DEPS_LINT := clang clang-tidy cppcheck
@@ -41,7 +41,7 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection 
 LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,shstk
 endif
 
-PKGS := libuv libxml-2.0 gnutls sqlite3 libidn inih
+PKGS := libuv libxml-2.0 gnutls gnutls-dane sqlite3 libidn inih libunbound
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
@@ -51,7 +51,7 @@ LDFLAGS += -pie $(LDHARDEN) -Wl,--as-needed
 
 # --- what is built -----------------------------------------------------------------------------
 
-LAYERS := base xml tls store xmpp
+LAYERS := base xml tls store dns xmpp
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 $(foreach l,$(LAYERS),$(eval LIB_$(l) := $(BUILD)/libkontalk-$(l).a))
 # A layer sees itself and those below it, nothing else: the link order is the architecture.
@@ -59,14 +59,17 @@ SEES_base := $(LIB_base)
 SEES_xml := $(LIB_xml) $(LIB_base)
 SEES_tls := $(LIB_tls) $(LIB_base)
 SEES_store := $(LIB_store) $(LIB_base)
+SEES_dns := $(LIB_dns) $(LIB_base)
 SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_store) $(LIB_base)
 
 ROUTER_SRC := $(wildcard router/*.c)
 C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/pubsub/*.c)
+S2S_SRC := $(wildcard s2s/*.c)
 CTL_SRC := $(wildcard router/ctl/*.c)
 # The daemons without their main.c, for tests that hold a whole process.
 ROUTER_ROOM := $(call obj,$(filter-out router/main.c,$(ROUTER_SRC)))
 C2S_ROOM := $(call obj,$(filter-out c2s/main.c,$(C2S_SRC)))
+S2S_ROOM := $(call obj,$(filter-out s2s/main.c,$(S2S_SRC)))
 
 PROGRAMS := $(BUILD)/kontalk-router $(BUILD)/kontalk-c2s $(BUILD)/kontalkctl
 
@@ -101,6 +104,7 @@ UNIT_HELP := $(call obj,$(wildcard test/unit/*.c))
 $(foreach l,$(LAYERS),$(eval $(call unit_of,$(l)): $(UNIT_HELP) $(SEES_$(l))))
 $(call unit_of,router): $(ROUTER_ROOM) $(UNIT_HELP) $(SEES_xmpp)
 $(call unit_of,c2s): $(C2S_ROOM) $(UNIT_HELP) $(SEES_xmpp)
+$(call unit_of,s2s): $(S2S_ROOM) $(UNIT_HELP) $(LIB_dns) $(SEES_xmpp)
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(filter-out $<,$^) $(PKG_LIBS) -lcmocka -lpthread
 

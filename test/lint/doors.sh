@@ -10,7 +10,7 @@ bad=0
 door() {
     pattern=$1
     shift
-    for file in $(find common router c2s -name '*.[ch]' | sort); do
+    for file in $(find common router c2s s2s -name '*.[ch]' | sort); do
         for room; do
             case $file in "$room"*) continue 2 ;; esac
         done
@@ -29,12 +29,13 @@ door "$call(time|gettimeofday|clock_gettime|uv_now|uv_hrtime) *\(" \
 door "${call}uv_[a-z_]+ *\(" common/base/
 door "$call(timerfd_create|sleep|usleep|nanosleep) *\(" common/base/ common/store/
 door "$call(socket|socketpair|accept4?|connect) *\(" common/base/
-door "$call(getaddrinfo|gethostbyname|res_query) *\(" s2s/resolve
+door "$call(getaddrinfo|gethostbyname|res_query) *\(" common/dns/resolve
 door "$call(gnutls_rnd|getrandom|getentropy) *\(" common/tls/ common/base/map
 door "$call(rand|rand_r|random|drand48|lrand48) *\(" none
 door '# *include *<uv\.h>' common/base/
 door '# *include *<gnutls/' common/tls/
 door '# *include *<sqlite3\.h>' common/store/
+door '# *include *<unbound\.h>' common/dns/resolve
 door '# *include *<libxml/' common/xml/
 door '# *include *<ini\.h>' common/base/
 door '# *include *<(idna|stringprep|punycode)\.h>' common/xmpp/

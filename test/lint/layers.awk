@@ -10,9 +10,11 @@ BEGIN {
     allow["common/xml"] = "^(xml|base)/"
     allow["common/tls"] = "^(tls|base)/"
     allow["common/store"] = "^(store|base)/"
+    allow["common/dns"] = "^(dns|base)/"
     allow["common/xmpp"] = "^(xmpp|xml|tls|store|base)/"
     daemon = "^(xmpp|xml|tls|store|base)/"
     allow["router"] = daemon "|^router/[^/]*$"
+    allow["s2s"] = daemon "|^dns/|^s2s/[^/]*$"
     # kontalkctl knows router.conf and how texts are hidden, and nothing else of the router.
     allow["router/ctl"] = daemon "|^router/ctl/|^router/(conf|redact)[.]h$"
     # The transport sees one header of the session manager; the session manager sees no transport.

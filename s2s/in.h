@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * in - a stream that another server opens: STARTTLS or direct TLS, SASL EXTERNAL by its certificate
+ * (XEP-0178), dialback (XEP-0220, several pairs on one stream), XEP-0198, XEP-0288.
+ */
+#ifndef S2S_IN_H
+#define S2S_IN_H
+
+#include "s2s/s2s.h"
+
+/* A new connection; takes c. */
+void in_accept(struct s2s *s, struct conn *c, bool direct_tls);
+/* system-shutdown to all. */
+void in_close_all(struct s2s *s);
+/* Those that are authenticated for that domain: `s2s close`. Returns how many. */
+size_t in_close_domain(struct s2s *s, struct span domain);
+/* One line for each into out: peer's address, domains, TLS, state, counts; for `s2s list`. */
+void in_list(const struct s2s *s, struct buf *out);
+
+/* For a pair whose output it carries (XEP-0288): as out_begin. */
+struct buf *in_begin(struct in *in);
+void in_end(struct in *in);
+struct stream *in_stream(struct in *in);
+void in_free_addresses(struct s2s *s);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * pair - one of our domains and one elsewhere: what goes from the one to the other is in its queue,
+ * and goes in order over the one stream that serves it: one that we open (out.c), or one that the
+ * other server has opened and that both use (XEP-0288).
+ */
+#ifndef S2S_PAIR_H
+#define S2S_PAIR_H
+
+#include "s2s/s2s.h"
+
+enum pair_state {
+    PAIR_IDLE,       /* nothing to send, no stream */
+    PAIR_CONNECTING, /* a stream of ours is on its way to being authenticated */
+    PAIR_READY,      /* a stream takes what is queued */
+    PAIR_WAITING,    /* it failed: again after the back-off (15 s doubling to 300 s, jittered) */
+};
+
+/* What another server is asked about somebody who claims to be in its domain (XEP-0220 2.1.2). */
+enum pair_answer { PAIR_VALID, PAIR_INVALID, PAIR_NOT_THERE /* no connection, timeout, error */ };
+struct pair_question {
+    struct list_node node; /* of pair->questions; zeroed: not under way */
+    struct pair *pair;
+    char id[65];           /* of the stream on which the key was shown */
+    char key[129];
+    bool is_sent;
+    void (*done)(void *ctx, enum pair_answer answer);
+    void *ctx;
+};
+
+struct pair {
+    struct s2s *s2s;
+    struct span local, remote;
+    enum pair_state state;
+    struct outbox *outbox;
+    struct out *out;       /* NULL: none */
+    struct in *in;         /* the bidirectional stream that serves it instead; NULL: none */
+    struct list_node questions;
+    struct timer retry, barrier;
+    uint64_t backoff_ms;
+    unsigned failures;     /* in a row */
+    enum stanza_error last_error; /* of the last failure: what bounces say */
+    struct buf story;      /* of the last attempt, for `s2s explain` */
+    uint64_t last_used;    /* loop time */
+    bool has_acks;         /* its stream speaks XEP-0198 */
+    bool is_asking;        /* <r/> or a ping is under way */
+    char barrier_id[33];   /* of the ping that proves that what was sent before has come (no 0198) */
+    char text[];
+};
+
+/* Makes it if need be; NULL: too many pairs. */
+struct pair *pair_get(struct s2s *s, struct span local, struct span remote);
+struct pair *pair_find(const struct s2s *s, struct span local, struct span remote);
+/* What the router gave for a domain elsewhere. Refused ones are bounced. */
+void pair_send(struct pair *p, const struct stanza *stanza);
+/* A stream for the pair is authenticated, or gone: in NULL means its own out stream. */
+void pair_on_ready(struct pair *p, struct in *in);
+void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char *reason);
+/* The peer has acknowledged h stanzas of this stream since it began, modulo 2^32; false: never so
+ * many were sent. */
+bool pair_on_ack(struct pair *p, uint32_t h);
+/* An iq result or error from remote to local; true: it answers our ping, and is done with. */
+bool pair_on_answer(struct pair *p, const struct stanza *stanza);
+/* Asks the server of remote whether the key is its own, on the stream of the pair, which is opened
+ * if need be and need not be authenticated for it. done comes exactly once (30 s at most), never
+ * from inside the call, unless pair_unask. */
+void pair_ask(struct pair *p, struct pair_question *q);
+void pair_unask(struct pair_question *q);
+/* `s2s close`: ends its stream; what is queued stays. */
+void pair_close(struct pair *p);
+const char *pair_state_name(enum pair_state s);
+/* Events of the outboxes (ctx: struct s2s); of pairs that are in the store only, too. */
+extern const struct outbox_events pair_outbox_events;
+void pairs_free(struct s2s *s);
+
+#endif
