@@ -12,12 +12,12 @@ enum s2s_auth { S2S_AUTH_CERTIFICATE, S2S_AUTH_DIALBACK };
 
 /* [domain NAME]: what differs for one domain. Unset texts are empty, unset enums S2S_UNSET. */
 struct s2s_domain {
-    char *name;      /* "example.org" or "*.example.org" */
-    int tls, auth;   /* enum + 1; S2S_UNSET */
-    int private;     /* the same for false, true */
-    char *pin;       /* SHA-256 of its certificate */
-    char *route;     /* "HOST:PORT" */
-    bool route_tls;  /* TLS from the first byte there */
+    char *name;     /* "example.org" or "*.example.org" */
+    int tls, auth;  /* enum + 1; S2S_UNSET */
+    int private;    /* the same for false, true */
+    char *pin;      /* SHA-256 of its certificate */
+    char *route;    /* "HOST:PORT" */
+    bool route_tls; /* TLS from the first byte there */
     bool deny;
     int64_t rate, burst; /* 0: that of [policy] */
 };
@@ -25,7 +25,7 @@ struct s2s_domain {
 
 struct s2s_conf {
     char *host, *network;
-    struct conf_list also;    /* further domains that we speak for */
+    struct conf_list also; /* further domains that we speak for */
     struct conf_list listen, listen_tls;
     char *cert, *key, *ca;
     char *control;
@@ -51,8 +51,8 @@ struct s2s_conf {
     int64_t stanza, negotiation_time, idle_time, connections_per_address, max_connections;
     int64_t max_pairs, pairs_per_stream;
     int64_t queue, queue_bytes, queue_stored, queue_time; /* stanzas, bytes, bytes, ms to live */
-    int64_t backlog; /* bytes queued to one stream */
-    int64_t presence_rate, presence_burst; /* to one recipient, a second */
+    int64_t backlog;                                      /* bytes queued to one stream */
+    int64_t presence_rate, presence_burst;                /* to one recipient, a second */
 };
 
 extern const struct conf_spec s2s_conf_spec;

@@ -12,7 +12,8 @@
 /* Whether the stream may speak for remote to local. */
 typedef bool (*inbound_proof)(void *ctx, struct span local, struct span remote);
 
-/* Takes done. False: the stream has been ended (invalid-from, improper-addressing, host-unknown). */
+/* Takes done. False: the stream has been ended (invalid-from, improper-addressing, host-unknown).
+ */
 bool inbound_stanza(struct s2s *s, struct stream *stream, struct stanza *stanza,
                     inbound_proof proof, void *ctx, struct link_done done);
 

@@ -21,7 +21,7 @@ enum pair_answer { PAIR_VALID, PAIR_INVALID, PAIR_NOT_THERE /* no connection, ti
 struct pair_question {
     struct list_node node; /* of pair->questions; zeroed: not under way */
     struct pair *pair;
-    char id[65];           /* of the stream on which the key was shown */
+    char id[65]; /* of the stream on which the key was shown */
     char key[129];
     bool is_sent;
     void (*done)(void *ctx, enum pair_answer answer);
@@ -33,18 +33,18 @@ struct pair {
     struct span local, remote;
     enum pair_state state;
     struct outbox *outbox;
-    struct out *out;       /* NULL: none */
-    struct in *in;         /* the bidirectional stream that serves it instead; NULL: none */
+    struct out *out; /* NULL: none */
+    struct in *in;   /* the bidirectional stream that serves it instead; NULL: none */
     struct list_node questions;
     struct timer retry, barrier;
     uint64_t backoff_ms;
-    unsigned failures;     /* in a row */
+    unsigned failures;            /* in a row */
     enum stanza_error last_error; /* of the last failure: what bounces say */
-    struct buf story;      /* of the last attempt, for `s2s explain` */
-    uint64_t last_used;    /* loop time */
-    bool has_acks;         /* its stream speaks XEP-0198 */
-    bool is_asking;        /* <r/> or a ping is under way */
-    char barrier_id[33];   /* of the ping that proves that what was sent before has come (no 0198) */
+    struct buf story;             /* of the last attempt, for `s2s explain` */
+    uint64_t last_used;           /* loop time */
+    bool has_acks;                /* its stream speaks XEP-0198 */
+    bool is_asking;               /* <r/> or a ping is under way */
+    char barrier_id[33]; /* of the ping that proves that what was sent before has come (no 0198) */
     char text[];
 };
 

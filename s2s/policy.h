@@ -12,17 +12,17 @@
 struct s2s;
 
 struct s2s_policy {
-    bool is_denied;        /* no stream in either direction */
+    bool is_denied; /* no stream in either direction */
     bool requires_tls;
-    bool requires_cert;    /* a certificate must prove the domain: no dialback */
-    bool allows_private;   /* its addresses may be private ones (S11) */
-    struct span pin;       /* SHA-256 of its certificate, hex; none */
+    bool requires_cert;     /* a certificate must prove the domain: no dialback */
+    bool allows_private;    /* its addresses may be private ones (S11) */
+    struct span pin;        /* SHA-256 of its certificate, hex; none */
     struct span route_host; /* static way to it; none: by the DNS */
     uint16_t route_port;
-    bool route_is_direct;  /* TLS from the first byte */
-    uint64_t rate;         /* bytes a second that are read from each of its streams */
+    bool route_is_direct; /* TLS from the first byte */
+    uint64_t rate;        /* bytes a second that are read from each of its streams */
     uint64_t burst;
-    const char *section;   /* which one decided: "domain example.org", "policy", "deny" */
+    const char *section; /* which one decided: "domain example.org", "policy", "deny" */
 };
 
 /* Views into the configuration: valid until the next reload. A section for example.org does not

@@ -53,11 +53,11 @@ struct s2s {
     struct link *link;
     struct link_bind bind;
     struct control *control;
-    struct map denied;         /* policy.c: domains of the deny file */
-    struct map names;          /* relay.c: public routes of the router, under host */
-    struct map pairs;          /* pair.c: "LOCAL REMOTE" -> struct pair */
-    struct map addresses;      /* in.c: connections by address */
-    struct list_node ins;      /* in.c */
+    struct map denied;    /* policy.c: domains of the deny file */
+    struct map names;     /* relay.c: public routes of the router, under host */
+    struct map pairs;     /* pair.c: "LOCAL REMOTE" -> struct pair */
+    struct map addresses; /* in.c: connections by address */
+    struct list_node ins; /* in.c */
     size_t in_count;
     struct listener *listeners[S2S_LISTENERS_MAX];
     size_t listener_count;

@@ -31,7 +31,7 @@ struct dial_opts {
     const char *direct_service; /* "xmpps-server"; NULL: without */
     uint16_t port;              /* without SRV records: 5269 */
     /* A static way, which asks for no SRV record and is not guarded: HOST (name or address). */
-    struct span route_host;     /* none: by the DNS */
+    struct span route_host; /* none: by the DNS */
     uint16_t route_port;
     bool route_is_direct;
     bool allow_private; /* loopback, link-local and private addresses too, and any port */
@@ -42,10 +42,10 @@ struct dial_opts {
 };
 
 enum dial_failure {
-    DIAL_NOT_FOUND,  /* no such domain, no usable address, or it says that it has no such service */
-    DIAL_REFUSED,    /* all that there is are addresses or ports that we do not go to */
-    DIAL_TIMEOUT,    /* nobody answered, or the DNS did not */
-    DIAL_EXHAUSTED,  /* after dial_next: that was the last one */
+    DIAL_NOT_FOUND, /* no such domain, no usable address, or it says that it has no such service */
+    DIAL_REFUSED,   /* all that there is are addresses or ports that we do not go to */
+    DIAL_TIMEOUT,   /* nobody answered, or the DNS did not */
+    DIAL_EXHAUSTED, /* after dial_next: that was the last one */
 };
 
 struct dial_events {

@@ -51,10 +51,10 @@ void resolve_ask(struct resolver *r, struct resolve_query *q, enum resolve_kind 
 void resolve_cancel(struct resolve_query *q); /* harmless when not under way */
 
 struct resolver_opts {
-    const char *resolv_conf;   /* file; NULL or empty: none */
+    const char *resolv_conf;    /* file; NULL or empty: none */
     const char *const *servers; /* "ADDRESS" or "ADDRESS@PORT", NULL at the end; instead of it */
-    const char *trust_anchor;  /* file for DNSSEC; NULL or empty: nothing is validated */
-    const char *hosts;         /* file as /etc/hosts; NULL or empty: none */
+    const char *trust_anchor;   /* file for DNSSEC; NULL or empty: nothing is validated */
+    const char *hosts;          /* file as /etc/hosts; NULL or empty: none */
 };
 #define RESOLVE_ERROR_MAX 256
 struct resolver *resolver_new(struct loop *loop, const struct resolver_opts *opts,

@@ -12,16 +12,16 @@
 
 enum tls_peer_verdict {
     TLS_PEER_OK,
-    TLS_PEER_NONE,        /* it showed no certificate */
-    TLS_PEER_UNTRUSTED,   /* the chain ends nowhere that we know */
+    TLS_PEER_NONE,      /* it showed no certificate */
+    TLS_PEER_UNTRUSTED, /* the chain ends nowhere that we know */
     TLS_PEER_SELF_SIGNED,
     TLS_PEER_EXPIRED,
     TLS_PEER_NOT_YET,
-    TLS_PEER_WRONG_NAME,  /* sound, but of somebody else */
-    TLS_PEER_WRONG_USE,   /* not for servers */
-    TLS_PEER_WEAK,        /* signed or keyed by what nobody trusts any more */
-    TLS_PEER_WRONG_PIN,   /* not the one that the configuration names */
-    TLS_PEER_WRONG_TLSA,  /* not the one that the DNS names */
+    TLS_PEER_WRONG_NAME, /* sound, but of somebody else */
+    TLS_PEER_WRONG_USE,  /* not for servers */
+    TLS_PEER_WEAK,       /* signed or keyed by what nobody trusts any more */
+    TLS_PEER_WRONG_PIN,  /* not the one that the configuration names */
+    TLS_PEER_WRONG_TLSA, /* not the one that the DNS names */
 };
 const char *tls_peer_verdict_name(enum tls_peer_verdict v); /* "expired", … */
 

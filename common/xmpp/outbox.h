@@ -20,12 +20,12 @@ struct outboxes; /* all of a process */
 struct store;
 
 struct outbox_opts {
-    size_t max_stanzas;  /* in memory, of one destination: 1,000 */
-    size_t max_bytes;    /* in memory, of one destination: 4 MiB */
+    size_t max_stanzas;   /* in memory, of one destination: 1,000 */
+    size_t max_bytes;     /* in memory, of one destination: 4 MiB */
     size_t max_all_bytes; /* in memory, of all: 64 MiB */
-    size_t max_stored;   /* bytes in the store, of one destination: 100 MiB */
-    uint64_t spill_ms;   /* 5,000 */
-    uint64_t ttl_ms;     /* 3,600,000 */
+    size_t max_stored;    /* bytes in the store, of one destination: 100 MiB */
+    uint64_t spill_ms;    /* 5,000 */
+    uint64_t ttl_ms;      /* 3,600,000 */
 };
 
 struct outbox_events {
