@@ -57,4 +57,7 @@ struct s2s_conf {
 
 extern const struct conf_spec s2s_conf_spec;
 
+/* "HOST:PORT" or "[IPv6]:PORT" in its parts; false: it is none. */
+bool s2s_conf_route(struct span text, struct span *host_r, uint16_t *port_r);
+
 #endif

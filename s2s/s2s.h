@@ -53,17 +53,17 @@ struct s2s {
     struct link *link;
     struct link_bind bind;
     struct control *control;
-    struct map denied;    /* policy.c: domains of the deny file */
-    struct map names;     /* relay.c: public routes of the router, under host */
-    struct map pairs;     /* pair.c: "LOCAL REMOTE" -> struct pair */
-    struct map addresses; /* in.c: connections by address */
-    struct list_node ins; /* in.c */
-    size_t in_count;
+    struct map denied;          /* policy.c: domains of the deny file */
+    struct map names;           /* relay.c: public routes of the router, under host */
+    struct map pairs;           /* pair.c: "LOCAL REMOTE" -> struct pair */
+    struct map addresses;       /* in.c: connections by address */
+    struct list_node ins;       /* in.c */
+    size_t in_count, out_count; /* streams that are there; s2s_stream_gone after each that ends */
     struct listener *listeners[S2S_LISTENERS_MAX];
     size_t listener_count;
     uint8_t dialback_secret[32]; /* new at each start (XEP-0185) */
     uint64_t started_ms;
-    bool is_stopping;
+    bool is_stopping, is_flushing;
     void (*on_stopped)(void *ctx);
     void *stopped_ctx;
     struct deferred finish;
@@ -100,6 +100,7 @@ void relay_to_router(struct s2s *s, const struct stanza *stanza, struct link_don
 /* A stanza of ours (as it was to be sent, in jabber:server) will not reach its destination: the
  * error goes to its sender, where RFC 6120 allows one (never for errors, S14). */
 void relay_bounce(struct s2s *s, struct span stanza, enum stanza_error e, const char *text);
+void relay_free(struct s2s *s);
 
 /* --- control.c --- */
 extern const struct control_command s2s_commands[];

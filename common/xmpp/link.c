@@ -100,7 +100,8 @@ bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanz
         return false;
     struct stanza_write_opts o = *opts;
     o.ns = SPAN(NS_COMPONENT);
-    o.from_ns = SPAN(NS_CLIENT);
+    if (span_is_none(o.from_ns))
+        o.from_ns = SPAN(NS_CLIENT);
     stanza_write(out, s, &o);
     link_end(l);
     return true;

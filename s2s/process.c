@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * process - a whole s2s but its main(): what it is made of, in the order of making and unmaking.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "dns/resolve.h"
+#include "s2s/in.h"
+#include "s2s/pair.h"
+#include "s2s/policy.h"
+#include "s2s/schema.h"
+#include "tls/crypto.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct conn *(*s2s_test_router)(void *ctx);
+struct conn *(*s2s_test_connect)(void *ctx, const struct addr *to);
+struct resolver *s2s_test_resolver;
+void *s2s_test_ctx;
+
+/* --- TLS -------------------------------------------------------------------------------------- */
+
+/* Of both directions: any certificate is taken in the handshake, and looked at afterwards. */
+static struct tls_ctx *peer_tls(const struct s2s *s, const struct s2s_conf *conf, bool is_in,
+                                char error_r[CONF_ERROR_MAX])
+{
+    if (loop_is_sim(s->loop))
+        return tls_ctx_twin();
+    struct tls_ctx_opts opts = {
+        .cert_file = conf->cert,
+        .key_file = conf->key,
+        .ca_file = *conf->ca ? conf->ca : NULL,
+        .alpn = SPAN("xmpp-server"),
+        .ask_peer = is_in,
+        .trust_later = true,
+    };
+    return tls_ctx_new(&opts, error_r);
+}
+
+static bool make_peer_tls(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    struct tls_ctx *in = peer_tls(s, conf, true, error_r);
+    struct tls_ctx *out = in ? peer_tls(s, conf, false, error_r) : NULL;
+    if (!out) {
+        tls_ctx_unref(&in);
+        return false;
+    }
+    tls_ctx_unref(&s->tls_in);
+    tls_ctx_unref(&s->tls_out);
+    s->tls_in = in;
+    s->tls_out = out;
+    return true;
+}
+
+static bool make_tls(struct s2s *s, char error_r[CONF_ERROR_MAX])
+{
+    const struct s2s_conf *conf = s->conf;
+    if (!make_peer_tls(s, conf, error_r))
+        return false;
+    if (!conf->router_tls)
+        return true;
+    struct tls_ctx_opts opts = {.ca_file = *conf->router_tls_ca ? conf->router_tls_ca : NULL};
+    s->link_tls = tls_ctx_new(&opts, error_r);
+    return s->link_tls != NULL;
+}
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static void make_link(struct s2s *s)
+{
+    const struct s2s_conf *conf = s->conf;
+    s->bind = (struct link_bind){.is_default = true};
+    struct link_opts opts = {
+        .name = span_of(s->name),
+        .secret = span_of(conf->router_secret),
+        .binds = &s->bind,
+        .bind_count = 1,
+        .watch = true,
+        .tls = s->link_tls,
+        .tls_name = span_of(conf->router_tls_name),
+        .connect = s2s_test_router,
+        .connect_ctx = s2s_test_ctx,
+    };
+    addr_parse(span_of(conf->router_address), &opts.router); /* checked by the configuration */
+    s->link = link_new(s->loop, &opts, &relay_events, s);
+}
+
+static bool make_resolver(struct s2s *s, char error_r[CONF_ERROR_MAX])
+{
+    const struct s2s_conf *conf = s->conf;
+    if (s2s_test_resolver) {
+        s->resolver = s2s_test_resolver;
+        return true;
+    }
+    struct resolver_opts opts = {
+        .resolv_conf = conf->dns_resolv_conf,
+        .trust_anchor = conf->dns_trust_anchor,
+        .hosts = conf->dns_hosts,
+    };
+    /* The configuration's list does not end with NULL. */
+    const char **servers = mem_zalloc((conf->dns_servers.count + 1) * sizeof *servers);
+    for (size_t i = 0; i < conf->dns_servers.count; i++)
+        servers[i] = conf->dns_servers.items[i];
+    if (conf->dns_servers.count > 0) {
+        opts.servers = servers;
+        opts.resolv_conf = NULL;
+    }
+    s->resolver = resolver_new(s->loop, &opts, error_r);
+    free(servers);
+    return s->resolver != NULL;
+}
+
+static struct outbox_opts outbox_options(const struct s2s_conf *conf)
+{
+    return (struct outbox_opts){
+        .max_stanzas = (size_t)conf->queue,
+        .max_bytes = (size_t)conf->queue_bytes,
+        .max_all_bytes = 16 * (size_t)conf->queue_bytes,
+        .max_stored = (size_t)conf->queue_stored,
+        .spill_ms = 5000,
+        .ttl_ms = (uint64_t)conf->queue_time,
+    };
+}
+
+static bool make_store(struct s2s *s, char error_r[CONF_ERROR_MAX])
+{
+    struct store_opts opts = {
+        .path = s->conf->store_path, .migrations = s2s_migrations, .exclusive = true};
+    s->store = store_open(s->loop, &opts, error_r);
+    return s->store != NULL;
+}
+
+struct s2s *s2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
+{
+    const struct s2s_conf *conf = d->conf;
+    struct s2s *s = mem_zalloc(sizeof *s);
+    s->loop = d->loop;
+    s->conf = conf;
+    s->instance = d->instance;
+    s->host = span_of(mem_strdup_span(span_of(conf->host)));
+    s->network = *conf->network ? span_of(mem_strdup_span(span_of(conf->network))) : s->host;
+    s->started_ms = loop_now(d->loop);
+    list_init(&s->ins);
+    if (asprintf(&s->name, "%s.%s", d->instance, conf->host) < 0)
+        abort();
+    crypto_init();
+    crypto_random(s->dialback_secret, sizeof s->dialback_secret);
+    if (!policy_load(s, conf, error_r) || !make_tls(s, error_r) || !make_resolver(s, error_r) ||
+        !make_store(s, error_r)) {
+        s2s_free(&s);
+        return NULL;
+    }
+    struct outbox_opts opts = outbox_options(conf);
+    s->outboxes = outboxes_new(s->loop, s->store, &opts, &pair_outbox_events, s);
+    make_link(s);
+    return s;
+}
+
+/* --- listening -------------------------------------------------------------------------------- */
+
+static void on_accept(void *ctx, struct conn *c)
+{
+    in_accept(ctx, c, false);
+}
+
+static void on_accept_tls(void *ctx, struct conn *c)
+{
+    in_accept(ctx, c, true);
+}
+
+static bool listen_at(struct s2s *s, const struct conf_list *list,
+                      void (*accept)(void *, struct conn *), char error_r[CONF_ERROR_MAX])
+{
+    const struct listen_opts opts = {0};
+    for (size_t i = 0; i < list->count; i++) {
+        struct addr at;
+        int error = -ENOBUFS;
+        struct listener *l = NULL;
+        addr_parse(span_of(list->items[i]), &at);
+        if (s->listener_count < S2S_LISTENERS_MAX)
+            l = listener_new(s->loop, &at, &opts, accept, s, &error);
+        if (!l && error == -EAFNOSUPPORT) {
+            LOG(LOG_WARN, "listen.no_family", F_STR("addr", list->items[i]));
+            continue;
+        }
+        if (!l) {
+            snprintf(error_r, CONF_ERROR_MAX, "cannot listen at %s: %s", list->items[i],
+                     strerror(-error));
+            return false;
+        }
+        s->listeners[s->listener_count++] = l;
+    }
+    return true;
+}
+
+/* The control socket's path with %i replaced by the instance. */
+static void control_path(const struct s2s *s, char path_r[256])
+{
+    const char *mark = strstr(s->conf->control, "%i");
+    if (!mark)
+        snprintf(path_r, 256, "%s", s->conf->control);
+    else
+        snprintf(path_r, 256, "%.*s%s%s", (int)(mark - s->conf->control), s->conf->control,
+                 s->instance, mark + 2);
+}
+
+bool s2s_listen(struct s2s *s, char error_r[CONF_ERROR_MAX])
+{
+    char path[256];
+    int error;
+    if (!listen_at(s, &s->conf->listen, on_accept, error_r) ||
+        !listen_at(s, &s->conf->listen_tls, on_accept_tls, error_r))
+        return false;
+    control_path(s, path);
+    s->control = control_new(s->loop, path, s2s_commands, s, &error);
+    if (!s->control) {
+        snprintf(error_r, CONF_ERROR_MAX, "control socket %s: %s", path, strerror(-error));
+        return false;
+    }
+    LOG(LOG_INFO, "s2s.ready", F_STR("name", s->name), F_STR("host", s->conf->host));
+    return true;
+}
+
+/* --- reload ----------------------------------------------------------------------------------- */
+
+static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool is_same_link(const struct s2s_conf *a, const struct s2s_conf *b)
+{
+    return strcmp(a->router_address, b->router_address) == 0 &&
+           strcmp(a->router_secret, b->router_secret) == 0 && a->router_tls == b->router_tls &&
+           strcmp(a->router_tls_ca, b->router_tls_ca) == 0 &&
+           strcmp(a->router_tls_name, b->router_tls_name) == 0;
+}
+
+/* What a running process cannot change: it must be started again for these. */
+static const char *fixed_difference(const struct s2s_conf *a, const struct s2s_conf *b)
+{
+    if (!lists_equal(&a->listen, &b->listen) || !lists_equal(&a->listen_tls, &b->listen_tls))
+        return "listen and listen_tls";
+    if (strcmp(a->control, b->control) != 0)
+        return "control";
+    if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
+        return "host and network";
+    if (strcmp(a->store_path, b->store_path) != 0)
+        return "[store] path";
+    if (!lists_equal(&a->dns_servers, &b->dns_servers) ||
+        strcmp(a->dns_resolv_conf, b->dns_resolv_conf) != 0 ||
+        strcmp(a->dns_trust_anchor, b->dns_trust_anchor) != 0 ||
+        strcmp(a->dns_hosts, b->dns_hosts) != 0)
+        return "[dns]";
+    return is_same_link(a, b) ? NULL : "[router]";
+}
+
+bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    const char *fixed = fixed_difference(s->conf, conf);
+    if (fixed) {
+        snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
+        return false;
+    }
+    if (!policy_load(s, conf, error_r) || !make_peer_tls(s, conf, error_r))
+        return false;
+    s->conf = conf;
+    struct outbox_opts opts = outbox_options(conf);
+    outboxes_set_limits(s->outboxes, &opts);
+    resolver_flush(s->resolver);
+    return true;
+}
+
+/* --- unmaking --------------------------------------------------------------------------------- */
+
+/*
+ * The streams end first; then what has not gone is written to the store, from which the next start
+ * sends it; then the link, over which bounces may still be leaving.
+ */
+#define STOP_WAIT_MS 5000
+
+static void finish(void *ctx)
+{
+    struct s2s *s = ctx;
+    LOG(LOG_INFO, "s2s.stopped", F_STR("name", s->name));
+    s->on_stopped(s->stopped_ctx);
+}
+
+static void on_link_gone(void *ctx)
+{
+    struct s2s *s = ctx;
+    loop_defer(s->loop, &s->finish);
+}
+
+static void on_flushed(void *ctx)
+{
+    struct s2s *s = ctx;
+    link_close(&s->link, on_link_gone, s);
+}
+
+static void on_streams_ended(void *ctx)
+{
+    struct s2s *s = ctx;
+    timer_stop(&s->stop_wait);
+    s->is_flushing = true;
+    outboxes_flush(s->outboxes, on_flushed, s);
+}
+
+void s2s_stream_gone(struct s2s *s)
+{
+    if (s->is_stopping && !s->is_flushing && s->in_count + s->out_count == 0)
+        on_streams_ended(s);
+}
+
+static void stop_listening(struct s2s *s)
+{
+    for (size_t i = 0; i < s->listener_count; i++)
+        listener_free(&s->listeners[i]);
+    s->listener_count = 0;
+    if (s->control)
+        control_free(&s->control);
+}
+
+void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx)
+{
+    size_t cursor = 0;
+    s->is_stopping = true;
+    s->finish = (struct deferred){.call = finish, .ctx = s};
+    s->on_stopped = done;
+    s->stopped_ctx = ctx;
+    stop_listening(s);
+    timer_start(&s->stop_wait, s->loop, STOP_WAIT_MS, on_streams_ended, s);
+    in_close_all(s);
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
+        pair_close(p);
+    s2s_stream_gone(s);
+}
+
+void s2s_free(struct s2s **s_ptr)
+{
+    struct s2s *s = *s_ptr;
+    if (!s)
+        return;
+    *s_ptr = NULL;
+    stop_listening(s);
+    timer_stop(&s->stop_wait);
+    if (s->link) /* never served: it could not start */
+        link_close(&s->link, NULL, NULL);
+    pairs_free(s);
+    if (s->outboxes)
+        outboxes_free(&s->outboxes);
+    if (s->store)
+        store_close(&s->store);
+    if (s->resolver && s->resolver != s2s_test_resolver)
+        resolver_free(&s->resolver);
+    relay_free(s);
+    policy_free(s);
+    in_free_addresses(s);
+    tls_ctx_unref(&s->tls_in);
+    tls_ctx_unref(&s->tls_out);
+    tls_ctx_unref(&s->link_tls);
+    buf_free(&s->scratch);
+    if (s->network.p != s->host.p)
+        free((void *)(uintptr_t)s->network.p);
+    free((void *)(uintptr_t)s->host.p);
+    free(s->name);
+    mem_wipe(s->dialback_secret, sizeof s->dialback_secret);
+    free(s);
+}
