@@ -142,10 +142,30 @@ static struct span trim(struct span s)
     return s;
 }
 
+static bool is_known_name(const struct conf_section *s, struct span name)
+{
+    if (!s->names)
+        return true;
+    for (size_t i = 0; s->names[i]; i++)
+        if (span_eq(name, span_of(s->names[i])))
+            return true;
+    return false;
+}
+
+static void fail_unknown_name(struct load *l, const struct conf_section *s)
+{
+    char all[CONF_REASON_MAX / 2];
+
+    conf_names_describe(s, all, sizeof(all));
+    load_fail(l, l->line, "[%s NAME]: NAME must be %s", s->word, all);
+}
+
 static void begin_named(struct load *l, const struct conf_section *s, struct span name)
 {
     if (name.n == 0)
         load_fail(l, l->line, "[%s] needs a name: [%s NAME]", s->word, s->word);
+    else if (!is_known_name(s, name))
+        fail_unknown_name(l, s);
     else if (element_exists(s, l->conf, name))
         load_fail(l, l->line, "[%s %.*s] is there twice", s->word, SPAN_ARG(name));
     if (l->error[0])
@@ -251,10 +271,20 @@ static bool unquote(char *value)
     return true;
 }
 
+static void set_value(struct load *l, const struct conf_key *key, const char *text)
+{
+    char reason[CONF_REASON_MAX], scratch[256];
+    const char *against = NULL;
+
+    if (!conf_value_set(key, l->named ? l->element : l->conf, text, reason))
+        load_fail(l, l->line, "%s", reason);
+    else if (key->check && (against = key->check(text, scratch)))
+        load_fail(l, l->line, "%s: %s", key->name, against);
+}
+
 static int on_value(void *ctx, const char *section, const char *name, const char *value)
 {
     struct load *l = ctx;
-    char reason[CONF_REASON_MAX];
     char text[CONF_LINE_MAX];
     size_t index;
 
@@ -267,7 +297,7 @@ static int on_value(void *ctx, const char *section, const char *name, const char
         return 0;
     }
     int *lines = l->named ? l->element_lines : l->main_lines;
-    if (lines[index]) {
+    if (lines[index] && !key->is_repeated) {
         load_fail(l, l->line, "%s is set twice (first in line %d)", name, lines[index]);
         return 0;
     }
@@ -275,8 +305,8 @@ static int on_value(void *ctx, const char *section, const char *name, const char
     snprintf(text, sizeof(text), "%s", value);
     if (!unquote(text))
         load_fail(l, l->line, "%s has an opening quote without a closing one", name);
-    else if (!conf_value_set(key, l->named ? l->element : l->conf, text, reason))
-        load_fail(l, l->line, "%s", reason);
+    else
+        set_value(l, key, text);
     mem_wipe(text, strlen(text));
     return l->error[0] == '\0';
 }

@@ -42,6 +42,10 @@ struct conf_key {
     int64_t min, max;          /* for INT, SIZE, TIME; both 0: any */
     const char *const *choices; /* for ENUM: NULL-terminated */
     const char *help;           /* one line, for --defaults */
+    bool is_repeated;           /* for LIST: may be there many times; each adds to the list */
+    /* What the type cannot say of a value, as it is written; NULL, or the reason against it (a
+     * literal or in scratch). It may quote the value: not for secrets. */
+    const char *(*check)(const char *text, char scratch[256]);
 };
 
 /* A repeatable named section: [word NAME] */
@@ -52,6 +56,7 @@ struct conf_section {
     size_t name_offset;  /* char * : NAME */
     size_t array_offset; /* in the process's struct: pointer to the elements */
     size_t count_offset; /* in the process's struct: size_t */
+    const char *const *names; /* NULL-terminated: which NAMEs there may be; NULL: any */
 };
 
 struct conf_spec {

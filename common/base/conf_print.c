@@ -18,6 +18,14 @@ static void put_key(struct buf *out, const struct conf_key *key, bool commented)
                key->default_value ? key->default_value : "");
 }
 
+static void put_names(struct buf *out, const struct conf_section *s)
+{
+    char names[CONF_REASON_MAX];
+
+    conf_names_describe(s, names, sizeof(names));
+    buf_printf(out, "#   NAME: %s\n", names);
+}
+
 void conf_print_defaults(const struct conf_spec *spec, void (*write)(void *ctx, struct span s),
                          void *ctx)
 {
@@ -31,8 +39,10 @@ void conf_print_defaults(const struct conf_spec *spec, void (*write)(void *ctx, 
         put_key(&out, k, false);
     }
     for (const struct conf_section *s = spec->sections; s && s->word; s++) {
-        buf_printf(&out, "\n# May be there many times, each with a name of its own.\n#[%s NAME]\n",
-                   s->word);
+        buf_printf(&out, "\n# May be there many times, each with a name of its own.\n");
+        if (s->names)
+            put_names(&out, s);
+        buf_printf(&out, "#[%s NAME]\n", s->word);
         for (const struct conf_key *k = s->keys; k->name; k++)
             put_key(&out, k, true);
     }

@@ -19,5 +19,7 @@ bool conf_value_set(const struct conf_key *key, void *base, const char *text,
 void conf_value_clear(const struct conf_key *key, void *base);
 /* Writes what a value of this key looks like: "true or false", "a size up to 16777216". */
 void conf_value_describe(const struct conf_key *key, char *text_r, size_t size);
+/* The names that such sections may have: "one of a, b". */
+void conf_names_describe(const struct conf_section *section, char *text_r, size_t size);
 
 #endif

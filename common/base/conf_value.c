@@ -182,12 +182,17 @@ static void describe_number(const struct conf_key *key, const char *what, char *
     snprintf(text_r, size, "%s from %s to %s", what, min, max);
 }
 
-static void describe_choices(const struct conf_key *key, char *text_r, size_t size)
+static void describe_choices(const char *const *choices, char *text_r, size_t size)
 {
     size_t n = (size_t)snprintf(text_r, size, "one of");
 
-    for (int i = 0; key->choices[i] && n < size; i++)
-        n += (size_t)snprintf(text_r + n, size - n, "%s %s", i ? "," : "", key->choices[i]);
+    for (int i = 0; choices[i] && n < size; i++)
+        n += (size_t)snprintf(text_r + n, size - n, "%s %s", i ? "," : "", choices[i]);
+}
+
+void conf_names_describe(const struct conf_section *section, char *text_r, size_t size)
+{
+    describe_choices(section->names, text_r, size);
 }
 
 void conf_value_describe(const struct conf_key *key, char *text_r, size_t size)
@@ -209,7 +214,7 @@ void conf_value_describe(const struct conf_key *key, char *text_r, size_t size)
         describe_number(key, "a time (500ms, 10s, 5m, 2h, 7d)", text_r, size);
         break;
     case CONF_ENUM:
-        describe_choices(key, text_r, size);
+        describe_choices(key->choices, text_r, size);
         break;
     case CONF_LIST:
         snprintf(text_r, size, "a list of words");

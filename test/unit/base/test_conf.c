@@ -24,6 +24,11 @@ struct part {
     bool shared;
 };
 
+struct role {
+    char *name;
+    struct conf_list who;
+};
+
 struct conf {
     char *host, *text;
     int64_t count, queue, settle;
@@ -32,14 +37,17 @@ struct conf {
     struct conf_list listen;
     struct part *parts;
     size_t part_count;
+    struct role *roles;
+    size_t role_count;
 };
 
 static const char *const levels[] = {"error", "warn", "info", NULL};
 
+#define KEY_OF(of, sect, field, kind, def, least, most, words, text)                               \
+    {.section = (sect), .name = #field, .type = (kind), .offset = offsetof(of, field),             \
+     .default_value = (def), .min = (least), .max = (most), .choices = (words), .help = (text)}
 #define KEY(section, name, type, def, ...)                                                         \
-    {                                                                                              \
-        section, #name, type, offsetof(struct conf, name), def, __VA_ARGS__                        \
-    }
+    KEY_OF(struct conf, section, name, type, def, __VA_ARGS__)
 static const struct conf_key keys[] = {
     KEY("main", host, CONF_STRING, NULL, 0, 0, NULL, "Host name"),
     KEY("main", text, CONF_STRING, "", 0, 0, NULL, "Any text"),
@@ -52,14 +60,34 @@ static const struct conf_key keys[] = {
     {.name = NULL},
 };
 static const struct conf_key part_keys[] = {
-    {NULL, "secret", CONF_STRING, offsetof(struct part, secret), NULL, 0, 0, NULL, "Secret"},
-    {NULL, "names", CONF_LIST, offsetof(struct part, names), "", 0, 0, NULL, "Names"},
-    {NULL, "shared", CONF_BOOL, offsetof(struct part, shared), "no", 0, 0, NULL, "Shared"},
+    KEY_OF(struct part, NULL, secret, CONF_STRING, NULL, 0, 0, NULL, "Secret"),
+    KEY_OF(struct part, NULL, names, CONF_LIST, "", 0, 0, NULL, "Names"),
+    KEY_OF(struct part, NULL, shared, CONF_BOOL, "no", 0, 0, NULL, "Shared"),
     {.name = NULL},
 };
+
+/* A line begins with yes or no. */
+static const char *check_answer(const char *text, char scratch[256])
+{
+    if (strncmp(text, "yes", 3) == 0 || strncmp(text, "no", 2) == 0)
+        return NULL;
+    snprintf(scratch, 256, "%.20s is no answer", text);
+    return scratch;
+}
+
+static const struct conf_key role_keys[] = {
+    {.name = "who", .type = CONF_LIST, .offset = offsetof(struct role, who), .is_repeated = true,
+     .check = check_answer},
+    {.name = NULL},
+};
+static const char *const role_names[] = {"reader", "writer", NULL};
 static const struct conf_section sections[] = {
-    {"part", part_keys, sizeof(struct part), offsetof(struct part, name),
-     offsetof(struct conf, parts), offsetof(struct conf, part_count)},
+    {.word = "part", .keys = part_keys, .element_size = sizeof(struct part),
+     .name_offset = offsetof(struct part, name), .array_offset = offsetof(struct conf, parts),
+     .count_offset = offsetof(struct conf, part_count)},
+    {.word = "role", .keys = role_keys, .element_size = sizeof(struct role),
+     .name_offset = offsetof(struct role, name), .array_offset = offsetof(struct conf, roles),
+     .count_offset = offsetof(struct conf, role_count), .names = role_names},
     {.word = NULL},
 };
 
@@ -186,6 +214,11 @@ static void test_refusals(void **state)
         {HOST "[part a]\nsecret=1\nsecret=2\n", 5, "secret is set twice (first in line 4)"},
         {HOST "count=1\ncount=2\n", 4, "count is set twice (first in line 3)"},
         {HOST "[limits]\n[main]\nhost=2\n", 5, "host is set twice (first in line 2)"},
+        {HOST "[role painter]\n", 3, "[role NAME]: NAME must be one of reader, writer"},
+        {HOST "[role read]\n", 3, "[role NAME]: NAME must be one of reader, writer"},
+        {HOST "[role reader]\n", 3, "[role reader] needs a value for who"},
+        {HOST "[role reader]\nwho = perhaps a\n", 4, "who: perhaps a is no answer"},
+        {HOST "[role reader]\nwho = yes a\nwho = b\n", 5, "who: b is no answer"},
         {HOST "count = eleven\n", 3, "count must be a number from -10 to 10"},
         {HOST "count = 11\n", 3, "count must be a number from -10 to 10"},
         {HOST "count = -11\n", 3, "count must be a number from -10 to 10"},
@@ -295,6 +328,23 @@ static void test_secret_permissions(void **state)
     }
 }
 
+/* A key that may be repeated keeps the order of its lines. */
+static void test_repeated(void **state)
+{
+    static const char *const want[] = {"yes", "a", "b", "no", "c"};
+    struct conf *c;
+
+    (void)state;
+    assert_loads(&c, HOST "[role writer]\nwho = yes a, b\nwho = no c\n[role reader]\nwho = no\n");
+    assert_int_equal(c->role_count, 2);
+    assert_string_equal(c->roles[0].name, "writer");
+    assert_int_equal(c->roles[0].who.count, ARRAY_LEN(want));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        assert_string_equal(c->roles[0].who.items[i], want[i]);
+    assert_int_equal(c->roles[1].who.count, 1);
+    conf_free(&spec, (void **)&c);
+}
+
 /* What another process needs of a file: the rest is not looked at. */
 static void test_partial(void **state)
 {
@@ -327,6 +377,7 @@ static void test_printed_defaults_load(void **state)
         strstr(buf_z(&text), "[main]\n# Host name\n#   value: text; required\n#host = \n"));
     assert_non_null(strstr(buf_z(&text), "settle = 1s\n"));
     assert_non_null(strstr(buf_z(&text), "#[part NAME]\n"));
+    assert_non_null(strstr(buf_z(&text), "#   NAME: one of reader, writer\n#[role NAME]\n"));
     buf_append_z(&text, "[main]\nhost = h\n");
     struct conf *c = load(buf_span(&text), false, 0644, error);
     assert_string_equal(error, "");
@@ -345,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_odd_files),
         cmocka_unit_test(test_secret_permissions),
+        cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_partial),
         cmocka_unit_test(test_printed_defaults_load),
     };
