@@ -91,6 +91,9 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "sessions_per_user", .type = CONF_INT,
      .offset = AT(sessions_per_user), .default_value = "10", .min = 1, .max = 1000,
      .help = "Sessions of one user at a time."},
+    {.section = "limits", .name = "sessions_of_many", .type = CONF_INT,
+     .offset = AT(sessions_of_many), .default_value = "100", .min = 1, .max = 10000,
+     .help = "The same of those whom [access many-sessions] allows more."},
     {.section = "limits", .name = "stanza", .type = CONF_SIZE, .offset = AT(stanza),
      .default_value = "256K", .min = 10000, .max = 900 * 1024, .help = "Bytes of one stanza."},
     {.section = "limits", .name = "input_rate", .type = CONF_SIZE, .offset = AT(input_rate),
@@ -173,7 +176,17 @@ static const struct conf_key service_keys[] = {
     {0},
 };
 
+static const struct conf_key rule_keys[] = {
+    {.name = "rules", .type = CONF_LIST, .offset = offsetof(struct sm_rule, words),
+     .is_repeated = true, .check = sm_rule_check,
+     .help = "allow or deny, then user@domain, @domain, local, all or none; the first that fits."},
+    {0},
+};
+
 static const struct conf_section sections[] = {
+    {.word = "access", .keys = rule_keys, .element_size = sizeof(struct sm_rule),
+     .name_offset = offsetof(struct sm_rule, name), .array_offset = AT(rules),
+     .count_offset = AT(rule_count), .names = sm_right_names},
     {.word = "service", .keys = service_keys, .element_size = sizeof(struct sm_external),
      .name_offset = IN(name), .array_offset = AT(services), .count_offset = AT(service_count)},
     {0},

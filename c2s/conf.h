@@ -31,10 +31,13 @@ struct c2s_conf {
 
     int64_t prelogin_bytes, login_time, prelogin_per_address, connections_per_address;
     int64_t max_connections, failure_delay, input_rate, input_burst;
-    int64_t sessions_per_user, stanza, roster, offline, offline_bytes, backlog, blocked;
+    int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes, backlog, blocked;
     int64_t presence_rate, presence_burst;
     int64_t nodes, node_items, item_bytes, published_bytes;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;
+
+    struct sm_rule *rules;
+    size_t rule_count;
 
     struct conf_list contacts[SM_CONTACT_KINDS];
     struct sm_external *services;

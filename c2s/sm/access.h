@@ -8,9 +8,9 @@
 #ifndef C2S_SM_ACCESS_H
 #define C2S_SM_ACCESS_H
 
-#include "base/span.h"
+#include "c2s/sm/sm.h"
 
-struct sm;
+struct sm_in;
 
 enum sm_right {
     SM_RIGHT_ADMINISTER,    /* the commands of XEP-0133; default: nobody */
@@ -30,5 +30,13 @@ extern const char *const sm_right_names[SM_RIGHTS + 1];
 /* jid: prepared, bare or full, in any of our domains or elsewhere: the true sender of what asks for
  * the right. Costs one look at the rule's entries; allocates nothing. */
 bool sm_access_allows(const struct sm *sm, enum sm_right right, struct span jid);
+/* Whether who may send to that domain: everyone to ours and to what is below the host's. */
+bool sm_access_reaches(const struct sm *sm, struct span who, struct span domain);
+/* A row of hooks.c. */
+bool sm_access_sending(struct sm_in *in);
+
+/* The rules from now on; nothing is borrowed. */
+void sm_access_load(struct sm *sm, const struct sm_rule *rules, size_t count);
+void sm_access_free(struct sm *sm);
 
 #endif

@@ -6,6 +6,7 @@
  * owned here are written to without a stanza being made of it; the others get it by the router.
  * Called by presence.c and subscribe.c, and by block.c for those who are hidden or shown.
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/contacts.h"
 
 #include <stdlib.h>
@@ -101,6 +102,8 @@ static void to_contact(struct sm *sm, struct span local, struct span domain, str
             return;
         }
     }
+    if (!sm_access_reaches(sm, from, domain))
+        return;
     sm_broadcast_over_link(sm, &(struct jid){.local = local, .domain = domain}, presence);
 }
 

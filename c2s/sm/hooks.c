@@ -7,6 +7,7 @@
  * is the sender. receiving: one for an account that is owned here, before it is delivered; user is
  * that. A hook that answers false has taken the stanza, and the rows behind it do not see it.
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/archive.h"
 
 struct sm_hook {
@@ -19,6 +20,7 @@ struct sm_hook {
 
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
+    {"access", sm_access_sending, NULL, NULL, NULL},
     {"block", sm_block_sending, sm_block_receiving, NULL, NULL},
     {"avatar", sm_avatar_sending, NULL, NULL, NULL},
     {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone},

@@ -6,6 +6,7 @@
  * A row of iq.c's table calls sm_pubsub, for the owner, his contacts and strangers alike: a node's
  * access model decides, in the task. An account that is not there looks like one without nodes.
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/contacts.h"
 #include "c2s/sm/pep.h"
 
@@ -209,12 +210,23 @@ static void done(struct sm_task *task, struct sm_in *in, int result)
     sm_avatar_show(in->sm, t->user, &t->avatar);
 }
 
+static void refuse_publish(struct sm_in *in, struct pep_task *t)
+{
+    sm_refuse(in, STANZA_FORBIDDEN, "no right to publish");
+    destroy(&t->task);
+    stanza_free(&t->task.request);
+    free(t);
+}
+
 void sm_pubsub(struct sm_in *in, uint32_t payload)
 {
     const bool is_reading = pubsub_is_reading(in->stanza, payload);
     struct pep_task *t = sm_pep_task_new(in);
 
-    if (t)
+    if (t && t->ask.is_owner && !is_reading &&
+        !sm_access_allows(in->sm, SM_RIGHT_PUBLISH, in->stanza->from))
+        refuse_publish(in, t);
+    else if (t)
         sm_task_submit(in, is_reading ? STORE_READ : STORE_WRITE, &t->task, run, done);
 }
 

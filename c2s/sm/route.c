@@ -6,6 +6,7 @@
  * RFC 6120 8.1.1 (to), 8.1.2 (from), 8.2.3 (iq), 10 (server rules). Called by the transport and the
  * link; nothing here outlives the call.
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/sm_private.h"
 
 #include "xmpp/iq.h"
@@ -199,7 +200,8 @@ void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
     struct sm_in in = {.sm = sm, .stanza = stanza};
     struct jid_scratch scratch SM_HOT;
 
-    if (jid_parse(to, &in.to, &scratch))
+    if (jid_parse(to, &in.to, &scratch) &&
+        sm_access_reaches(sm, stanza->from, in.to.domain))
         by_kind(&in, kind_of(stanza));
 }
 

@@ -6,6 +6,7 @@
  * deferred call, never from inside sm_open. A session is referenced by its list and by its jobs.
  * RFC 6120 7 (resource binding), 7.7.2.2 (conflict).
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/sm_private.h"
 
 #include "tls/crypto.h"
@@ -116,6 +117,17 @@ static void say_farewells(const struct sm_user *user, struct span resource)
     }
 }
 
+static size_t max_sessions(const struct sm_session *s)
+{
+    const struct sm_opts *opts = &s->sm->opts;
+
+    if (s->user->session_count < opts->max_sessions ||
+        opts->max_many_sessions <= opts->max_sessions ||
+        !sm_access_allows(s->sm, SM_RIGHT_MANY_SESSIONS, s->bare))
+        return opts->max_sessions;
+    return opts->max_many_sessions;
+}
+
 /* Of two with the same resource the newer stays: that need not be the one that comes now. */
 static enum stanza_error judge(const struct sm_session *s, const struct sm_session *old)
 {
@@ -124,7 +136,7 @@ static enum stanza_error judge(const struct sm_session *s, const struct sm_sessi
     if (old && s->is_moved && old->since > s->since)
         return STANZA_CONFLICT;
     if (old ? rate_take(&user->conflicts, 1, loop_now(s->sm->loop)) > 0
-            : user->session_count >= s->sm->opts.max_sessions)
+            : user->session_count >= max_sessions(s))
         return STANZA_RESOURCE_CONSTRAINT;
     return STANZA_ERROR_NONE;
 }

@@ -5,6 +5,7 @@
  * Owned by the process; the transport and the link call in. The struct outlives sm_free by the
  * store jobs and completions that are still under way (sm_hold).
  */
+#include "c2s/sm/access.h"
 #include "c2s/sm/archive.h"
 
 #include <limits.h>
@@ -22,6 +23,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     list_init(&sm->ready);
     list_init(&sm->arrived);
     list_init(&sm->unannounced);
+    sm_access_load(sm, opts->rules, opts->rule_count);
     sm_pep_init(sm);
     sm_archive_open(sm);
     return sm;
@@ -29,7 +31,9 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
 
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
 {
+    sm_access_load(sm, opts->rules, opts->rule_count);
     sm->opts.max_sessions = opts->max_sessions;
+    sm->opts.max_many_sessions = opts->max_many_sessions;
     sm->opts.max_roster = opts->max_roster;
     sm->opts.presence_rate = opts->presence_rate;
     sm->opts.presence_burst = opts->presence_burst;
@@ -65,6 +69,7 @@ void sm_unhold(struct sm *sm)
     sm_waits_free(sm);
     sm_joins_free(sm);
     sm_archive_free(sm);
+    sm_access_free(sm);
     map_free(&sm->users);
     buf_free(&sm->scratch);
     buf_free(&sm->tail);

@@ -72,6 +72,15 @@ enum sm_contact_kind {
     SM_CONTACT_KINDS,
 };
 
+/* [access NAME]: who has the right of that name. access.c has the words. */
+struct sm_rule {
+    char *name;
+    struct conf_list words;
+};
+extern const char *const sm_right_names[]; /* and NULL */
+/* Of one line of a rule: NULL, or what is wrong with it (a literal or in scratch). */
+const char *sm_rule_check(const char *text, char scratch[256]);
+
 /* What is archived of an account that has said nothing about it. */
 enum sm_archive_rule { SM_ARCHIVE_NEVER, SM_ARCHIVE_ALWAYS, SM_ARCHIVE_ROSTER };
 
@@ -80,6 +89,7 @@ struct sm_opts {
     struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
     struct span instance;        /* handshake name of this instance: "c2s-1.prime.kontalk.net" */
     size_t max_sessions;         /* of one user: 10 */
+    size_t max_many_sessions;    /* of one who has the right "many-sessions": 100 */
     size_t max_roster;           /* items: 1,000 */
     uint64_t presence_rate;      /* broadcasts a second of a session: 5; 0: no limit */
     uint64_t presence_burst;     /* at once: 20 */
@@ -95,6 +105,8 @@ struct sm_opts {
     const char *version;
     const struct sm_external *externals;
     size_t external_count;
+    const struct sm_rule *rules; /* who may do what; none of a right: access.c's default */
+    size_t rule_count;
     const struct conf_list *contacts; /* URIs, SM_CONTACT_KINDS lists; NULL: none */
     bool archive;                /* messages are archived, and archives can be read */
     enum sm_archive_rule archive_rule;
@@ -127,8 +139,8 @@ struct sm_account_ops {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_* and archive* of opts, externals and contacts, from now on: what is open or stored
- * already stays. */
+/* The max_* and archive* of opts, rules, externals and contacts, from now on: what is open or
+ * stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */
@@ -181,6 +193,9 @@ void sm_user_deleted(struct sm *sm, struct span user);
  */
 void sm_archive_purge(struct sm *sm, struct span name, int64_t before_ms,
                       void (*done)(void *ctx, int64_t removed, bool is_whole), void *ctx);
+
+/* Whether somebody may make an account of that name. */
+bool sm_may_register(const struct sm *sm, struct span name);
 
 /* For `session list`: the full JID, and the priority or INT_MIN when unavailable. */
 struct span sm_session_jid(const struct sm_session *session);

@@ -33,6 +33,7 @@
  * need not clear it (-ftrivial-auto-var-init). */
 #define SM_HOT __attribute__((uninitialized))
 
+struct sm_access;
 struct sm_archive;
 struct sm_archive_prefs;
 struct sm_fellows;
@@ -50,6 +51,7 @@ struct sm {
     const struct sm_account_ops *accounts; /* NULL: none */
     void *accounts_ctx;
     struct sm_opts opts;
+    struct sm_access *access; /* access.c; NULL: no rules, the defaults hold */
     struct map users;       /* localpart -> struct sm_user */
     struct map openings;    /* address of a struct sm_client -> its session, not yet answered */
     struct list_node ready; /* openings that can be answered */

@@ -23,20 +23,21 @@
 #define CERT_MODE 0644
 #define KEY_MODE_MAX 0640 /* and no more than the configuration's own */
 
-#define AT(field) offsetof(struct ctl_c2s_conf, field)
+#define KEY(in, key, kind, field, text)                                                            \
+    {.section = (in), .name = (key), .type = (kind), .default_value = (text),                      \
+     .offset = offsetof(struct ctl_c2s_conf, field), .help = ""}
 
 /* The defaults are those of kontalk-c2s. */
 static const struct conf_key keys[] = {
-    {"c2s", "host", CONF_STRING, AT(host), "", 0, 0, NULL, ""},
-    {"c2s", "network", CONF_STRING, AT(network), "", 0, 0, NULL, ""},
-    {"c2s", "listen", CONF_ADDRS, AT(listen), "0.0.0.0:5222 [::]:5222", 0, 0, NULL, ""},
-    {"c2s", "listen_tls", CONF_ADDRS, AT(listen_tls), "0.0.0.0:5223 [::]:5223", 0, 0, NULL, ""},
-    {"c2s", "cert", CONF_STRING, AT(cert), "/etc/kontalk/cert.pem", 0, 0, NULL, ""},
-    {"c2s", "key", CONF_STRING, AT(key), "/etc/kontalk/key.pem", 0, 0, NULL, ""},
-    {"router", "address", CONF_STRING, AT(router_address), "unix:/run/kontalk/router.sock", 0, 0,
-     NULL, ""},
-    {"router", "secret", CONF_STRING, AT(router_secret), "", 0, 0, NULL, ""},
-    {"store", "path", CONF_STRING, AT(store_path), "/var/lib/kontalk/c2s.db", 0, 0, NULL, ""},
+    KEY("c2s", "host", CONF_STRING, host, ""),
+    KEY("c2s", "network", CONF_STRING, network, ""),
+    KEY("c2s", "listen", CONF_ADDRS, listen, "0.0.0.0:5222 [::]:5222"),
+    KEY("c2s", "listen_tls", CONF_ADDRS, listen_tls, "0.0.0.0:5223 [::]:5223"),
+    KEY("c2s", "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),
+    KEY("c2s", "key", CONF_STRING, key, "/etc/kontalk/key.pem"),
+    KEY("router", "address", CONF_STRING, router_address, "unix:/run/kontalk/router.sock"),
+    KEY("router", "secret", CONF_STRING, router_secret, ""),
+    KEY("store", "path", CONF_STRING, store_path, "/var/lib/kontalk/c2s.db"),
     {.name = NULL},
 };
 const struct conf_spec ctl_c2s_conf_spec = {

@@ -26,10 +26,12 @@ struct settings {
 };
 
 static const struct conf_key keys[] = {
-    {"kontalkctl", "runtime", CONF_STRING, offsetof(struct settings, runtime), DEFAULT_RUNTIME, 0,
-     0, NULL, "Directory of the control sockets"},
-    {"kontalkctl", "component", CONF_STRING, offsetof(struct settings, component),
-     DEFAULT_COMPONENT, 0, 0, NULL, "Who ping and send speak as: a section of router.conf"},
+    {.section = "kontalkctl", .name = "runtime", .type = CONF_STRING,
+     .offset = offsetof(struct settings, runtime), .default_value = DEFAULT_RUNTIME,
+     .help = "Directory of the control sockets"},
+    {.section = "kontalkctl", .name = "component", .type = CONF_STRING,
+     .offset = offsetof(struct settings, component), .default_value = DEFAULT_COMPONENT,
+     .help = "Who ping and send speak as: a section of router.conf"},
     {.name = NULL},
 };
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};

@@ -34,9 +34,11 @@ struct demo_conf {
 };
 
 static const struct conf_key keys[] = {
-    {"demo", "value", CONF_INT, offsetof(struct demo_conf, value), NULL, 0, 100, NULL, "Value"},
-    {"demo", "log_level", CONF_ENUM, offsetof(struct demo_conf, log_level), "info", 0, 0,
-     log_level_names, "Level"},
+    {.section = "demo", .name = "value", .type = CONF_INT,
+     .offset = offsetof(struct demo_conf, value), .max = 100, .help = "Value"},
+    {.section = "demo", .name = "log_level", .type = CONF_ENUM,
+     .offset = offsetof(struct demo_conf, log_level), .default_value = "info",
+     .choices = log_level_names, .help = "Level"},
     {.name = NULL},
 };
 static const struct conf_spec conf_spec = {.keys = keys, .size = sizeof(struct demo_conf)};
