@@ -41,9 +41,10 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection 
 LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,-z,shstk
 endif
 
-PKGS := libuv libxml-2.0 gnutls gnutls-dane sqlite3 libidn inih libunbound
+PKGS := libuv libxml-2.0 gnutls gnutls-dane sqlite3 libidn inih
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# libunbound's own file for pkg-config asks for the headers of libevent, which nothing here needs.
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunbound
 
 CPPFLAGS += -D_GNU_SOURCE -DKONTALK_VERSION='"$(VERSION)"' -Icommon -I. $(PKG_CFLAGS)
 CFLAGS += $(CSTD) $(OPT) -g -fPIE $(WARN) $(HARDEN) $(if $(CI),-Werror)

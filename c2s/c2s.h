@@ -6,7 +6,6 @@
  *   auth.c     SASL                         bind.c    resource binding, the door to the SM
  *   limits.c   per address                  control.c what kontalkctl asks
  *   accounts.c names and keys               accounts_sm.c the same for the session manager
- *   handled.c  which stanzas are in safe hands
  *   seat.c     a bound client's place at the SM, which may outlive his connection
  *   manage.c   XEP-0198                     unacked.c what a client has not acknowledged
  *   hibernate.c clients who may come back   csi.c     XEP-0352

@@ -15,8 +15,8 @@
 
 #include "base/list.h"
 #include "base/loop.h"
-#include "c2s/handled.h"
 #include "c2s/sm/sm.h"
+#include "xmpp/handled.h"
 
 struct c2s;
 struct client;

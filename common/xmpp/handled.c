@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "c2s/handled.h"
+#include "xmpp/handled.h"
 
 #include "base/mem.h"
 

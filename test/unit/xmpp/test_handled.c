@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "c2s/handled.h"
+#include "xmpp/handled.h"
 
 static unsigned changes;
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * handled - which of a client's stanzas are in safe hands, counted in the order of their arrival.
+ * handled - which of the stanzas that a stream has brought are in safe hands, counted in the order of
+ * their arrival. Of all the stream daemons whose peers speak XEP-0198.
  *
  * Completions may come in any order and much later; h, the number that XEP-0198 acknowledges,
  * passes a stanza only when it and all before it are done. Nothing is allocated for a stanza in
  * the steady state (tokens are recycled).
  */
-#ifndef C2S_HANDLED_H
-#define C2S_HANDLED_H
+#ifndef XMPP_HANDLED_H
+#define XMPP_HANDLED_H
 
 #include "xmpp/link.h"
 
