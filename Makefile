@@ -177,7 +177,7 @@ lint:
 BINDIR := $(PREFIX)/bin
 MANDIR := $(PREFIX)/share/man
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr,$(PREFIX))/lib
-MAN := $(wildcard router/*.8 c2s/*.8 router/ctl/*.1)
+MAN := $(wildcard router/*.8 c2s/*.8 s2s/*.8 router/ctl/*.1)
 # Configuration that is there already stays.
 keep = [ -e $(DESTDIR)$(2) ] || install -m $(3) $(1) $(DESTDIR)$(2)
 
@@ -185,7 +185,7 @@ keep = [ -e $(DESTDIR)$(2) ] || install -m $(3) $(1) $(DESTDIR)$(2)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/kontalk
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
-	@set -e; for f in router c2s kontalkctl; do \
+	@set -e; for f in router c2s s2s kontalkctl; do \
 	    $(call keep,etc/$$f.conf,$(SYSCONFDIR)/kontalk/$$f.conf,0640); done
 	@$(call keep,etc/supervisord.conf,$(SYSCONFDIR)/kontalk/supervisord.conf,0644)
 	@set -e; for f in $(MAN); do \

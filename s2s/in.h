@@ -14,7 +14,9 @@ void in_accept(struct s2s *s, struct conn *c, bool direct_tls);
 void in_close_all(struct s2s *s);
 /* Those that are authenticated for that domain: `s2s close`. Returns how many. */
 size_t in_close_domain(struct s2s *s, struct span domain);
-/* One line for each into out: peer's address, domains, TLS, state, counts; for `s2s list`. */
+/* One line for each into out, four words separated by tabs: the peer's address, the pairs that it
+ * is authenticated for ("LOCAL<REMOTE, …"), its state, and the rest (TLS, by what it was proved,
+ * counts); for `s2s list`. */
 void in_list(const struct s2s *s, struct buf *out);
 
 /* For a pair whose output it carries (XEP-0288): as out_begin. */

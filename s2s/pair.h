@@ -66,8 +66,10 @@ bool pair_on_answer(struct pair *p, const struct stanza *stanza);
  * from inside the call, unless pair_unask. */
 void pair_ask(struct pair *p, struct pair_question *q);
 void pair_unask(struct pair_question *q);
-/* `s2s close`: ends its stream; what is queued stays. */
+/* `s2s close`: ends its stream; what is queued stays, and is tried again unless we are stopping. */
 void pair_close(struct pair *p);
+/* `s2s explain`: opens its stream although nothing is queued, or tries again now. */
+void pair_connect(struct pair *p);
 const char *pair_state_name(enum pair_state s);
 /* Events of the outboxes (ctx: struct s2s); of pairs that are in the store only, too. */
 extern const struct outbox_events pair_outbox_events;

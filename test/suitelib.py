@@ -116,8 +116,10 @@ def make_certificate(directory, names):
 class Site:
     """The directory of a suite: config/, data/, logs/ and the runtime directory."""
 
-    def __init__(self, directory, host, network, ports, components=None):
-        """components: {name: secret} of more components than a and b."""
+    def __init__(self, directory, host, network, ports, components=None, *, federates=False):
+        """components: {name: secret} of more components than a and b. federates: with s2s, whose
+        configuration is written by write_s2s."""
+        self.federates = federates
         self.more_components = components or {}
         self.directory = os.path.abspath(directory)
         self.host = host
@@ -150,6 +152,7 @@ class Site:
 
     def write_configuration(self, plaintext, iterations, limits, more):
         link_secret = secrets.token_hex(32)
+        self.s2s_secret = secrets.token_hex(32)
         self.components = {"a": f"a.{self.host}", "b": f"b.{self.host}"}
         self.component_secret = secrets.token_hex(16)
         router_socket = os.path.join(self.runtime, "router.sock")
@@ -163,6 +166,10 @@ class Site:
             (f"component kontalkctl.{self.host}", "secret"): secrets.token_hex(16),
             ("component examples", "secret"): self.component_secret,
             ("component examples", "names"): " ".join(self.components.values()),
+            **({("component s2s", "secret"): self.s2s_secret,
+                ("component s2s", "names"): f"s2s.{self.host}",
+                ("component s2s", "default"): "true",
+                ("component s2s", "internal"): "true"} if self.federates else {}),
             **{(f"component {name}", "secret"): secret
                for name, secret in self.more_components.items()},
         })
@@ -185,6 +192,20 @@ class Site:
         self.write("c2s", values)
         self.write("kontalkctl", {("kontalkctl", "runtime"): self.runtime,
                                   ("kontalkctl", "component"): f"kontalkctl.{self.host}"})
+
+    def write_s2s(self, more=None):
+        """s2s.conf; more: (section, key) -> value."""
+        self.write("s2s", {
+            ("s2s", "host"): self.host,
+            ("s2s", "network"): self.network if self.network != self.host else "",
+            ("s2s", "listen"): self.listen("s2s"),
+            ("s2s", "cert"): os.path.join(self.config, "cert.pem"),
+            ("s2s", "key"): os.path.join(self.config, "key.pem"),
+            ("s2s", "control"): os.path.join(self.runtime, "%i.ctl"),
+            ("router", "address"): f"unix:{os.path.join(self.runtime, 'router.sock')}",
+            ("router", "secret"): self.s2s_secret,
+            ("store", "path"): os.path.join(os.path.dirname(self.database), "s2s.db"),
+            **(more or {})})
 
     def write(self, name, values):
         with open(os.path.join(ROOT, "etc", f"{name}.conf"), encoding="utf-8") as file:

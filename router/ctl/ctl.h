@@ -39,6 +39,7 @@ extern const struct ctl_command replay_commands[];
 extern const struct ctl_command cert_commands[];
 extern const struct ctl_command check_commands[];
 extern const struct ctl_command selftest_commands[];
+extern const struct ctl_command federation_commands[];
 
 /* Prints "kontalkctl: ..." on standard error; returns 1. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -39,7 +39,7 @@ static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(stru
 static const struct ctl_command *const groups[] = {
     user_commands,   list_commands,  call_commands,   attach_commands,
     replay_commands, check_commands, reload_commands, cert_commands,
-    selftest_commands,
+    selftest_commands, federation_commands,
 };
 
 int ctl_fail(const char *format, ...)

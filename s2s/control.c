@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control - what kontalkctl may ask of an s2s: info, s2s list, s2s close, s2s explain.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "s2s/in.h"
+#include "s2s/out.h"
+#include "s2s/policy.h"
+#include "xmpp/jid.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void row(struct control_call *call, struct span a, struct span b)
+{
+    const struct span words[] = {a, b};
+    control_row(call, words, 2);
+}
+
+static void row_number(struct control_call *call, struct span name, uint64_t n)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    row(call, name, span_of(text));
+}
+
+/* --- info ------------------------------------------------------------------------------------- */
+
+static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < list->count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", list->items[i]);
+    row(call, name, buf_span(&text));
+    buf_free(&text);
+}
+
+static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct s2s *s = ctx;
+    (void)args;
+    (void)count;
+    row(call, SPAN("key"), SPAN("value"));
+    row(call, SPAN("instance"), span_of(s->instance));
+    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    row(call, SPAN("host"), s->host);
+    row(call, SPAN("network"), s->network);
+    row_list(call, SPAN("listen"), &s->conf->listen);
+    row_list(call, SPAN("listen_tls"), &s->conf->listen_tls);
+    row(call, SPAN("cert"), span_of(s->conf->cert));
+    row(call, SPAN("link"), s->link && link_is_up(s->link) ? SPAN("up") : SPAN("down"));
+    row_number(call, SPAN("incoming"), s->in_count);
+    row_number(call, SPAN("outgoing"), s->out_count);
+    row_number(call, SPAN("pairs"), s->pairs.count);
+    row_number(call, SPAN("from_router"), s->counts.from_router);
+    row_number(call, SPAN("to_router"), s->counts.to_router);
+    row_number(call, SPAN("sent"), s->counts.sent);
+    row_number(call, SPAN("bounced"), s->counts.bounced);
+    row_number(call, SPAN("refused"), s->counts.refused);
+    row_number(call, SPAN("uptime"), (loop_now(s->loop) - s->started_ms) / 1000);
+    control_ok(call);
+}
+
+/* --- list ------------------------------------------------------------------------------------- */
+
+static void list_pair(struct control_call *call, const struct pair *p)
+{
+    size_t stanzas, bytes;
+    uint64_t age;
+    char rest[128];
+    struct buf domains = {0};
+
+    outbox_figures(p->outbox, &stanzas, &bytes, &age);
+    snprintf(rest, sizeof rest, "queued %zu (%zu bytes, %llu s)%s%s", stanzas, bytes,
+             (unsigned long long)age / 1000, p->has_acks ? ", acknowledged" : "",
+             p->in ? ", over its own stream" : "");
+    buf_append(&domains, p->local);
+    buf_append_char(&domains, '>');
+    buf_append(&domains, p->remote);
+    const struct span words[] = {
+        SPAN("out"), SPAN("-"), buf_span(&domains),
+        span_of(p->out ? out_state_name(p->out) : pair_state_name(p->state)), span_of(rest)};
+    control_row(call, words, ARRAY_LEN(words));
+    buf_free(&domains);
+}
+
+static void list_ins(struct control_call *call, const struct s2s *s)
+{
+    struct buf lines = {0};
+    in_list(s, &lines);
+    for (struct span rest = buf_span(&lines); !span_is_empty(rest);) {
+        struct span words[5] = {SPAN("in")};
+        struct span line = span_make(rest.p, span_index(rest, '\n'));
+        for (size_t i = 1; i < ARRAY_LEN(words); i++) {
+            words[i] = span_make(line.p, span_index(line, '\t'));
+            line = span_from(line, words[i].n < line.n ? words[i].n + 1 : line.n);
+        }
+        control_row(call, words, ARRAY_LEN(words));
+        size_t n = span_index(rest, '\n');
+        rest = span_from(rest, n < rest.n ? n + 1 : rest.n);
+    }
+    buf_free(&lines);
+}
+
+static void on_list(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    static const struct span columns[] = {SPAN_INIT("direction"), SPAN_INIT("address"),
+                                          SPAN_INIT("domains"), SPAN_INIT("state"),
+                                          SPAN_INIT("details")};
+    struct s2s *s = ctx;
+    size_t cursor = 0;
+    (void)args;
+    (void)count;
+    control_row(call, columns, ARRAY_LEN(columns));
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
+        list_pair(call, p);
+    list_ins(call, s);
+    control_ok(call);
+}
+
+/* --- close ------------------------------------------------------------------------------------ */
+
+static bool parse_domain(struct control_call *call, struct span text, char out[JID_PART_MAX + 1],
+                         struct span *domain_r)
+{
+    char reason[256];
+    if (jid_prep_domain(text, out, domain_r))
+        return true;
+    snprintf(reason, sizeof reason, "%.*s is not a domain name", (int)(text.n < 100 ? text.n : 100),
+             text.p);
+    control_error(call, reason);
+    return false;
+}
+
+static void on_close(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct s2s *s = ctx;
+    char out[JID_PART_MAX + 1];
+    struct span domain;
+    size_t cursor = 0, closed = 0;
+    (void)count;
+    if (!parse_domain(call, args[0], out, &domain))
+        return;
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));) {
+        if (!span_eq(p->remote, domain) || (!p->out && !p->in))
+            continue;
+        pair_close(p);
+        closed++;
+    }
+    closed += in_close_domain(s, domain);
+    LOG(LOG_INFO, "s2s.close", F_SPAN("domain", domain), F_INT("streams", closed));
+    row(call, SPAN("domain"), SPAN("closed"));
+    row_number(call, domain, closed);
+    control_ok(call);
+}
+
+/* --- explain ---------------------------------------------------------------------------------- */
+
+/* One that is waiting for the end of an attempt. */
+struct explain {
+    struct s2s *s2s;
+    struct control_call *call;
+    struct timer look;
+    uint64_t until;
+    char *domain;
+};
+
+#define EXPLAIN_LOOK_MS 50
+#define EXPLAIN_TIME_MS 25000
+
+static void explain_lines(struct control_call *call, struct span key, struct span text)
+{
+    while (!span_is_empty(text)) {
+        size_t n = span_index(text, '\n');
+        row(call, key, span_make(text.p, n));
+        text = span_from(text, n < text.n ? n + 1 : text.n);
+    }
+}
+
+static void explain_policy(struct control_call *call, const struct s2s *s, struct span domain)
+{
+    struct s2s_policy p = policy_of(s, domain);
+    row(call, SPAN("rule"), span_of(p.section));
+    row(call, SPAN("policy"),
+        p.is_denied       ? SPAN("denied")
+        : p.requires_cert ? SPAN("TLS, and a certificate for the domain")
+        : p.requires_tls  ? SPAN("TLS; a certificate for the domain, or dialback")
+                          : SPAN("TLS or clear text; a certificate for the domain, or dialback"));
+    if (!span_is_none(p.pin))
+        row(call, SPAN("pin"), p.pin);
+    if (!span_is_none(p.route_host))
+        row(call, SPAN("route"), p.route_host);
+}
+
+static void explain_pair(struct control_call *call, const struct pair *p)
+{
+    row(call, SPAN("from"), p->local);
+    row(call, SPAN("state"), span_of(pair_state_name(p->state)));
+    if (p->last_error)
+        row(call, SPAN("last error"), span_of(stanza_error_name(p->last_error)));
+    if (p->failures > 0)
+        row_number(call, SPAN("failures in a row"), p->failures);
+    explain_lines(call, SPAN("attempt"), buf_span(&p->story));
+}
+
+static bool is_under_way(const struct s2s *s, struct span domain)
+{
+    size_t cursor = 0;
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
+        if (span_eq(p->remote, domain) && p->state == PAIR_CONNECTING)
+            return true;
+    return false;
+}
+
+static void explain_end(struct explain *e)
+{
+    struct s2s *s = e->s2s;
+    struct span domain = span_of(e->domain);
+    size_t cursor = 0;
+    row(e->call, SPAN("key"), SPAN("value"));
+    row(e->call, SPAN("domain"), domain);
+    explain_policy(e->call, s, domain);
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
+        if (span_eq(p->remote, domain))
+            explain_pair(e->call, p);
+    control_ok(e->call);
+    timer_stop(&e->look);
+    free(e->domain);
+    free(e);
+}
+
+static void explain_look(void *ctx)
+{
+    struct explain *e = ctx;
+    if (is_under_way(e->s2s, span_of(e->domain)) && loop_now(e->s2s->loop) < e->until)
+        timer_start(&e->look, e->s2s->loop, EXPLAIN_LOOK_MS, explain_look, e);
+    else
+        explain_end(e);
+}
+
+static void on_explain(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct s2s *s = ctx;
+    char out[JID_PART_MAX + 1];
+    struct span domain;
+    (void)count;
+    if (!parse_domain(call, args[0], out, &domain))
+        return;
+    if (relay_is_ours(s, domain)) {
+        control_error(call, "that is a domain of ours");
+        return;
+    }
+    struct explain *e = mem_zalloc(sizeof *e);
+    e->s2s = s;
+    e->call = call;
+    e->domain = mem_strdup_span(domain);
+    e->until = loop_now(s->loop) + EXPLAIN_TIME_MS;
+    if (!policy_of(s, domain).is_denied && !pair_find(s, s->host, domain)) {
+        struct pair *p = pair_get(s, s->host, domain);
+        if (p)
+            pair_connect(p);
+    }
+    explain_look(e);
+}
+
+const struct control_command s2s_commands[] = {
+    {"info", 0, 0, "info", on_info},
+    {"s2s list", 0, 0, "s2s list", on_list},
+    {"s2s close", 1, 1, "s2s close DOMAIN", on_close},
+    {"s2s explain", 1, 1, "s2s explain DOMAIN", on_explain},
+    {.name = NULL},
+};
