@@ -40,6 +40,8 @@ struct stream_role {
     const char *name;  /* "c2s": the events of its log lines */
     const char *ns;    /* the content namespace, a literal */
     const char *ns2;   /* also accepted on first-level elements (jabber:client of components) */
+    /* Optional: further declarations in our headers, as written: "xmlns:db='…'". */
+    const char *declares;
     bool is_initiator; /* we open the stream */
     bool has_version;  /* version='1.0' and features (XEP-0114 has neither) */
     /* A frame that does not parse is dropped and logged instead of ending the stream (own links) */

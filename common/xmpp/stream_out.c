@@ -21,6 +21,10 @@ void stream_send_header(struct stream *s, const struct stream_header *h)
     xml_raw(out, SPAN("<?xml version='1.0'?><stream:stream xmlns='"));
     buf_append_z(out, s->role->ns);
     xml_raw(out, SPAN("' xmlns:stream='" NS_STREAM "'"));
+    if (s->role->declares) {
+        buf_append_char(out, ' ');
+        buf_append_z(out, s->role->declares);
+    }
     if (!s->role->is_initiator) {
         crypto_random_hex(s->id, 16);
         xml_attr(out, "id", span_of(s->id));

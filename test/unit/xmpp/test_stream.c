@@ -85,6 +85,7 @@ static const char *const states[] = {"stranger", "friend"};
 static const struct stream_role role = {
     .name = "test",
     .ns = NS_CLIENT,
+    .declares = "xmlns:more='urn:more'",
     .has_version = true,
     .state_names = states,
     .rules = rules,
@@ -134,6 +135,8 @@ static void opens_and_relays(size_t chunk)
 {
     struct host *h = host_new(chunk);
     wire_say(h->wire, HEAD);
+    if (!strstr(buf_z(&h->wire->heard), " xmlns:more='urn:more' id='"))
+        fail_msg("heard: %s", wire_heard(h->wire));
     wire_expect(h->wire, "from='h' version='1.0'");
     wire_say(h->wire, "<hello xmlns='urn:test'/>");
     wire_expect(h->wire, "<welcome/>");
