@@ -24,8 +24,10 @@
 #define KEY_MODE_MAX 0640 /* and no more than the configuration's own */
 
 #define KEY(in, key, kind, field, text)                                                            \
-    {.section = (in), .name = (key), .type = (kind), .default_value = (text),                      \
-     .offset = offsetof(struct ctl_c2s_conf, field), .help = ""}
+    {                                                                                              \
+        .section = (in), .name = (key), .type = (kind), .default_value = (text),                   \
+        .offset = offsetof(struct ctl_edge_conf, field), .help = ""                                \
+    }
 
 /* The defaults are those of kontalk-c2s. */
 static const struct conf_key keys[] = {
@@ -40,8 +42,23 @@ static const struct conf_key keys[] = {
     KEY("store", "path", CONF_STRING, store_path, "/var/lib/kontalk/c2s.db"),
     {.name = NULL},
 };
+/* Those of kontalk-s2s. */
+static const struct conf_key s2s_keys[] = {
+    KEY("s2s", "host", CONF_STRING, host, ""),
+    KEY("s2s", "network", CONF_STRING, network, ""),
+    KEY("s2s", "listen", CONF_ADDRS, listen, "0.0.0.0:5269 [::]:5269"),
+    KEY("s2s", "listen_tls", CONF_ADDRS, listen_tls, ""),
+    KEY("s2s", "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),
+    KEY("s2s", "key", CONF_STRING, key, "/etc/kontalk/key.pem"),
+    KEY("router", "address", CONF_STRING, router_address, "unix:/run/kontalk/router.sock"),
+    KEY("router", "secret", CONF_STRING, router_secret, ""),
+    KEY("store", "path", CONF_STRING, store_path, "/var/lib/kontalk/s2s.db"),
+    {.name = NULL},
+};
+const struct conf_spec ctl_s2s_conf_spec = {
+    .keys = s2s_keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
 const struct conf_spec ctl_c2s_conf_spec = {
-    .keys = keys, .size = sizeof(struct ctl_c2s_conf), .is_partial = true};
+    .keys = keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
 
 /* --- taking files apart ----------------------------------------------------------------------- */
 
@@ -105,7 +122,7 @@ static void sort_blocks(struct span text, struct buf *chain, struct buf *key)
 
 /* --- checking --------------------------------------------------------------------------------- */
 
-static bool check_names(const struct tls_cert *cert, const struct ctl_c2s_conf *conf)
+static bool check_names(const struct tls_cert *cert, const struct ctl_edge_conf *conf)
 {
     const char *const hosts[] = {conf->host, conf->network};
     struct buf names = {0};
@@ -122,7 +139,7 @@ static bool check_names(const struct tls_cert *cert, const struct ctl_c2s_conf *
 }
 
 static bool check_pair(const char *cert_file, const char *key_file,
-                       const struct ctl_c2s_conf *conf)
+                       const struct ctl_edge_conf *conf)
 {
     char error[TLS_ERROR_MAX];
     struct tls_ctx_opts opts = {.cert_file = cert_file, .key_file = key_file};
@@ -182,7 +199,7 @@ static void sync_directory(const char *file)
 
 /* Each rename is whole; between the two a reload would refuse the pair and keep the old one. */
 static bool put_in_place(const char *new_cert, const char *new_key,
-                         const struct ctl_c2s_conf *conf)
+                         const struct ctl_edge_conf *conf)
 {
     if (rename(new_key, conf->key) != 0 || rename(new_cert, conf->cert) != 0) {
         ctl_fail("%s, %s: %s", conf->key, conf->cert, strerror(errno));
@@ -194,7 +211,7 @@ static bool put_in_place(const char *new_cert, const char *new_key,
     return true;
 }
 
-static bool install(const struct ctl_c2s_conf *conf, const struct stat *like, struct buf *chain,
+static bool install(const struct ctl_edge_conf *conf, const struct stat *like, struct buf *chain,
                     struct buf *key)
 {
     char *new_cert = mem_alloc(strlen(conf->cert) + 5), *new_key = mem_alloc(strlen(conf->key) + 5);
@@ -229,7 +246,7 @@ static int run_install(const struct ctl *ctl, char **args, int count)
     struct stat like;
     char error[CONF_ERROR_MAX];
     char *path = ctl_join(ctl->directory, "c2s.conf");
-    struct ctl_c2s_conf *conf = conf_load(&ctl_c2s_conf_spec, path, true, error);
+    struct ctl_edge_conf *conf = conf_load(&ctl_c2s_conf_spec, path, true, error);
     int status = 1;
 
     crypto_init();

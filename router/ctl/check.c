@@ -100,8 +100,11 @@ static void check_configuration(struct check *c)
         char *file = ctl_join(c->ctl->directory, text), *program = program_path(processes[i]);
         if (access(file, F_OK) == 0) {
             found++;
-            bool good = run_test(program, file, text, sizeof(text));
-            if (good)
+            bool is_unused = strcmp(processes[i], "s2s") == 0 && !c->s2s;
+            bool good = !is_unused && run_test(program, file, text, sizeof(text));
+            if (is_unused)
+                check_add(c, NOTE, file, "not set up: [router] secret is empty");
+            else if (good)
                 check_add(c, OK, file, "good");
             else
                 check_add(c, PROBLEM, file, "%s", text);
@@ -147,20 +150,27 @@ static void check_readable(struct check *c, const char *path)
                   (unsigned)runtime.st_uid, (unsigned)runtime.st_gid);
 }
 
+static void check_edge_files(struct check *c, const struct ctl_edge_conf *edge)
+{
+    char *store = mem_strdup_span(span_of(edge->store_path));
+    char *slash = strrchr(store, '/');
+
+    if (slash && slash != store) {
+        *slash = '\0';
+        check_directory(c, store, true);
+    }
+    free(store);
+    check_readable(c, edge->cert);
+    check_readable(c, edge->key);
+}
+
 static void check_permissions(struct check *c)
 {
     check_directory(c, c->ctl->runtime, false);
-    if (c->c2s) {
-        char *store = mem_strdup_span(span_of(c->c2s->store_path));
-        char *slash = strrchr(store, '/');
-        if (slash && slash != store) {
-            *slash = '\0';
-            check_directory(c, store, true);
-        }
-        free(store);
-        check_readable(c, c->c2s->cert);
-        check_readable(c, c->c2s->key);
-    }
+    if (c->c2s)
+        check_edge_files(c, c->c2s);
+    if (c->s2s)
+        check_edge_files(c, c->s2s);
     for (size_t i = 0; i < ARRAY_LEN(processes); i++) {
         char name[32];
         snprintf(name, sizeof(name), "%s.conf", processes[i]);
@@ -172,18 +182,31 @@ static void check_permissions(struct check *c)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
+static struct ctl_edge_conf *load_edge(const struct ctl *ctl, const char *name,
+                                       const struct conf_spec *spec)
+{
+    char error[CONF_ERROR_MAX];
+    char *path = ctl_join(ctl->directory, name);
+    struct ctl_edge_conf *conf =
+        access(path, F_OK) == 0 ? conf_load(spec, path, false, error) : NULL;
+
+    free(path);
+    return conf;
+}
+
 static int run_check(const struct ctl *ctl, char **args, int count)
 {
     const struct span columns[] = {SPAN_INIT("result"), SPAN_INIT("subject"), SPAN_INIT("finding")};
     struct check c = {.ctl = ctl};
     char error[CONF_ERROR_MAX];
-    char *path = ctl_join(ctl->directory, "c2s.conf");
 
     (void)args;
     (void)count;
     table_row(&c.table, columns, ARRAY_LEN(columns));
-    if (access(path, F_OK) == 0)
-        c.c2s = conf_load(&ctl_c2s_conf_spec, path, false, error);
+    c.c2s = load_edge(ctl, "c2s.conf", &ctl_c2s_conf_spec);
+    c.s2s = load_edge(ctl, "s2s.conf", &ctl_s2s_conf_spec);
+    if (c.s2s && !*c.s2s->router_secret)
+        conf_free(&ctl_s2s_conf_spec, (void **)&c.s2s);
     c.router = ctl_router_conf(ctl, error);
     check_configuration(&c);
     check_permissions(&c);
@@ -193,9 +216,10 @@ static int run_check(const struct ctl *ctl, char **args, int count)
     table_free(&c.table);
     if (c.c2s)
         conf_free(&ctl_c2s_conf_spec, (void **)&c.c2s);
+    if (c.s2s)
+        conf_free(&ctl_s2s_conf_spec, (void **)&c.s2s);
     if (c.router)
         conf_free(&router_conf_spec, (void **)&c.router);
-    free(path);
     if (c.problems)
         ctl_fail("%zu problem%s", c.problems, c.problems == 1 ? "" : "s");
     return c.problems ? 1 : 0;

@@ -16,7 +16,9 @@ struct check {
     const struct ctl *ctl;
     struct table table;
     struct router_conf *router; /* NULL: it cannot be read */
-    struct ctl_c2s_conf *c2s;   /* NULL: there is none, or it cannot be read */
+    /* NULL: there is none, or it cannot be read. */
+    struct ctl_edge_conf *c2s;
+    struct ctl_edge_conf *s2s; /* nor one without a secret: it is not set up */
     size_t problems;
 };
 

@@ -19,21 +19,24 @@
 
 /* --- certificates ----------------------------------------------------------------------------- */
 
-static void check_hosts(struct check *c, const char *file, const struct tls_cert *cert)
+static void check_hosts(struct check *c, const char *file, const struct tls_cert *cert,
+                        const struct ctl_edge_conf *edge)
 {
-    const char *const hosts[] = {c->c2s->host, c->c2s->network};
+    const char *const hosts[] = {edge->host, edge->network};
     struct buf names = {0};
 
     tls_cert_names(cert, &names);
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
         if (hosts[i][0] && !tls_cert_covers(cert, hosts[i]))
             check_add(c, PROBLEM, file,
-                      "not for %s but for %s: clients will refuse it; get one for all names",
+                      "not for %s but for %s: clients and servers will refuse it; get one for "
+                      "all names",
                       hosts[i], buf_z(&names));
     buf_free(&names);
 }
 
-static void check_certificate(struct check *c, const char *file, bool for_clients)
+/* edge: whose names it must be for; NULL: no matter. */
+static void check_certificate(struct check *c, const char *file, const struct ctl_edge_conf *edge)
 {
     char error[TLS_ERROR_MAX];
     struct tls_cert *cert = tls_cert_open(file, error);
@@ -56,8 +59,8 @@ static void check_certificate(struct check *c, const char *file, bool for_client
     else
         check_add(c, OK, file, "valid for %lld days, for %s", (long long)(left / DAY),
                   buf_z(&names));
-    if (for_clients)
-        check_hosts(c, file, cert);
+    if (edge)
+        check_hosts(c, file, cert, edge);
     buf_free(&names);
     tls_cert_free(&cert);
 }
@@ -66,9 +69,11 @@ void check_certificates(struct check *c)
 {
     crypto_init();
     if (c->c2s)
-        check_certificate(c, c->c2s->cert, true);
+        check_certificate(c, c->c2s->cert, c->c2s);
+    if (c->s2s && !(c->c2s && strcmp(c->s2s->cert, c->c2s->cert) == 0))
+        check_certificate(c, c->s2s->cert, c->s2s);
     if (c->router && c->router->tls_cert[0])
-        check_certificate(c, c->router->tls_cert, false);
+        check_certificate(c, c->router->tls_cert, NULL);
 }
 
 /* --- ports ------------------------------------------------------------------------------------ */
@@ -158,29 +163,39 @@ static size_t check_processes(struct check *c, const char *kind)
 }
 
 /* Both files can be good and not fit each other. */
-static void check_secret(struct check *c)
+static void check_secret(struct check *c, const char *process, const char *instance,
+                         const struct ctl_edge_conf *edge)
 {
-    char name[300];
+    char name[300], file[16];
 
-    snprintf(name, sizeof(name), "c2s-1.%.255s", c->c2s->host);
+    snprintf(name, sizeof(name), "%s.%.255s", instance, edge->host);
+    snprintf(file, sizeof(file), "%s.conf", process);
     for (const struct component *p = NULL;
          (p = conf_component_for(c->router, span_of(name), p)) != NULL;)
-        if (strcmp(p->secret, c->c2s->router_secret) == 0)
+        if (strcmp(p->secret, edge->router_secret) == 0)
             return;
-    check_add(c, PROBLEM, "c2s.conf",
+    check_add(c, PROBLEM, file,
               "no section of router.conf that may be %s has the secret of its [router] section",
               name);
+}
+
+static void check_edge(struct check *c, const char *process, const char *instance,
+                       const struct ctl_edge_conf *edge)
+{
+    bool is_running = check_processes(c, process) > 0;
+
+    check_ports(c, &edge->listen, process, is_running);
+    check_ports(c, &edge->listen_tls, process, is_running);
+    if (c->router)
+        check_secret(c, process, instance, edge);
 }
 
 void check_running(struct check *c)
 {
     if (c->router)
         check_ports(c, &c->router->listen, "router", check_processes(c, "router") > 0);
-    if (c->c2s) {
-        bool is_running = check_processes(c, "c2s") > 0;
-        check_ports(c, &c->c2s->listen, "c2s", is_running);
-        check_ports(c, &c->c2s->listen_tls, "c2s", is_running);
-    }
-    if (c->router && c->c2s)
-        check_secret(c);
+    if (c->c2s)
+        check_edge(c, "c2s", "c2s-1", c->c2s);
+    if (c->s2s)
+        check_edge(c, "s2s", "s2s", c->s2s);
 }

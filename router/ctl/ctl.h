@@ -72,12 +72,12 @@ int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_
 
 /* --- cert.c --- */
 
-/* What check and cert install must know of c2s.conf. */
-struct ctl_c2s_conf {
+/* What check and cert install must know of c2s.conf and s2s.conf. */
+struct ctl_edge_conf {
     char *host, *network, *cert, *key, *store_path, *router_address, *router_secret;
     struct conf_list listen, listen_tls;
 };
-extern const struct conf_spec ctl_c2s_conf_spec;
+extern const struct conf_spec ctl_c2s_conf_spec, ctl_s2s_conf_spec;
 
 /* --- reload.c --- */
 
