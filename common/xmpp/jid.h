@@ -39,6 +39,11 @@ bool jid_prep_local(struct span text, char *out, struct span *part_r);
 bool jid_prep_domain(struct span text, char *out, struct span *part_r);
 bool jid_prep_resource(struct span text, char *out, struct span *part_r);
 
+/* A prepared domain as the DNS and certificates spell it (A-labels, lower case), NUL-terminated in
+ * out. False: it has no such form: an address in brackets, or too long for the DNS. */
+#define JID_ASCII_MAX 253
+bool jid_domain_to_ascii(struct span domain, char out[JID_ASCII_MAX + 1]);
+
 static inline bool jid_is_bare(const struct jid *j)
 {
     return span_is_none(j->resource);

@@ -240,3 +240,23 @@ out:
     buf_free(&unicode);
     return good;
 }
+
+bool jid_domain_to_ascii(struct span domain, char out[JID_ASCII_MAX + 1])
+{
+    char z[JID_PART_MAX + 1];
+    char *ascii = NULL;
+
+    if (domain.n == 0 || domain.n > JID_PART_MAX || domain.p[0] == '[' || !is_sound(domain))
+        return false;
+    memcpy(z, domain.p, domain.n);
+    z[domain.n] = '\0';
+    bool good = idna_to_ascii_8z(z, &ascii, IDNA_ALLOW_UNASSIGNED | IDNA_USE_STD3_ASCII_RULES) ==
+                    IDNA_SUCCESS &&
+                strlen(ascii) <= JID_ASCII_MAX;
+    if (good) {
+        lower_ascii(ascii);
+        memcpy(out, ascii, strlen(ascii) + 1);
+    }
+    idn_free(ascii);
+    return good;
+}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "xmpp/jid.h"
 
 /* The whole address as prepared; NULL: refused. */
@@ -394,11 +395,44 @@ static void preparation_is_stable(void **state)
     }
 }
 
+static void domains_have_an_ascii_form(void **state)
+{
+    static const struct {
+        const char *domain, *ascii; /* NULL: none */
+    } cases[] = {
+        {"example.org", "example.org"},
+        {"b\xC3\xBC" "cher.example", "xn--bcher-kva.example"},
+        {"Example.ORG", "example.org"},
+        {"xn--bcher-kva.example", "xn--bcher-kva.example"},
+        {"[::1]", NULL},
+        {"192.0.2.1", "192.0.2.1"},
+        {"a_b.example", NULL},
+        {"", NULL},
+    };
+    char out[JID_ASCII_MAX + 1], longest[JID_PART_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool good = jid_domain_to_ascii(span_of(cases[i].domain), out);
+        assert_int_equal(good, cases[i].ascii != NULL);
+        if (good)
+            assert_string_equal(out, cases[i].ascii);
+    }
+    memset(longest, 'a', sizeof(longest));
+    for (size_t i = 60; i < sizeof(longest); i += 61)
+        longest[i] = '.';
+    assert_true(jid_domain_to_ascii(span_make(longest, JID_ASCII_MAX), out));
+    assert_int_equal(strlen(out), JID_ASCII_MAX);
+    assert_false(jid_domain_to_ascii(span_make(longest, JID_ASCII_MAX + 1), out));
+    assert_false(jid_domain_to_ascii(span_make("a\0b.example", 11), out));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_is_borrowed),        cmocka_unit_test(parts_are_split),
         cmocka_unit_test(locals_are_prepared),      cmocka_unit_test(domains_are_prepared),
+        cmocka_unit_test(domains_have_an_ascii_form),
         cmocka_unit_test(resources_are_prepared),   cmocka_unit_test(empty_parts_are_refused),
         cmocka_unit_test(bad_utf8_is_refused),      cmocka_unit_test(parts_have_limits),
         cmocka_unit_test(the_longest_address_fits), cmocka_unit_test(preparation_is_stable),
