@@ -26,7 +26,7 @@ struct dial_target {
 };
 
 struct dial_opts {
-    struct span domain;         /* prepared; IDNA is done here */
+    struct span domain;         /* A-labels, lower case: jid_domain_to_ascii */
     const char *service;        /* "xmpp-server"; NULL: no SRV records are asked for */
     const char *direct_service; /* "xmpps-server"; NULL: without */
     uint16_t port;              /* without SRV records: 5269 */

@@ -59,8 +59,9 @@ struct resolver_opts {
 #define RESOLVE_ERROR_MAX 256
 struct resolver *resolver_new(struct loop *loop, const struct resolver_opts *opts,
                               char error_r[RESOLVE_ERROR_MAX]);
-void resolver_free(struct resolver **r); /* cancels what is under way */
-void resolver_flush(struct resolver *r); /* forgets all answers: at reload */
+void resolver_free(struct resolver **r);         /* cancels what is under way */
+void resolver_flush(struct resolver *r);         /* forgets all answers: at reload */
+size_t resolver_asked(const struct resolver *r); /* questions so far */
 
 /* --- the twin: answers at the end of the tick, or after the name's delay --- */
 struct resolver *resolver_new_sim(struct loop *loop);
@@ -72,6 +73,6 @@ void resolver_sim_clear(struct resolver *r, const char *name);
 /* All questions for that name are answered so from now on, whatever there is. */
 void resolver_sim_status(struct resolver *r, const char *name, enum resolve_status s);
 void resolver_sim_delay(struct resolver *r, const char *name, uint64_t ms);
-size_t resolver_sim_asked(const struct resolver *r); /* questions so far */
+size_t resolver_sim_asked(const struct resolver *r); /* as resolver_asked */
 
 #endif
