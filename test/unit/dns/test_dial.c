@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * test_dial - from domains to connections, on virtual time: a resolver with zones in memory, and
+ * hosts that take a connection, refuse it or stay silent.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "dns/dial_private.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define D "peer.example"
+#define SRV "_xmpp-server._tcp." D
+#define SRVS "_xmpps-server._tcp." D
+
+/* Hosts: who is not here is silent. */
+enum manner { SILENT, TAKES, REFUSES };
+static struct host {
+    char address[ADDR_TEXT_MAX];
+    enum manner manner;
+} hosts[32];
+static size_t host_count;
+
+static struct loop *loop;
+static struct resolver *resolver;
+/* What happened: "1.2.3.4:5269@50 " for each attempt, with the virtual time. */
+static struct buf tries;
+static uint64_t began;
+static size_t conns_open;
+
+/* One dial, and what it has been told. */
+struct caller {
+    struct dial *dial;
+    struct conn *conn;
+    char name[DNS_NAME_MAX + 1], peer[ADDR_TEXT_MAX];
+    bool is_direct, is_secure;
+    size_t tlsa_count, tlsa_bytes;
+    int connects, failures;
+    enum dial_failure why;
+    uint64_t at;
+};
+
+static void host(const char *address, enum manner manner)
+{
+    snprintf(hosts[host_count].address, sizeof(hosts[0].address), "%s", address);
+    hosts[host_count++].manner = manner;
+}
+
+static void on_end_close(void *ctx, int error, const char *reason)
+{
+    (void)ctx;
+    (void)error;
+    (void)reason;
+    conns_open--;
+}
+
+static const struct conn_handler end_handler = {.on_close = on_end_close};
+
+static struct conn *connect_host(void *ctx, const struct addr *to)
+{
+    char text[ADDR_TEXT_MAX];
+    enum manner manner = SILENT;
+    struct conn *near, *far;
+
+    (void)ctx;
+    addr_format(to, text);
+    buf_printf(&tries, "%s@%u ", text, (unsigned)(loop_now(loop) - began));
+    for (size_t i = 0; i < host_count; i++)
+        if (strcmp(hosts[i].address, text) == 0)
+            manner = hosts[i].manner;
+    if (manner == SILENT)
+        return NULL;
+    conn_pair_fake(loop, 0, 0, &near, &far);
+    conn_set_handler(far, &end_handler, NULL);
+    conns_open++;
+    if (manner == REFUSES)
+        conn_abort(near, -ECONNREFUSED);
+    return near;
+}
+
+static void on_conn_gone(void *ctx, int error, const char *reason)
+{
+    struct caller *c = ctx;
+
+    (void)error;
+    (void)reason;
+    c->conn = NULL;
+}
+
+static const struct conn_handler caller_handler = {.on_close = on_conn_gone};
+
+static void on_connected(void *ctx, struct conn *conn, const struct dial_target *target)
+{
+    struct caller *c = ctx;
+
+    c->conn = conn;
+    conn_set_handler(conn, &caller_handler, c);
+    c->connects++;
+    c->is_direct = target->is_direct_tls;
+    c->is_secure = target->is_secure;
+    c->tlsa_count = target->tlsa_count;
+    c->tlsa_bytes = 0;
+    for (size_t i = 0; i < target->tlsa_count; i++)
+        c->tlsa_bytes += target->tlsa[i].n;
+    snprintf(c->name, sizeof(c->name), "%.*s:%u", SPAN_ARG(target->name), target->port);
+    c->at = loop_now(loop) - began;
+}
+
+static void on_failed(void *ctx, enum dial_failure why)
+{
+    struct caller *c = ctx;
+
+    c->failures++;
+    c->why = why;
+    c->at = loop_now(loop) - began;
+}
+
+static const struct dial_events events = {.on_connected = on_connected, .on_failed = on_failed};
+
+static struct dial_opts options(void)
+{
+    return (struct dial_opts){
+        .domain = SPAN(D),
+        .service = "xmpp-server",
+        .direct_service = "xmpps-server",
+        .port = 5269,
+        .connect = connect_host,
+    };
+}
+
+static void start(struct caller *c, const struct dial_opts *opts)
+{
+    *c = (struct caller){0};
+    c->dial = dial_start(loop, resolver, opts, &events, c);
+    assert_int_equal(c->connects + c->failures, 0);
+}
+
+static void end(struct caller *c)
+{
+    dial_free(&c->dial);
+    if (c->conn)
+        conn_abort(c->conn, 0);
+    loop_sim_settle(loop);
+}
+
+static void expect_tries(const char *text)
+{
+    assert_string_equal(buf_z(&tries), text);
+    buf_clear(&tries);
+}
+
+static void srv(const char *name, const char *text)
+{
+    resolver_sim_add(resolver, RESOLVE_SRV, name, text, false);
+}
+
+static void a(const char *name, const char *text)
+{
+    resolver_sim_add(resolver, RESOLVE_A, name, text, false);
+}
+
+
+static int set_up(void **state)
+{
+    (void)state;
+    host_count = 0;
+    loop = loop_new_sim();
+    resolver = resolver_new_sim(loop);
+    began = loop_now(loop);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    loop_sim_settle(loop);
+    resolver_free(&resolver);
+    loop_free(&loop);
+    buf_free(&tries);
+    assert_int_equal(conns_open, 0);
+    return 0;
+}
+
+/* One dial from beginning to end, with nothing to connect to but hosts; then it is freed. */
+static struct caller dialled(const struct dial_opts *opts)
+{
+    struct caller c;
+
+    start(&c, opts);
+    loop_sim_advance(loop, 120000);
+    assert_int_equal(c.connects + c.failures, 1);
+    struct caller copy = c;
+    end(&c);
+    copy.dial = NULL;
+    copy.conn = NULL;
+    return copy;
+}
+
+/* --- SRV records and what there is without --- */
+
+static void test_first_priority_first(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    srv(SRV, "20 0 5269 second." D);
+    srv(SRV, "10 0 5270 first." D);
+    a("first." D, "8.8.8.1");
+    a("second." D, "8.8.8.2");
+    host("8.8.8.1:5270", TAKES);
+    host("8.8.8.2:5269", TAKES);
+    c = dialled(&o);
+    assert_string_equal(c.name, "first." D ":5270");
+    assert_false(c.is_direct);
+    assert_int_equal(c.at, 0);
+    expect_tries("8.8.8.1:5270@0 ");
+}
+
+static void test_both_services_are_one_list(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    srv(SRV, "10 0 5269 plain." D);
+    srv(SRVS, "5 0 443 direct." D);
+    a("plain." D, "8.8.8.1");
+    a("direct." D, "8.8.8.2");
+    host("8.8.8.1:5269", TAKES);
+    c = dialled(&o);
+    assert_string_equal(c.name, "plain." D ":5269");
+    assert_int_equal(c.at, 10000);
+    expect_tries("8.8.8.2:443@0 8.8.8.1:5269@10000 ");
+    host("8.8.8.2:443", TAKES);
+    began = loop_now(loop);
+    c = dialled(&o);
+    assert_string_equal(c.name, "direct." D ":443");
+    assert_true(c.is_direct);
+}
+
+static void test_without_records_the_domain_itself(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    a(D, "8.8.8.1");
+    host("8.8.8.1:5269", TAKES);
+    c = dialled(&o);
+    assert_string_equal(c.name, D ":5269");
+    /* Nor when the DNS does not say whether there are any. */
+    resolver_sim_status(resolver, SRV, RESOLVE_FAILED);
+    c = dialled(&o);
+    assert_int_equal(c.connects, 1);
+    /* But a lie is no answer. */
+    resolver_sim_status(resolver, SRV, RESOLVE_BOGUS);
+    c = dialled(&o);
+    assert_int_equal(c.failures, 1);
+    assert_int_equal(c.why, DIAL_TIMEOUT);
+}
+
+static void test_no_such_service(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    a(D, "8.8.8.1");
+    host("8.8.8.1:5269", TAKES);
+    srv(SRV, "0 0 0 .");
+    c = dialled(&o);
+    assert_int_equal(c.why, DIAL_NOT_FOUND);
+    expect_tries("");
+    /* It may still have the other. */
+    srv(SRVS, "0 0 5270 " D);
+    host("8.8.8.1:5270", TAKES);
+    c = dialled(&o);
+    assert_true(c.is_direct);
+    /* No direct TLS says nothing of STARTTLS. */
+    resolver_sim_clear(resolver, SRV);
+    resolver_sim_clear(resolver, SRVS);
+    srv(SRVS, "0 0 0 .");
+    c = dialled(&o);
+    assert_string_equal(c.name, D ":5269");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(test_first_priority_first),
+        T(test_both_services_are_one_list),
+        T(test_without_records_the_domain_itself),
+        T(test_no_such_service),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
