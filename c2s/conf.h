@@ -25,7 +25,7 @@ struct c2s_conf {
 
     int64_t auth_iterations;
 
-    bool archive;
+    bool archive, push_sender, push_body;
     int archive_default; /* enum sm_archive_rule */
     int64_t archive_days, archive_messages, archive_page;
 
@@ -33,7 +33,7 @@ struct c2s_conf {
     int64_t max_connections, failure_delay, input_rate, input_burst;
     int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes, backlog, blocked;
     int64_t presence_rate, presence_burst;
-    int64_t nodes, node_items, item_bytes, published_bytes;
+    int64_t nodes, node_items, item_bytes, published_bytes, push_services, multicast;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;
 
     struct sm_rule *rules;

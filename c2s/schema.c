@@ -129,5 +129,17 @@ const struct store_migration c2s_migrations[] = {
         " stamp INTEGER NOT NULL," /* ms since 1970 */
         " status TEXT NOT NULL"
         ") STRICT;"},
+    /* XEP-0357 */
+    {7, "CREATE TABLE push ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+        " jid TEXT NOT NULL,"     /* of the service */
+        " node TEXT NOT NULL,"    /* empty: none */
+        " domain TEXT NOT NULL,"  /* of ours, by which the user is known there */
+        " options TEXT NOT NULL," /* a form, XML; empty: none */
+        " stamp INTEGER NOT NULL," /* last enabled: ms since 1970 */
+        " failures INTEGER NOT NULL DEFAULT 0," /* in a row */
+        " UNIQUE (account, jid, node)"
+        ") STRICT;"},
     {0, NULL},
 };

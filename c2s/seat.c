@@ -291,8 +291,10 @@ void seat_give(struct seat *seat, struct client *c)
     seat_detach(seat);
     if (old)
         stream_error(&old->stream, STREAM_CONFLICT, "resumed by another connection");
-    if (seat->state == SEAT_HIBERNATING)
+    if (seat->state == SEAT_HIBERNATING) {
         hibernate_stop(seat);
+        sm_set_away(seat->session, false);
+    }
     seat->client = c;
     c->seat = seat;
     set_state(seat, SEAT_TAKEN);
@@ -308,6 +310,17 @@ static bool may_hibernate(const struct seat *seat)
            !seat->is_over && !seat->has_left && !seat->c2s->is_stopping;
 }
 
+static void tell_missed(struct seat *seat)
+{
+    const struct unacked *q = &seat->manage->queue;
+    struct span stanza;
+    uint32_t i = 0;
+    size_t at = 0;
+    sm_set_away(seat->session, true);
+    while (unacked_next(q, &i, &at, &stanza))
+        sm_missed(seat->session, stanza);
+}
+
 /* By its own stream error, or the client's, it has ended as well. */
 void seat_on_lost(struct seat *seat, bool in_good_order)
 {
@@ -320,6 +333,7 @@ void seat_on_lost(struct seat *seat, bool in_good_order)
     set_state(seat, SEAT_HIBERNATING);
     if (!seat->csi)
         csi_begin(seat);
+    tell_missed(seat);
     LOG(LOG_INFO, "client.hibernates", F_STR("jid", seat->jid),
         F_INT("unacked", seat->manage->queue.count));
     hibernate_begin(seat);

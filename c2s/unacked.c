@@ -98,6 +98,16 @@ bool unacked_first(const struct unacked *q, struct span *stanza_r, uint64_t *at_
     return true;
 }
 
+bool unacked_next(const struct unacked *q, uint32_t *i, size_t *at, struct span *stanza_r)
+{
+    if (*i >= q->count)
+        return false;
+    *stanza_r = span_make(buf_span(&q->bytes).p + *at, entry(q, *i)->n);
+    *at += stanza_r->n;
+    ++*i;
+    return true;
+}
+
 void unacked_drop_first(struct unacked *q)
 {
     if (q->count > 0)

@@ -29,6 +29,8 @@ bool unacked_ack(struct unacked *q, uint32_t h);
 struct span unacked_send_all(struct unacked *q);
 /* The oldest; false: none. Valid until the next call. */
 bool unacked_first(const struct unacked *q, struct span *stanza_r, uint64_t *at_r);
+/* One after the other; *i and *at begin at 0. */
+bool unacked_next(const struct unacked *q, uint32_t *i, size_t *at, struct span *stanza_r);
 void unacked_drop_first(struct unacked *q);
 void unacked_free(struct unacked *q);
 

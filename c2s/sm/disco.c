@@ -39,6 +39,7 @@ static const struct {
     {SM_TO_HOST, NS_VCARD, NULL},
     {SM_TO_HOST, NS_PRIVATE, NULL},
     {SM_TO_HOST, NS_CARBONS, NULL},
+    {SM_TO_HOST, NS_PUSH, NULL},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES, NULL},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_MAM, sm_archive_is_on},
     {SM_TO_ACCOUNT, NS_MAM_EXTENDED, sm_archive_is_on},

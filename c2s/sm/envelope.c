@@ -227,6 +227,8 @@ static const struct {
     {SPAN_INIT("alive"), on_alive},         {SPAN_INIT("gone"), on_gone},
     {SPAN_INIT("claimed"), on_claimed},     {SPAN_INIT("undelivered"), sm_undelivered_word},
     {SPAN_INIT("full"), sm_full_word},      {SPAN_INIT("room"), sm_room_word},
+    {SPAN_INIT("away"), sm_away_word},      {SPAN_INIT("back"), sm_away_word},
+    {SPAN_INIT("missed"), sm_missed_word},
 };
 
 void sm_envelope(struct sm *sm, struct stanza *envelope)

@@ -59,4 +59,35 @@ bool sm_is_carbon(const struct stanza *s);
 /* The session has, or had, a copy of such a message to another one. */
 bool sm_carbons_has(const struct sm_session *s, const struct stanza *message);
 
+/* --- push.c --- */
+bool sm_push_receiving(struct sm_in *in, struct sm_user *user);
+void sm_push_set(struct sm_in *in, uint32_t payload);
+/* What a fronted client asks, for when it is opened again. */
+void sm_push_note_request(struct sm_session *s, const struct stanza *iq);
+void sm_push_take_key(struct sm_session *s, struct span key);
+void sm_push_drop_session(struct sm_session *s);
+/* The owner, if this is a front, of a client that is away. */
+void sm_push_tell(struct sm_session *s);
+/* The session, one of its user still, ends, and its client has never got that message. */
+void sm_push_undelivered(struct sm_session *s, struct stanza *message);
+/* The words of fronts: see envelope.c. */
+void sm_away_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+void sm_missed_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
+
+/* --- push_store.c --- */
+int sm_push_load(struct db *db, int64_t account, struct sm_profile *profile);
+void sm_push_profile_free(struct sm_profile *profile);
+
+/* --- push_send.c --- */
+/* An answer to an account: false: to no notification. */
+bool sm_push_answer(struct sm_in *in);
+void sm_push_close(struct sm *sm);
+
+/* --- push_absent.c --- */
+struct sm_push_absent;
+struct sm_push_absent *sm_push_absent_new(const struct sm_in *in); /* NULL: nobody is told */
+void sm_push_absent_free(struct sm_push_absent *a);
+int sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name); /* in run() */
+void sm_push_absent_send(struct sm *sm, const struct sm_push_absent *a, struct span name);
+
 #endif

@@ -34,6 +34,8 @@ static void write_state(const struct sm_session *s, struct buf *out)
         xml_attr(out, "carbons", SPAN("true"));
     if (s->has_blocklist)
         xml_attr(out, "blocklist", SPAN("true"));
+    if (s->push)
+        xml_attr(out, "push", span_of(s->push));
 }
 
 static bool say_open(struct sm_front *f)

@@ -195,6 +195,7 @@ static void take_state(struct sm_guest *g, struct stanza *e, uint32_t node)
     s->is_interested = span_eq(stanza_attr(e, node, SPAN("interested")), SPAN("true"));
     s->has_carbons = span_eq(stanza_attr(e, node, SPAN("carbons")), SPAN("true"));
     s->has_blocklist = span_eq(stanza_attr(e, node, SPAN("blocklist")), SPAN("true"));
+    sm_push_take_key(s, stanza_attr(e, node, SPAN("push")));
     if (sm_envelope_content(g->sm, e, node) && sm_in_clean(&in))
         sm_presence_note(&in);
 }

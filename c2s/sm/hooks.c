@@ -26,6 +26,7 @@ static const struct sm_hook hooks[] = {
     {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone},
     {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
+    {"push", NULL, sm_push_receiving, NULL, NULL},
 };
 
 bool sm_hooks_sending(struct sm_in *in)

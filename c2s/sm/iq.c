@@ -62,6 +62,8 @@ static const struct iq_row rows[] = {
     {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
      NS_CARBONS},
     {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},
+    {NS_PUSH, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_push_set, NS_PUSH},
+    {NS_PUSH, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_push_set, NULL},
     {NS_MAM, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_query, NULL},
     {NS_MAM, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_form, NULL},
     {NS_MAM, "metadata", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_metadata, NULL},
@@ -165,7 +167,8 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
     bool is_known;
 
     if (!iq_is_request(in->stanza)) {
-        sm_interest_answer(in);
+        if (!sm_push_answer(in))
+            sm_interest_answer(in);
         return;
     }
     row = find_row(in->stanza, target, &is_known);

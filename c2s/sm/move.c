@@ -61,6 +61,7 @@ void sm_move_arrive(struct sm_session *s)
         sm_pep_resumed(s);
     }
     sm_full_tell(s);
+    sm_push_tell(s);
     list_append(&s->sm->arrived, &s->arrival);
 }
 
@@ -195,6 +196,7 @@ static void note_wish(struct sm_session *s, const struct stanza *stanza)
             stanza_child(stanza, 0, wishes[i].ns, wishes[i].name))
             *(bool *)((char *)s + wishes[i].mark) = wishes[i].value;
     }
+    sm_push_note_request(s, stanza);
 }
 
 void sm_move_note(struct sm_session *s, struct stanza *stanza)

@@ -58,6 +58,7 @@ struct insert {
     int64_t stamp;
     int64_t archive_id;
     struct sm_archive_absent *absent; /* it is to be archived, too; NULL: it is, or is not to be */
+    struct sm_push_absent *push; /* who is to be told of it; NULL: nobody, or by push.c */
     bool is_answered; /* there is a sender who can be told */
     bool is_absent;   /* nobody owns the user, nor has seen whether the sender is blocked */
     struct buf stanza, text;
@@ -78,6 +79,8 @@ static int insert_run(struct db *db, struct store_job *store_job)
         result = sm_offline_set_archived(db, id);
     if (result == STORE_OK && i->absent && id)
         result = sm_archive_absent_store(db, i->absent, stanza);
+    if (result == STORE_OK && i->push)
+        result = sm_push_absent_read(db, i->push, i->name);
     return result;
 }
 
@@ -88,6 +91,8 @@ static bool insert_finish(struct sm_job *job, int result)
 
     if (result == STORE_OK) {
         sm_owner_tell(job->sm, i->name, "stored");
+        if (i->push)
+            sm_push_absent_send(job->sm, i->push, i->name);
         return true;
     }
     if (!i->is_answered)
@@ -106,6 +111,7 @@ static void insert_destroy(struct sm_job *job)
     struct insert *i = (struct insert *)job;
 
     sm_archive_absent_free(i->absent);
+    sm_push_absent_free(i->push);
     buf_free(&i->stanza);
     buf_free(&i->text);
 }
@@ -156,8 +162,10 @@ void sm_offline_store(struct sm_in *in, struct span name, struct sm_user *user)
     i->archive_id = in->archive_id;
     i->is_answered = in->session || in->is_from_link;
     i->is_absent = !user || user->state != SM_USER_OWNED;
-    if (i->is_absent)
+    if (i->is_absent) {
         i->absent = sm_archive_absent_new(in);
+        i->push = sm_push_absent_new(in);
+    }
     i->job.bytes = sizeof(*i) + buf_len(&i->stanza) + buf_len(&i->text);
     i->job.is_foreign = in->is_from_link && !in->is_again;
     i->job.finish = insert_finish;

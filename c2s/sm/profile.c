@@ -21,6 +21,7 @@ static const struct {
     {sm_requests_load, NULL},
     {sm_archive_prefs_load, sm_archive_prefs_free},
     {sm_avatar_load, NULL},
+    {sm_push_load, sm_push_profile_free},
 };
 
 struct load {

@@ -29,6 +29,7 @@ void sm_session_unref(struct sm_session *s)
     if (--s->refs > 0)
         return;
     sm_presence_forget(s);
+    sm_push_drop_session(s);
     free(s);
 }
 

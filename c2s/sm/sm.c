@@ -46,6 +46,10 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.max_items = opts->max_items;
     sm->opts.max_item_bytes = opts->max_item_bytes;
     sm->opts.max_pubsub_bytes = opts->max_pubsub_bytes;
+    sm->opts.max_push = opts->max_push;
+    sm->opts.push_sender = opts->push_sender;
+    sm->opts.push_body = opts->push_body;
+    sm->opts.max_addresses = opts->max_addresses;
     sm->opts.externals = opts->externals;
     sm->opts.external_count = opts->external_count;
     sm->opts.contacts = opts->contacts;
@@ -91,6 +95,7 @@ void sm_free(struct sm **sm_p)
     sm->accounts = NULL;
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_archive_close(sm);
+    sm_push_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);

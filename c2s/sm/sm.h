@@ -102,6 +102,8 @@ struct sm_opts {
     size_t max_items;            /* of one node: 256 */
     size_t max_item_bytes;       /* 131,072 */
     size_t max_pubsub_bytes;     /* of all items of one user: 10 MiB */
+    size_t max_push;             /* registrations of one user with push services: 20 */
+    size_t max_addresses;        /* of one message to many: 50 */
     const char *version;
     const struct sm_external *externals;
     size_t external_count;
@@ -113,6 +115,7 @@ struct sm_opts {
     size_t archive_page;         /* messages of one answer at most: 250 */
     unsigned archive_days;       /* how long they are kept; 0: for ever */
     size_t archive_messages;     /* of one user: the newest; 0: all */
+    bool push_sender, push_body; /* are told to push services */
 };
 
 /*
@@ -179,6 +182,12 @@ void sm_undelivered(struct sm_session *session, struct span stanza, int64_t stam
 /* The client takes no more messages (they go where an offline user's would), or does again: then
  * what has been stored is brought. What it asked for itself is still written. */
 void sm_set_full(struct sm_session *session, bool is_full);
+
+/* The client's connection is lost, and its session waits for it; or it is back. What comes for it
+ * meanwhile is told to the push service that it has enabled. */
+void sm_set_away(struct sm_session *session, bool is_away);
+/* One that is away now has perhaps not got this, which has been written to it before. */
+void sm_missed(struct sm_session *session, struct span stanza);
 
 /* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
 void sm_close(struct sm_session *session);

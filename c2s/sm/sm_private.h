@@ -39,9 +39,11 @@ struct sm_archive_prefs;
 struct sm_fellows;
 struct sm_front;
 struct pep;
+struct push_reg;
 struct sm_join;
 struct sm_pace;
 struct sm_profile;
+struct sm_push;
 struct sm_wait;
 
 struct sm {
@@ -70,6 +72,7 @@ struct sm {
     struct sm_wait *spare_waits;
     struct sm_join *spare_joins;
     struct sm_archive *archive; /* archive.c */
+    struct sm_push *push;       /* push_send.c; NULL: nothing under way */
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -141,6 +144,7 @@ struct sm_session {
     bool is_gone;       /* kicked, or the client takes nothing more */
     bool is_moved;      /* is opened, or will be, with the state that it had elsewhere */
     bool is_held;       /* its client is not being read */
+    bool is_away;      /* its client's connection is lost, and may come back (push.c) */
     bool is_full;       /* its client takes no messages at the moment (undelivered.c) */
     int priority;
     uint64_t since;     /* loop time of the binding */
@@ -153,6 +157,7 @@ struct sm_session {
     struct buf presence; /* last available presence, from after "<presence" to its end */
     struct map directed; /* addresses that were sent directed presence */
     struct rate presences; /* broadcasts */
+    char *push;            /* key of the registration that its client has enabled (push.c) */
     struct sm_pace *pace;  /* NULL, or the one that is to come (pace.c) */
     char text[];
 };
@@ -232,6 +237,7 @@ struct sm_profile {
     bool has_requests;    /* subscription requests wait, or have waited, for an answer */
     struct map blocked;   /* JID -> struct sm_blocked (block.c) */
     struct sm_archive_prefs *archive_prefs; /* mam_prefs.c; NULL: he has set none */
+    struct push_reg *push; /* with push services; the last one first (push_store.c) */
     char photo[41];       /* hash of his picture; empty: none (avatar.c) */
 };
 

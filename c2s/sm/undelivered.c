@@ -111,8 +111,10 @@ static void message_again(struct sm_in *in, int64_t way_ms)
     buf_free(&delay);
 }
 
-/* way_ms: it may have been under way for so long before stamp. */
-static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp, int64_t way_ms)
+/* s: whose client never got it, or NULL. way_ms: it may have been under way for so long before
+ * stamp. */
+static void handle_again(struct sm *sm, struct sm_session *s, struct stanza *stanza, int64_t stamp,
+                         int64_t way_ms)
 {
     struct jid_scratch scratch;
     struct sm_in in = {
@@ -127,6 +129,8 @@ static void handle_again(struct sm *sm, struct stanza *stanza, int64_t stamp, in
     if (span_is_empty(stanza->from) || !jid_parse(stanza->to, &in.to, &scratch) ||
         span_is_none(in.to.local))
         return; /* of our own making, for this client only */
+    if (s && span_eq(name, SPAN("message")))
+        sm_push_undelivered(s, stanza);
     if (span_eq(name, SPAN("message")))
         message_again(&in, way_ms);
     else if (span_eq(name, SPAN("iq")) && !span_eq(stanza->from, in.to.bare))
@@ -171,7 +175,7 @@ void sm_undelivered(struct sm_session *s, struct span bytes, int64_t stamp_ms)
     if (s->front && tell_owner(s, bytes, stamp_ms))
         return;
     if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), bytes, &stanza) == XML_OK)
-        handle_again(s->sm, &stanza, stamp_ms, 0);
+        handle_again(s->sm, s, &stanza, stamp_ms, 0);
     stanza_free(&stanza);
 }
 
@@ -203,7 +207,7 @@ void sm_undelivered_word(struct sm *sm, struct span from, struct stanza *e, uint
         leave(s);
     if (span_to_u64(stanza_attr(e, node, SPAN("stamp")), INT64_MAX, &stamp) &&
         sm_envelope_content(sm, e, node))
-        handle_again(sm, &sm->content, (int64_t)stamp, WAY_MS);
+        handle_again(sm, s, &sm->content, (int64_t)stamp, WAY_MS);
 }
 
 /* --- full ------------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@
 #define NS_PING "urn:xmpp:ping"
 #define NS_VERSION "jabber:iq:version"
 #define NS_TIME "urn:xmpp:time"
+#define NS_PUSH "urn:xmpp:push:0"
+#define NS_ADDRESS "http://jabber.org/protocol/address"
 #define NS_DELAY "urn:xmpp:delay"
 #define NS_CARBONS "urn:xmpp:carbons:2"
 #define NS_CARBONS_RULES "urn:xmpp:carbons:rules:0"

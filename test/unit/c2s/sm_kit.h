@@ -263,6 +263,8 @@ static inline const struct sm_opts *kit_opts(void)
         .max_items = 8,
         .max_item_bytes = 4000,
         .max_pubsub_bytes = 20000,
+        .max_push = 3,
+        .max_addresses = 6,
         .version = "1.2.3",
     };
     return &opts;

@@ -1,0 +1,858 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Notifications for clients that are away (XEP-0357): who is notified of what, how often, and what
+ * services answer.
+ */
+#include "sm_two.h"
+
+#define ENABLE(jid, node)                                                                          \
+    "<iq type='set' id='e'><enable xmlns='urn:xmpp:push:0' jid='" jid "' node='" node "'/></iq>"
+#define DISABLE(rest) "<iq type='set' id='d'><disable xmlns='urn:xmpp:push:0' " rest "/></iq>"
+#define OPTIONS(type)                                                                              \
+    "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>" type                   \
+    "</value></field><field var='secret'><value>a&lt;b</value></field></x>"
+#define PUBLISH_OPTIONS OPTIONS("http://jabber.org/protocol/pubsub#publish-options")
+#define BODY "<body>hi</body>"
+#define SUMMARY(count, more)                                                                       \
+    "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>"                 \
+    "<value>urn:xmpp:push:summary</value></field><field var='message-count'><value>" count         \
+    "</value></field>" more "</x>"
+#define ERROR(type, condition)                                                                     \
+    "<error type='" type "'><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+
+static struct kit_client *come(struct kit *k, const char *user, const char *resource,
+                               const char *words)
+{
+    struct kit_client *c = kit_open(k, user, "prime.test", resource);
+    if (k->link.is_up && !c->session) {
+        char bare[64];
+        snprintf(bare, sizeof(bare), "%s@prime.test", user);
+        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
+        kit_settle(k);
+    }
+    assert_non_null(c->session);
+    if (*words)
+        kit_say(k, c, words);
+    kit_heard(c);
+    return c;
+}
+
+static struct kit *linked(const struct sm_opts *opts)
+{
+    struct kit *k = kit_new(opts);
+    kit_link_up(k);
+    return k;
+}
+
+static size_t count(const char *heard, const char *text)
+{
+    size_t n = 0;
+    for (; (heard = strstr(heard, text)) != NULL; heard++)
+        n++;
+    return n;
+}
+
+/* What has gone over the link: so many notifications. */
+static const char *expect_pushes(struct kit *k, size_t n)
+{
+    const char *out = kit_drain(&k->link.out);
+    if (count(out, "<notification xmlns='urn:xmpp:push:0'>") != n)
+        fail_msg("not %zu notifications: %s", n, out);
+    return out;
+}
+
+/* The answer to the last notification in what has gone over the link. */
+static void answer(struct kit *k, const char *pushes, const char *from, const char *to,
+                   const char *type, const char *error)
+{
+    struct buf xml = {0};
+    const char *id = NULL;
+    for (const char *p = pushes; (p = strstr(p, " id='notify-")) != NULL; p++)
+        id = p + 5;
+    assert_non_null(id);
+    buf_printf(&xml, "<iq type='%s' from='%s' to='%s' id='%.*s'>%s</iq>", type, from, to,
+               (int)strcspn(id, "'"), id, error);
+    kit_link_say(k, buf_z(&xml));
+    buf_free(&xml);
+}
+
+static void succeed(struct kit *k, const char *pushes)
+{
+    answer(k, pushes, "push.far.test", "alice@prime.test", "result", "");
+}
+
+static int64_t registrations(struct kit *k)
+{
+    return kit_sql(k, "SELECT count(*) FROM push WHERE ?1 IS NOT NULL", "");
+}
+
+static void from_afar(struct kit *k, const char *rest)
+{
+    char xml[2048];
+    snprintf(xml, sizeof(xml),
+             "<message from='carol@far.test/x' to='alice@prime.test' %s</message>", rest);
+    kit_link_say(k, xml);
+}
+
+static void next_day(struct kit *k)
+{
+    loop_sim_advance(k->loop, 60000);
+}
+
+/* alice with a client that has enabled that node, and gone. */
+static struct kit *away(const struct sm_opts *opts)
+{
+    struct kit *k = linked(opts);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    kit_close(k, a);
+    sm_link_events.on_released(k->sm, SPAN("alice@prime.test"));
+    kit_settle(k);
+    kit_drain(&k->link.out);
+    return k;
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void requests_are_checked(void **state)
+{
+    static const struct {
+        const char *payload, *answer;
+    } cases[] = {
+        {"<enable xmlns='urn:xmpp:push:0' node='n'/>", "bad-request"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='@' node='n'/>", "jid-malformed"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='' node='n'/>", "jid-malformed"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='alice@prime.test' node='n'/>", "not-allowed"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='net.test'/>", "not-allowed"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='p.test'>" OPTIONS("other") "</enable>",
+         "bad-request"},
+        {"<disable xmlns='urn:xmpp:push:0'/>", "bad-request"},
+        {"<disable xmlns='urn:xmpp:push:0' jid='p.test'/>", "type='result'"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='P.Test'/>", "type='result'"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='app.prime.test' node='n'/>", "type='result'"},
+        {"<enable xmlns='urn:xmpp:push:0' jid='p.test' node='n'>" PUBLISH_OPTIONS "</enable>",
+         "type='result'"},
+    };
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = come(k, "alice", "a", "");
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf xml = {0};
+        buf_printf(&xml, "<iq type='set' id='%zu'>%s</iq>", i, cases[i].payload);
+        kit_say(k, a, buf_z(&xml));
+        EXPECT(a, cases[i].answer);
+        buf_free(&xml);
+    }
+    assert_int_equal(registrations(k), 3);
+    kit_say(k, a, "<iq type='get' id='g' to='alice@prime.test'>"
+                  "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    EXPECT(a, "<feature var='urn:xmpp:push:0'/>");
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* Node, options: not without bounds. */
+static void requests_are_bounded(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = come(k, "alice", "a", "");
+    struct buf xml = {0};
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        buf_clear(&xml);
+        buf_append_z(&xml, "<iq type='set' id='1'><enable xmlns='urn:xmpp:push:0' jid='p.test'");
+        if (i == 0) {
+            buf_printf(&xml, " node='%0*d'>", 1025, 1);
+        } else {
+            buf_append_z(&xml, "><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+                               "<value>http://jabber.org/protocol/pubsub#publish-options</value>"
+                               "</field><field var='a'><value>");
+            buf_printf(&xml, "%0*d", 8192, 1);
+            buf_append_z(&xml, "</value></field></x>");
+        }
+        buf_append_z(&xml, "</enable></iq>");
+        kit_say(k, a, buf_z(&xml));
+        EXPECT(a, "not-acceptable");
+    }
+    buf_free(&xml);
+    assert_int_equal(registrations(k), 0);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* C02: nobody enables anything for another account. */
+static void others_may_not(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = come(k, "alice", "a", "");
+    (void)state;
+
+    kit_say(k, a, "<iq type='set' id='1' to='bob@prime.test'>"
+                  "<enable xmlns='urn:xmpp:push:0' jid='p.test' node='n'/></iq>");
+    EXPECT(a, "type='error'");
+    kit_link_up(k);
+    kit_link_say(k, "<iq type='set' id='2' from='m@far.test/x' to='alice@prime.test'>"
+                    "<enable xmlns='urn:xmpp:push:0' jid='p.test' node='n'/></iq>");
+    EXPECT_LINK(k, "forbidden");
+    assert_int_equal(registrations(k), 0);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* The last one to be enabled stays; the same again is the same. */
+static void a_user_has_so_many(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = come(k, "alice", "a", ENABLE("p.test", "1"));
+    (void)state;
+
+    kit_say(k, a, ENABLE("p.test", "2"));
+    kit_say(k, a, ENABLE("p.test", "3"));
+    kit_say(k, a, ENABLE("p.test", "1"));
+    assert_int_equal(registrations(k), 3);
+    kit_say(k, a, ENABLE("p.test", "4"));
+    assert_int_equal(registrations(k), 3);
+    assert_int_equal(kit_sql(k, "SELECT count(*) FROM push WHERE node = ?1", "2"), 0);
+    kit_say(k, a, DISABLE("jid='p.test' node='3'"));
+    assert_int_equal(registrations(k), 2);
+    kit_say(k, a, ENABLE("q.test", "4"));
+    kit_say(k, a, DISABLE("jid='p.test'"));
+    assert_int_equal(registrations(k), 1);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+static void absent(void **state)
+{
+    struct kit *k = away(NULL);
+    (void)state;
+
+    from_afar(k, "id='1' type='chat'>" BODY);
+    const char *out = expect_pushes(k, 1);
+    EXPECT_IN(out, "<iq to='push.far.test' from='alice@prime.test' id='notify-");
+    EXPECT_IN(out, "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='n1'><item>"
+                   "<notification xmlns='urn:xmpp:push:0'>" SUMMARY("1", "") "</notification>"
+                   "</item></publish></pubsub></iq>");
+    assert_int_equal(kit_offline_count(k, "alice"), 1);
+    succeed(k, out);
+    assert_string_equal(kit_drain(&k->link.out), "");
+    kit_free(k);
+}
+
+/* What cannot be stored is refused, and nobody is woken for it. */
+static void not_for_what_is_refused(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.max_offline = 0;
+    struct kit *k = away(&opts);
+    from_afar(k, "id='1' type='chat'>" BODY);
+    EXPECT_IN(expect_pushes(k, 0), "service-unavailable");
+    kit_free(k);
+}
+
+static void what_is_worth_it(void **state)
+{
+    static const struct {
+        const char *rest;
+        size_t pushes;
+    } cases[] = {
+        {"type='chat'>" BODY, 1},
+        {">" BODY, 1},
+        {"><body/>", 0},
+        {"><body></body><body xml:lang='de'>ja</body>", 1},
+        {"type='headline'>" BODY, 0},
+        {"type='error'>" BODY, 0},
+        {"type='groupchat'>" BODY, 0},
+        {"><composing xmlns='http://jabber.org/protocol/chatstates'/>", 0},
+        {"><received xmlns='urn:xmpp:receipts' id='1'/>", 0},
+        {"><displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>", 0},
+        {"><subject>s</subject>", 0},
+        {">" BODY "<no-store xmlns='urn:xmpp:hints'/>", 0},
+        {"><encrypted xmlns='eu.siacs.conversations.axolotl'><payload>x</payload></encrypted>", 1},
+        {"><encrypted xmlns='urn:xmpp:omemo:2'><payload>x</payload></encrypted>", 1},
+        {"><encrypted xmlns='eu.siacs.conversations.axolotl'><header/></encrypted>"
+         "<encryption xmlns='urn:xmpp:eme:0'/><store xmlns='urn:xmpp:hints'/>", 0},
+        {"><encryption xmlns='urn:xmpp:eme:0' namespace='x'/>", 1},
+        {"><openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp>", 1},
+        {"><e2e xmlns='urn:ietf:params:xml:ns:xmpp-e2e'>x</e2e>", 1},
+        {"><propose xmlns='urn:xmpp:jingle-message:0' id='c'/><store xmlns='urn:xmpp:hints'/>", 1},
+        {"><accept xmlns='urn:xmpp:jingle-message:0' id='c'/><store xmlns='urn:xmpp:hints'/>", 0},
+        {"><x xmlns='jabber:x:conference' jid='r@rooms.test'/>", 1},
+        {"><sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
+         "<message xmlns='jabber:client'>" BODY "</message></forwarded></sent>", 0},
+    };
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.max_offline = 1000;
+    struct kit *k = away(&opts);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        from_afar(k, cases[i].rest);
+        const char *out = kit_drain(&k->link.out);
+        if (count(out, "<notification ") != cases[i].pushes)
+            fail_msg("%s: %s", cases[i].rest, out);
+        if (cases[i].pushes)
+            succeed(k, out);
+        next_day(k);
+        kit_drain(&k->link.out);
+    }
+    kit_free(k);
+}
+
+static void what_settings_let_it_say(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    char text[1200];
+    (void)state;
+
+    opts.push_sender = opts.push_body = true;
+    struct kit *k = away(&opts);
+    from_afar(k, "><body>one &amp; two</body>");
+    const char *out = expect_pushes(k, 1);
+    EXPECT_IN(out, SUMMARY("1", "<field var='last-message-sender'><value>carol@far.test/x</value>"
+                                "</field><field var='last-message-body'><value>one &amp; two"
+                                "</value></field>"));
+    succeed(k, out);
+    /* not what stands in for encrypted words */
+    from_afar(k, ">" BODY "<encryption xmlns='urn:xmpp:eme:0' namespace='x'/>");
+    out = expect_pushes(k, 1);
+    assert_null(strstr(out, "last-message-body"));
+    EXPECT_IN(out, "last-message-sender");
+    succeed(k, out);
+    /* nor half a character */
+    snprintf(text, sizeof(text), "><body>%0*d\xc3\xa4</body>", 1023, 1);
+    from_afar(k, text);
+    EXPECT_IN(expect_pushes(k, 1), "00001</value>");
+    kit_free(k);
+}
+
+static void options_and_domain_are_kept(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = kit_open(k, "alice", "net.test", "a");
+    (void)state;
+
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(k);
+    kit_say(k, a, "<iq type='set' id='1'><enable xmlns='urn:xmpp:push:0' jid='push.far.test'>"
+                  PUBLISH_OPTIONS "</enable></iq>");
+    kit_close(k, a);
+    kit_drain(&k->link.out);
+    from_afar(k, ">" BODY);
+    const char *out = expect_pushes(k, 1);
+    EXPECT_IN(out, "<iq to='push.far.test' from='alice@net.test'");
+    EXPECT_IN(out, "<publish><item>");
+    EXPECT_IN(out, "</publish><publish-options>" PUBLISH_OPTIONS "</publish-options></pubsub>");
+    kit_free(k);
+}
+
+/* --- whose client is there -------------------------------------------------------------------- */
+
+static void not_while_its_client_is_there(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *phone = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    struct kit_client *desk = come(k, "alice", "desk", "<presence/>");
+    (void)state;
+
+    kit_say(k, phone, "<presence/>");
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    /* it takes nothing more for a while */
+    sm_set_full(phone->session, true);
+    from_afar(k, ">" BODY);
+    succeed(k, expect_pushes(k, 1));
+    sm_set_full(phone->session, false);
+    /* gone: the other is there, and the first is told all the same */
+    kit_close(k, phone);
+    kit_drain(&k->link.out);
+    from_afar(k, ">" BODY);
+    succeed(k, expect_pushes(k, 1));
+    EXPECT(desk, BODY);
+    /* of what goes through others' hands it is not told */
+    from_afar(k, "type='groupchat'>" BODY);
+    from_afar(k, "><no-store xmlns='urn:xmpp:hints'/>" BODY);
+    expect_pushes(k, 0);
+    kit_close(k, desk);
+    kit_free(k);
+}
+
+static void a_client_that_may_come_back(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    struct kit_client *b = come(k, "alice", "tab", ENABLE("push.far.test", "n2"));
+    (void)state;
+
+    kit_say(k, a, "<presence/>");
+    kit_say(k, b, "<presence/>");
+    kit_drain(&k->link.out);
+    sm_set_away(a->session, true);
+    from_afar(k, ">" BODY);
+    const char *out = expect_pushes(k, 1);
+    EXPECT_IN(out, "node='n1'");
+    succeed(k, out);
+    EXPECT(a, BODY);
+    /* a room's message for it alone */
+    kit_link_say(k, "<message from='r@rooms.test/x' to='alice@prime.test/phone' type='groupchat'>"
+                    BODY "</message>");
+    succeed(k, expect_pushes(k, 1));
+    kit_link_say(k, "<message from='r@rooms.test/x' to='alice@prime.test/tab' type='groupchat'>"
+                    BODY "</message>");
+    expect_pushes(k, 0);
+    sm_set_away(a->session, false);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_close(k, b);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+static void what_it_has_not_acknowledged(void **state)
+{
+    static const char *const not[] = {
+        "<iq type='get' id='1'/>",
+        "<message><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
+        "<message to='alice@prime.test/phone' from='alice@prime.test'>"
+        "<sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
+        "<message xmlns='jabber:client'>" BODY "</message></forwarded></sent></message>",
+    };
+    static const char *const yes[] = {
+        "<message from='x@y.test'>" BODY "</message>",
+        "<message to='alice@prime.test/phone' from='alice@prime.test'>"
+        "<received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
+        "<message xmlns='jabber:client'>" BODY "</message></forwarded></received></message>",
+    };
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    struct kit_client *b = come(k, "bob", "b", "");
+    (void)state;
+
+    kit_drain(&k->link.out);
+    sm_set_away(a->session, true);
+    sm_set_away(b->session, true);
+    sm_missed(b->session, span_of(yes[0])); /* has enabled nothing */
+    for (size_t i = 0; i < sizeof(not) / sizeof(not[0]); i++)
+        sm_missed(a->session, span_of(not[i]));
+    kit_settle(k);
+    expect_pushes(k, 0);
+    for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+        sm_missed(a->session, span_of(yes[i]));
+        kit_settle(k);
+        succeed(k, expect_pushes(k, 1));
+    }
+    /* It never came back: what it has been told of is stored without a word. */
+    sm_undelivered(a->session, span_of("<message to='alice@prime.test/phone' from='x@y.test'>" BODY
+                                       "</message>"), loop_wall(k->loop));
+    kit_settle(k);
+    expect_pushes(k, 0);
+    kit_close(k, b);
+    kit_close(k, a);
+    assert_int_equal(kit_offline_count(k, "alice"), 1);
+    kit_free(k);
+}
+
+/* The connection of one that cannot come back breaks. */
+static void what_was_lost_on_the_way(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_drain(&k->link.out);
+    sm_undelivered(a->session, span_of("<message to='alice@prime.test/phone' from='x@y.test'>" BODY
+                                       "</message>"), loop_wall(k->loop));
+    kit_settle(k);
+    expect_pushes(k, 1);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* Two sessions with the same registration: an old one that waits does not count. */
+static void one_registration_two_sessions(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *old = come(k, "alice", "1", ENABLE("push.far.test", "n1"));
+    struct kit_client *new = come(k, "alice", "2", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_say(k, old, "<presence/>");
+    kit_say(k, new, "<presence/>");
+    kit_drain(&k->link.out);
+    sm_set_away(old->session, true);
+    sm_missed(old->session, SPAN("<message from='x@y.test'>" BODY "</message>"));
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    sm_set_away(new->session, true);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 1);
+    kit_close(k, new);
+    kit_close(k, old);
+    kit_free(k);
+}
+
+static void disabled(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_say(k, a, "<presence/>");
+    kit_say(k, a, DISABLE("jid='push.far.test'"));
+    kit_drain(&k->link.out);
+    sm_set_away(a->session, true);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_close(k, a);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_free(k);
+}
+
+static void not_of_who_is_blocked(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_say(k, a, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+                  "<item jid='carol@far.test'/></block></iq>");
+    sm_set_away(a->session, true);
+    kit_drain(&k->link.out);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_close(k, a);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_free(k);
+}
+
+/* --- how often -------------------------------------------------------------------------------- */
+
+static void one_at_a_time(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.max_offline = 1000;
+    struct kit *k = away(&opts);
+    from_afar(k, ">" BODY);
+    const char *out = expect_pushes(k, 1);
+    char first[4096];
+    snprintf(first, sizeof(first), "%s", out);
+    from_afar(k, ">" BODY);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    succeed(k, first);
+    out = expect_pushes(k, 1);
+    EXPECT_IN(out, SUMMARY("2", ""));
+    /* a service that says nothing holds up the next for a while */
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    loop_sim_advance(k->loop, 30000);
+    EXPECT_IN(expect_pushes(k, 1), SUMMARY("1", ""));
+    /* C07: its first word, late, is not about this one */
+    from_afar(k, ">" BODY);
+    succeed(k, first);
+    expect_pushes(k, 0);
+    kit_free(k);
+}
+
+static void not_too_fast(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    size_t pushes = 0, messages = 200;
+    (void)state;
+
+    opts.max_offline = 1000;
+    struct kit *k = away(&opts);
+    for (size_t i = 0; i < messages; i++) { /* 4 s and more */
+        from_afar(k, ">" BODY);
+        const char *out = kit_drain(&k->link.out);
+        if (!strstr(out, "<notification "))
+            continue;
+        pushes++;
+        succeed(k, out);
+    }
+    assert_true(pushes >= 5 && pushes <= 15);
+    kit_free(k);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void final_errors_disable(void **state)
+{
+    static const char *const finals[] = {
+        ERROR("cancel", "item-not-found"), ERROR("auth", "forbidden"), ERROR("cancel", "gone"),
+        ERROR("auth", "not-authorized"), ERROR("cancel", "conflict"),
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
+        struct kit *k = away(NULL);
+        from_afar(k, ">" BODY);
+        const char *out = expect_pushes(k, 1);
+        answer(k, out, "push.far.test", "alice@prime.test", "error", finals[i]);
+        assert_int_equal(registrations(k), 0);
+        next_day(k);
+        kit_drain(&k->link.out);
+        from_afar(k, ">" BODY);
+        expect_pushes(k, 0);
+        kit_free(k);
+    }
+}
+
+/* C07 */
+static void nobody_else_may_answer(void **state)
+{
+    struct kit *k = away(NULL);
+    (void)state;
+
+    from_afar(k, ">" BODY);
+    char out[4096];
+    snprintf(out, sizeof(out), "%s", expect_pushes(k, 1));
+    answer(k, out, "evil.test", "alice@prime.test", "error", ERROR("cancel", "gone"));
+    answer(k, out, "push.far.test", "bob@prime.test", "error", ERROR("cancel", "gone"));
+    answer(k, out, "push.far.test/x", "alice@prime.test", "error", ERROR("cancel", "gone"));
+    assert_int_equal(registrations(k), 1);
+    assert_string_equal(kit_drain(&k->link.out), "");
+    answer(k, out, "push.far.test", "alice@prime.test", "error", ERROR("cancel", "gone"));
+    assert_int_equal(registrations(k), 0);
+    kit_free(k);
+}
+
+static void fail_for_now(struct kit *k, const char *out)
+{
+    answer(k, out, "push.far.test", "alice@prime.test", "error",
+           ERROR("cancel", "service-unavailable"));
+}
+
+static int64_t failures(struct kit *k)
+{
+    return kit_sql(k, "SELECT failures FROM push WHERE ?1 IS NOT NULL", "");
+}
+
+static void temporary_errors(void **state)
+{
+    struct kit *k = away(NULL);
+    uint64_t wait = 10000;
+    (void)state;
+
+    from_afar(k, ">" BODY);
+    for (int i = 1; i <= 25; i++) {
+        const char *out = kit_drain(&k->link.out);
+        assert_int_equal(count(out, "<notification "), 1);
+        fail_for_now(k, out);
+        if (i == 25)
+            break;
+        assert_int_equal(failures(k), i);
+        if (i == 2) { /* what comes meanwhile waits, too */
+            from_afar(k, ">" BODY);
+            expect_pushes(k, 0);
+        }
+        loop_sim_advance(k->loop, wait - 1000);
+        expect_pushes(k, 0);
+        loop_sim_advance(k->loop, 2000);
+        wait = wait < 1800000 ? wait * 2 : 3600000;
+    }
+    assert_int_equal(registrations(k), 0);
+    kit_free(k);
+}
+
+static void it_works_again(void **state)
+{
+    struct kit *k = away(NULL);
+    (void)state;
+
+    from_afar(k, ">" BODY);
+    fail_for_now(k, expect_pushes(k, 1));
+    loop_sim_advance(k->loop, 11000);
+    succeed(k, expect_pushes(k, 1));
+    assert_int_equal(failures(k), 0);
+    next_day(k);
+    expect_pushes(k, 0);
+    kit_free(k);
+}
+
+/* Disabled while the next attempt waits: there is none. */
+static void no_attempt_once_disabled(void **state)
+{
+    struct kit *k = away(NULL);
+    (void)state;
+
+    from_afar(k, ">" BODY);
+    fail_for_now(k, expect_pushes(k, 1));
+    kit_sql(k, "DELETE FROM push WHERE ?1 IS NOT NULL", "");
+    loop_sim_advance(k->loop, 100000);
+    expect_pushes(k, 0);
+    kit_free(k);
+}
+
+/* The owner's memory follows, and a client that is back needs nothing. */
+static void errors_and_the_owner(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_say(k, a, "<presence/>");
+    kit_drain(&k->link.out);
+    sm_set_away(a->session, true);
+    from_afar(k, ">" BODY);
+    fail_for_now(k, expect_pushes(k, 1));
+    sm_set_away(a->session, false);
+    next_day(k);
+    expect_pushes(k, 0);
+    sm_set_away(a->session, true);
+    from_afar(k, ">" BODY);
+    answer(k, expect_pushes(k, 1), "push.far.test", "alice@prime.test", "error",
+           ERROR("cancel", "gone"));
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    assert_int_equal(registrations(k), 0);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* Sent by another instance for him while he was absent. */
+static void a_stray_answer(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_link_say(k, "<iq type='error' from='push.far.test' to='alice@prime.test' id='notify-1-77'>"
+                    ERROR("wait", "resource-constraint") "</iq>");
+    kit_link_say(k, "<iq type='error' from='evil.test' to='alice@prime.test' id='notify-1-77'>"
+                    ERROR("cancel", "gone") "</iq>");
+    kit_link_say(k, "<iq type='error' from='push.far.test' to='alice@prime.test' id='notify-9-7'>"
+                    ERROR("cancel", "gone") "</iq>");
+    assert_int_equal(registrations(k), 1);
+    kit_link_say(k, "<iq type='error' from='push.far.test' to='alice@prime.test' id='notify-1-77'>"
+                    ERROR("cancel", "gone") "</iq>");
+    assert_int_equal(registrations(k), 0);
+    EXPECT_NOTHING(a);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+static void the_link_is_away(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    struct kit_client *b = come(k, "bob", "b", "");
+    (void)state;
+
+    kit_say(k, a, "<presence/>");
+    sm_set_away(a->session, true);
+    kit_link_down(k);
+    kit_drain(&k->link.out);
+    kit_say(k, b, "<message to='alice@prime.test'>" BODY "</message>");
+    expect_pushes(k, 0);
+    kit_link_up(k);
+    loop_sim_advance(k->loop, 11000);
+    expect_pushes(k, 1);
+    kit_close(k, b);
+    kit_close(k, a);
+    kit_free(k);
+}
+
+/* --- two instances ---------------------------------------------------------------------------- */
+
+static void by_way_of_a_front(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *c = open_fronted(&t, "phone");
+    (void)state;
+
+    say(&t, c, ENABLE("push.far.test", "n1"));
+    EXPECT(c, "type='result'");
+    say(&t, c, "<presence/>");
+    kit_drain(&t.owner->link.out);
+    sm_set_away(c->session, true);
+    sm_missed(c->session, SPAN("<message from='x@y.test'>" BODY "</message>"));
+    assert_true(pump_one(t.front, t.owner, t.owner));
+    kit_settle(t.owner);
+    succeed(t.owner, expect_pushes(t.owner, 1));
+    from_afar(t.owner, ">" BODY);
+    succeed(t.owner, expect_pushes(t.owner, 1));
+    sm_set_away(c->session, false);
+    assert_true(pump_one(t.front, t.owner, t.owner));
+    from_afar(t.owner, ">" BODY);
+    expect_pushes(t.owner, 0);
+    kit_close(t.front, c);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+/* Its owner dies while it is away: the next one knows what it has enabled, and that it is away. */
+static void it_moves(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *c = open_fronted(&t, "phone");
+    struct kit *k = t.front;
+    (void)state;
+
+    say(&t, c, ENABLE("push.far.test", "n1"));
+    say(&t, c, "<presence/>");
+    sm_set_away(c->session, true);
+    pump(&t);
+    kit_drain(&k->link.out);
+    kit_sql(k, "INSERT INTO push (account, jid, node, domain, options, stamp)"
+               " SELECT id, 'push.far.test', 'n1', 'net.test', '', 0 FROM account WHERE name = ?1",
+            "alice");
+    owner_dies(&t);
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
+    kit_settle(k);
+    kit_drain(&k->link.out);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 1);
+    next_day(k);
+    sm_set_away(c->session, false);
+    from_afar(k, ">" BODY);
+    expect_pushes(k, 0);
+    kit_close(t.front, c);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_are_checked),
+        cmocka_unit_test(requests_are_bounded),
+        cmocka_unit_test(others_may_not),
+        cmocka_unit_test(a_user_has_so_many),
+        cmocka_unit_test(absent),
+        cmocka_unit_test(not_for_what_is_refused),
+        cmocka_unit_test(what_is_worth_it),
+        cmocka_unit_test(what_settings_let_it_say),
+        cmocka_unit_test(options_and_domain_are_kept),
+        cmocka_unit_test(not_while_its_client_is_there),
+        cmocka_unit_test(a_client_that_may_come_back),
+        cmocka_unit_test(what_it_has_not_acknowledged),
+        cmocka_unit_test(what_was_lost_on_the_way),
+        cmocka_unit_test(one_registration_two_sessions),
+        cmocka_unit_test(disabled),
+        cmocka_unit_test(not_of_who_is_blocked),
+        cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(not_too_fast),
+        cmocka_unit_test(final_errors_disable),
+        cmocka_unit_test(nobody_else_may_answer),
+        cmocka_unit_test(temporary_errors),
+        cmocka_unit_test(it_works_again),
+        cmocka_unit_test(no_attempt_once_disabled),
+        cmocka_unit_test(errors_and_the_owner),
+        cmocka_unit_test(a_stray_answer),
+        cmocka_unit_test(the_link_is_away),
+        cmocka_unit_test(by_way_of_a_front),
+        cmocka_unit_test(it_moves),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
