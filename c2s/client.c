@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define STRESS_LOGIN_MS 5000
+
 struct client *client_of(struct stream *s)
 {
     return s->ctx;
@@ -219,6 +221,7 @@ static void refuse(struct client *c, enum limits_verdict verdict, bool direct_tl
         [LIMITS_TOO_MANY_PRELOGIN] = "prelogin_per_address",
         [LIMITS_TOO_MANY_CONNECTIONS] = "connections_per_address",
         [LIMITS_FULL] = "max_connections",
+        [LIMITS_TOO_MANY_WAITING] = "prelogin",
     };
     char peer[ADDR_TEXT_MAX];
     LOG(LOG_WARN, "client.refused", F_STR("peer", addr_format(conn_peer(c->stream.conn), peer)),
@@ -227,8 +230,16 @@ static void refuse(struct client *c, enum limits_verdict verdict, bool direct_tl
         stream_abort(&c->stream);
     else
         stream_error(&c->stream, STREAM_RESOURCE_CONSTRAINT,
-                     verdict == LIMITS_FULL ? "the server is full"
-                                            : "too many connections from your address");
+                     verdict == LIMITS_FULL || verdict == LIMITS_TOO_MANY_WAITING
+                         ? "the server is full"
+                         : "too many connections from your address");
+}
+
+/* Milliseconds from now; see limits_is_stressed. */
+static uint64_t login_time(const struct c2s *c2s)
+{
+    uint64_t time = (uint64_t)c2s->conf->login_time;
+    return limits_is_stressed(&c2s->limits) && time > STRESS_LOGIN_MS ? STRESS_LOGIN_MS : time;
 }
 
 void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)
@@ -247,7 +258,7 @@ void client_accept(struct c2s *c2s, struct conn *conn, bool direct_tls)
     }
     c->auth = auth_new(c);
     stream_set_budget(&c->stream, (uint64_t)c2s->conf->prelogin_bytes);
-    stream_set_deadline(&c->stream, (uint64_t)c2s->conf->login_time);
+    stream_set_deadline(&c->stream, login_time(c2s));
     if (direct_tls)
         stream_start_tls(&c->stream, &tls_transport,
                          tls_server_new(c2s->tls, conn_fd(conn), true));

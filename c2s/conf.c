@@ -81,6 +81,10 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "login_time", .type = CONF_TIME, .offset = AT(login_time),
      .default_value = "30s", .min = 1000, .max = 600000,
      .help = "From connecting to a bound resource."},
+    {.section = "limits", .name = "prelogin", .type = CONF_INT, .offset = AT(prelogin),
+     .default_value = "5000", .min = 2, .max = 10000000,
+     .help = "Connections of all addresses that have not logged in; from half of them on, "
+             "newcomers have 5 s for it."},
     {.section = "limits", .name = "prelogin_per_address", .type = CONF_INT,
      .offset = AT(prelogin_per_address), .default_value = "20", .min = 1, .max = 1000000,
      .help = "Connections of one address (IPv6: /64) that have not logged in."},

@@ -29,7 +29,7 @@ struct c2s_conf {
     int archive_default; /* enum sm_archive_rule */
     int64_t archive_days, archive_messages, archive_page;
 
-    int64_t prelogin_bytes, login_time, prelogin_per_address, connections_per_address;
+    int64_t prelogin_bytes, login_time, prelogin, prelogin_per_address, connections_per_address;
     int64_t max_connections, failure_delay, input_rate, input_burst;
     int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes, backlog, blocked;
     int64_t presence_rate, presence_burst;

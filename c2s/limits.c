@@ -88,21 +88,29 @@ enum limits_verdict limits_connect(struct limits *l, const struct addr *addr,
     *entry_r = NULL;
     if (l->total >= l->max_total)
         return LIMITS_FULL;
+    if (l->max_waiting > 0 && l->waiting >= l->max_waiting)
+        return LIMITS_TOO_MANY_WAITING;
     struct limits_entry *e = find_or_add(l, addr);
     if (e->prelogin >= l->max_prelogin)
         return LIMITS_TOO_MANY_PRELOGIN;
     if (e->connections >= l->max_connections)
         return LIMITS_TOO_MANY_CONNECTIONS;
     l->total++;
+    l->waiting++;
     e->connections++;
     e->prelogin++;
     *entry_r = e;
     return LIMITS_OK;
 }
 
+bool limits_is_stressed(const struct limits *l)
+{
+    return l->max_waiting > 0 && l->waiting > l->max_waiting / 2;
+}
+
 void limits_login(struct limits *l, struct limits_entry *e)
 {
-    (void)l;
+    l->waiting--;
     e->prelogin--;
     e->failures = 0;
 }
@@ -111,8 +119,10 @@ void limits_disconnect(struct limits *l, struct limits_entry *e, bool logged_in,
 {
     l->total--;
     e->connections--;
-    if (!logged_in)
+    if (!logged_in) {
+        l->waiting--;
         e->prelogin--;
+    }
     if (is_idle(e, now_ms))
         drop(l, e);
 }

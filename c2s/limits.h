@@ -18,6 +18,7 @@ struct limits {
     struct map entries;
     uint64_t max_prelogin, max_connections; /* of one address */
     uint64_t max_total, total;
+    uint64_t max_waiting, waiting; /* connections of all that have not logged in; max 0: any */
     uint64_t max_delay_ms;
     size_t sweep_at; /* entries at which those without a connection go */
 };
@@ -27,6 +28,7 @@ enum limits_verdict {
     LIMITS_TOO_MANY_PRELOGIN,
     LIMITS_TOO_MANY_CONNECTIONS,
     LIMITS_FULL,
+    LIMITS_TOO_MANY_WAITING,
 };
 
 void limits_init(struct limits *l, uint64_t max_prelogin, uint64_t max_connections,
@@ -37,6 +39,9 @@ void limits_deinit(struct limits *l);
  * is refused is not counted. */
 enum limits_verdict limits_connect(struct limits *l, const struct addr *addr,
                                    struct limits_entry **entry_r);
+/* So many have not logged in that newcomers get little time for it: a flood of them then takes up
+ * few places, and a client in earnest needs less. */
+bool limits_is_stressed(const struct limits *l);
 /* It has logged in: no longer counts as pre-login; its address's penalty is forgotten. */
 void limits_login(struct limits *l, struct limits_entry *e);
 /* It is gone. logged_in: limits_login has been called for it. now_ms: loop_now. */

@@ -139,6 +139,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     limits_init(&c2s->limits, (uint64_t)conf->prelogin_per_address,
                 (uint64_t)conf->connections_per_address, (uint64_t)conf->max_connections,
                 (uint64_t)conf->failure_delay);
+    c2s->limits.max_waiting = (uint64_t)conf->prelogin;
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
     if (!make_tls(c2s, error_r) ||
         !(c2s->store = store_open(d->loop, &store, error_r))) {
@@ -265,6 +266,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     c2s->limits.max_prelogin = (uint64_t)conf->prelogin_per_address;
     c2s->limits.max_connections = (uint64_t)conf->connections_per_address;
     c2s->limits.max_total = (uint64_t)conf->max_connections;
+    c2s->limits.max_waiting = (uint64_t)conf->prelogin;
     c2s->limits.max_delay_ms = (uint64_t)conf->failure_delay;
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
     struct sm_opts opts = sm_options(c2s, conf);

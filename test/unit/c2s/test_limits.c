@@ -45,6 +45,33 @@ static void limits_prelogin_by_address(void **state)
     limits_deinit(&l);
 }
 
+/* R03: a flood of all addresses leaves room for those in earnest. */
+static void limits_prelogin_of_all(void **state)
+{
+    struct limits l;
+    struct limits_entry *e[5];
+    static const char *const from[] = {"192.0.2.1:1", "192.0.2.2:1", "192.0.2.3:1", "192.0.2.4:1",
+                                       "192.0.2.5:1"};
+    (void)state;
+    limits_init(&l, 10, 10, 100000, 15000);
+    assert_false(limits_is_stressed(&l));
+    l.max_waiting = 4;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(connect_from(&l, from[i], &e[i]), LIMITS_OK);
+        assert_true(limits_is_stressed(&l) == (i >= 2));
+    }
+    assert_int_equal(connect_from(&l, from[4], &e[4]), LIMITS_TOO_MANY_WAITING);
+    limits_login(&l, e[0]);
+    limits_disconnect(&l, e[1], false, 0);
+    assert_false(limits_is_stressed(&l));
+    assert_int_equal(connect_from(&l, from[4], &e[4]), LIMITS_OK);
+    limits_disconnect(&l, e[0], true, 0);
+    for (int i = 2; i < 5; i++)
+        limits_disconnect(&l, e[i], false, 0);
+    assert_int_equal(l.waiting, 0);
+    limits_deinit(&l);
+}
+
 /* However many addresses are connected, a penalty outlives its connection. */
 static void keeps_penalties_when_busy(void **state)
 {
@@ -163,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(limits_prelogin_by_address),
+        cmocka_unit_test(limits_prelogin_of_all),
         cmocka_unit_test(keeps_penalties_when_busy),
         cmocka_unit_test(limits_connections),
         cmocka_unit_test(limits_all_connections),
