@@ -143,7 +143,6 @@ static bool load_trust(struct tls_ctx *ctx, const char *file, char *error_r)
             ok = fail(error_r, file, "holds no certificate");
     }
     buf_free(&ca);
-    ctx->verifies = ok;
     return ok;
 }
 
@@ -172,6 +171,8 @@ struct tls_ctx *tls_ctx_new(const struct tls_ctx_opts *opts, char error_r[TLS_ER
         tls_ctx_unref(&ctx);
         return NULL;
     }
+    ctx->verifies = opts->ca_file && !opts->trust_later;
+    ctx->asks_peer = opts->ask_peer;
     if (opts->alpn.n > 0) {
         ctx->alpn.data = (unsigned char *)mem_strdup_span(opts->alpn);
         ctx->alpn.size = (unsigned)opts->alpn.n;

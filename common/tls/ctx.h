@@ -19,6 +19,11 @@ struct tls_ctx_opts {
     const char *ca_file;   /* client side: PEM to verify the peer with; NULL: no verification */
     const char *priority;  /* GnuTLS priority string; NULL: the policy above */
     struct span alpn;      /* "xmpp-client"; none: no ALPN */
+    /* As a server: the client is asked for its certificate. Any is taken, also none at all: peer.h
+     * says afterwards what it is worth. */
+    bool ask_peer;
+    /* As a client: any certificate is taken in the handshake; ca_file is what peer.h trusts. */
+    bool trust_later;
 };
 
 #define TLS_ERROR_MAX 256

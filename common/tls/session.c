@@ -279,8 +279,14 @@ void *tls_server_new(struct tls_ctx *ctx, int fd, bool alpn)
     if (ctx->is_twin)
         return t;
     /* The name that a client asks for (SNI) is read and ignored: there is one certificate. */
-    gnutls_certificate_server_set_request(t->gnutls, GNUTLS_CERT_IGNORE);
-    gnutls_session_ticket_enable_server(t->gnutls, &ctx->ticket_key);
+    gnutls_certificate_server_set_request(t->gnutls,
+                                          ctx->asks_peer ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
+    /* Some would show no certificate but one of the authorities that are named; and a resumed
+     * session would be worth what was known of the peer's certificate when it began. */
+    if (ctx->asks_peer)
+        gnutls_certificate_send_x509_rdn_sequence(t->gnutls, 1);
+    else
+        gnutls_session_ticket_enable_server(t->gnutls, &ctx->ticket_key);
     if (ctx->alpn.data)
         gnutls_alpn_set_protocols(t->gnutls, &ctx->alpn, 1, alpn ? GNUTLS_ALPN_MANDATORY : 0);
     return t;
@@ -336,7 +342,9 @@ static int verify_peer(gnutls_session_t session)
 
 void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name)
 {
-    struct tls_session *t = session_new(ctx, fd, GNUTLS_CLIENT);
+    /* Our certificate is shown whatever authorities the server names. */
+    unsigned flags = ctx->has_certificate ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_CLIENT;
+    struct tls_session *t = session_new(ctx, fd, flags);
     if (ctx->is_twin)
         return t;
     if (server_name.n > 0) {
@@ -351,6 +359,12 @@ void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name)
 }
 
 /* --- about a session --- */
+
+gnutls_session_t tls_session_library(void *transport)
+{
+    struct tls_session *t = transport;
+    return t ? t->gnutls : NULL;
+}
 
 static size_t compute_binding(struct tls_session *t, gnutls_channel_binding_t kind,
                               unsigned char out_r[64])
