@@ -279,8 +279,8 @@ void *tls_server_new(struct tls_ctx *ctx, int fd, bool alpn)
     if (ctx->is_twin)
         return t;
     /* The name that a client asks for (SNI) is read and ignored: there is one certificate. */
-    gnutls_certificate_server_set_request(t->gnutls,
-                                          ctx->asks_peer ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
+    gnutls_certificate_server_set_request(
+        t->gnutls, ctx->asks_peer ? GNUTLS_CERT_REQUEST : GNUTLS_CERT_IGNORE);
     /* Some would show no certificate but one of the authorities that are named; and a resumed
      * session would be worth what was known of the peer's certificate when it began. */
     if (ctx->asks_peer)
