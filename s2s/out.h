@@ -19,6 +19,7 @@ void out_end(struct out *o);
 /* Questions may be asked now (features have come). */
 bool out_can_ask(const struct out *o);
 void out_ask(struct out *o, const struct pair_question *q); /* writes the <db:verify/> */
+bool out_has_acks(const struct out *o);                     /* XEP-0198 is on */
 const char *out_state_name(const struct out *o);
 struct stream *out_stream(struct out *o); /* NULL while dialling */
 

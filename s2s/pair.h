@@ -26,6 +26,7 @@ struct pair_question {
     bool is_sent;
     void (*done)(void *ctx, enum pair_answer answer);
     void *ctx;
+    uint64_t deadline; /* private: loop time */
 };
 
 struct pair {
@@ -45,6 +46,15 @@ struct pair {
     bool has_acks;                /* its stream speaks XEP-0198 */
     bool is_asking;               /* <r/> or a ping is under way */
     char barrier_id[33]; /* of the ping that proves that what was sent before has come (no 0198) */
+    struct timer ask;    /* the deadline of the first question */
+    bool is_refused;     /* waiting, and nothing is queued meanwhile: it is bounced at once */
+    bool is_proved;      /* something has been acknowledged on this stream */
+    bool is_mute;        /* this stream's peer does not answer pings */
+    uint32_t acked;      /* the peer's h */
+    uint32_t unasked;    /* written since the last <r/> */
+    uint32_t covered;    /* how many the ping under way answers for */
+    uint64_t written_to; /* and the last byte of these */
+    char why[160];       /* last_error in words */
     char text[];
 };
 
@@ -56,6 +66,8 @@ void pair_send(struct pair *p, const struct stanza *stanza);
 /* A stream for the pair is authenticated, or gone: in NULL means its own out stream. */
 void pair_on_ready(struct pair *p, struct in *in);
 void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char *reason);
+/* The stream takes more again. */
+void pair_on_drain(struct pair *p);
 /* The peer has acknowledged h stanzas of this stream since it began, modulo 2^32; false: never so
  * many were sent. */
 bool pair_on_ack(struct pair *p, uint32_t h);
@@ -66,10 +78,34 @@ bool pair_on_answer(struct pair *p, const struct stanza *stanza);
  * from inside the call, unless pair_unask. */
 void pair_ask(struct pair *p, struct pair_question *q);
 void pair_unask(struct pair_question *q);
+/* For out.c: questions may be asked now; one has been answered (false: nobody has asked that). */
+void pair_on_askable(struct pair *p);
+bool pair_on_verified(struct pair *p, struct span id, enum pair_answer answer);
 /* `s2s close`: ends its stream; what is queued stays, and is tried again unless we are stopping. */
 void pair_close(struct pair *p);
 /* `s2s explain`: opens its stream although nothing is queued, or tries again now. */
 void pair_connect(struct pair *p);
+
+/* --- pair_ack.c, for pair.c --- */
+
+/* Whether what was written has come is asked now (out: the stream's output) or soon. */
+void pair_ack_written(struct pair *p, struct buf *out);
+void pair_ack_begin(struct pair *p); /* a stream begins to serve it */
+void pair_ack_end(struct pair *p);
+/* The output of the stream that serves it; NULL: it takes nothing now. */
+struct buf *pair_begin(struct pair *p);
+void pair_end(struct pair *p);
+/* Writes what is queued to it. */
+void pair_pump(struct pair *p);
+
+/* --- pair_ask.c, for pair.c --- */
+
+/* The out stream is gone. Those who can still hope for another stay. */
+void pair_ask_lost(struct pair *p, enum stanza_error e);
+bool pair_has_unasked(const struct pair *p);
+/* Connects for a question: whatever the back-off says, for the other server has just called. */
+void pair_reach(struct pair *p);
+
 const char *pair_state_name(enum pair_state s);
 /* Events of the outboxes (ctx: struct s2s); of pairs that are in the store only, too. */
 extern const struct outbox_events pair_outbox_events;
