@@ -194,7 +194,6 @@ class Kontalk(Server):
 
     name = "kontalk"
     title = "Kontalk"
-    missing = {"s2s": "not there yet"}
     instances = 1
 
     def version(self):
@@ -235,6 +234,66 @@ class Kontalk(Server):
     def stop(self):
         if self.is_prepared:
             self.suite("stop", self.path())
+
+
+class KontalkPair:
+    """Two suites of ours whose s2s reach each other by static routes, in clear text, proved by
+    dialback."""
+
+    name = Kontalk.name
+    title = Kontalk.title
+    missing = {}
+    purpose = "s2s"
+    hosts = ("one.example", "two.example")
+
+    def __init__(self, directory, port, users):
+        self.directory = directory
+        self.users = users
+        self.bases = (port, port + 1000)
+        self.answers = []
+
+    def version(self):
+        return Kontalk("/", 0, 0).version()
+
+    def suite(self, *words):
+        done = subprocess.run([os.path.join(ROOT, "test", "suite"), *words], capture_output=True,
+                              text=True, check=False)
+        if done.returncode != 0:
+            raise ServerError(done.stderr.strip())
+        return done.stdout
+
+    def path(self, i):
+        return os.path.join(self.directory, f"kontalk-s2s-{i}")
+
+    def start(self):
+        try:
+            for i, host in enumerate(self.hosts):
+                route = f"127.0.0.1:{suitelib.ports_from(self.bases[1 - i])['s2s']}"
+                self.answers.append(json.loads(self.suite(
+                    "start", self.path(i), "--host", host, "--port-base", str(self.bases[i]),
+                    "--plaintext", "--users", str(self.users), "--password", PASSWORD,
+                    "--set", "archive.enabled=false", "--with", "s2s",
+                    "--s2s-set", "policy.tls=optional", "--s2s-set", "policy.rate=0",
+                    "--s2s-set", f"domain {self.hosts[1 - i]}.route={route}")))
+        except ServerError:
+            self.stop()
+            raise
+
+    def stop(self):
+        for i in range(len(self.answers)):
+            self.suite("stop", self.path(i))
+        self.answers = []
+
+    def pids(self):
+        groups = [group for answer in self.answers for group in answer["pids"].values()]
+        return [pid for group in groups for pid in (group if isinstance(group, list) else [group])]
+
+    def options(self):
+        ports = [answer["ports"]["c2s"] for answer in self.answers]
+        return ["--host", self.hosts[0], "--address", "127.0.0.1", "--port", str(ports[0]),
+                "--host2", self.hosts[1], "--address2", "127.0.0.1", "--port2", str(ports[1]),
+                "--password", PASSWORD, "--mechanism", Kontalk.mechanism,
+                "--pids", ",".join(map(str, self.pids()))]
 
 
 class Pair:

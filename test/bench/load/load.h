@@ -32,7 +32,7 @@ enum status {
 struct options {
     const char *host, *address, *password, *mechanism;
     const char *host2, *address2; /* the other server of s2s; NULL: there is none */
-    uint16_t port, component_port[2];
+    uint16_t port, port2, component_port[2]; /* port2 0: as port */
     const char *component[2], *secret[2];
     unsigned users, first, window, body, contacts, resources, messages, concurrency, active;
     double seconds, warm, share;

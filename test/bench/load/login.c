@@ -295,7 +295,7 @@ void login_describe(struct client *c, unsigned index, unsigned user, unsigned re
 void login_start(struct client *c)
 {
     c->phase = PHASE_HEADER;
-    net_connect(c, opt.port);
+    net_connect(c, opt.port2 && c->host == opt.host2 ? opt.port2 : opt.port);
     if (!c->is_raw)
         send_header(c);
     else if (opt.tls)

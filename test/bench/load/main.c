@@ -71,7 +71,7 @@ static _Noreturn void usage(void)
     fprintf(stderr,
             "\n"
             "--host NAME --address IP --port N    the server; users are u0@NAME, u1@NAME, ...\n"
-            "--host2 NAME --address2 IP           where every second user lives\n"
+            "--host2 NAME --address2 IP --port2 N where every second user lives\n"
             "--password WORD --mechanism NAME --tls\n"
             "--component NAME:SECRET:PORT         twice\n"
             "--users N --first N --active N       how many, from which on, how many of them chat\n"
@@ -118,6 +118,7 @@ static const struct {
     {"mechanism", TEXT, &opt.mechanism},
     {"pids", TEXT, &opt.pids},
     {"port", PORT, &opt.port},
+    {"port2", PORT, &opt.port2},
     {"users", NUMBER, &opt.users},
     {"first", NUMBER, &opt.first},
     {"active", NUMBER, &opt.active},
