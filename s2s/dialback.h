@@ -22,7 +22,7 @@ void dialback_write_result(struct buf *out, struct span from, struct span to, st
                            struct span key);
 void dialback_write_verify(struct buf *out, struct span from, struct span to, struct span id,
                            struct span type, struct span key);
-/* type='error' with that condition (XEP-0220 2.4). */
+/* type='error' with that condition (XEP-0220 2.4); name: "result" or "verify". */
 void dialback_write_error(struct buf *out, const char *name, struct span from, struct span to,
                           struct span id, enum stanza_error e);
 

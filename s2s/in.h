@@ -19,10 +19,15 @@ size_t in_close_domain(struct s2s *s, struct span domain);
  * counts); for `s2s list`. */
 void in_list(const struct s2s *s, struct buf *out);
 
-/* For a pair whose output it carries (XEP-0288): as out_begin. */
+/* For the pair whose output it carries (XEP-0288): as out_begin. It carries one pair at most: the
+ * first that was proved on it. */
 struct buf *in_begin(struct in *in);
 void in_end(struct in *in);
 struct stream *in_stream(struct in *in);
+/* The peer has asked for XEP-0198 before the stream was given to its pair: it acknowledges what we
+ * write, too. */
+bool in_has_acks(const struct in *in);
+/* All that incoming stanzas have left in memory: at the end of the process. */
 void in_free_addresses(struct s2s *s);
 
 #endif

@@ -8,6 +8,7 @@
  *   pair.c      (one of our domains, a domain elsewhere): its queue, and what serves it
  *   out.c       a stream that we open     in.c       a stream that another server opens
  *   inbound.c   stanzas of others: whose they may be, before they reach the router
+ *   flood.c     how many of them to one user
  *   dialback.c  XEP-0220                  control.c  what kontalkctl asks
  *   schema.c    the queue's database
  *
@@ -34,6 +35,7 @@
 
 #define S2S_LISTENERS_MAX 32
 
+struct flood;
 struct in;
 struct out;
 struct pair;
@@ -58,6 +60,7 @@ struct s2s {
     struct map pairs;           /* pair.c: "LOCAL REMOTE" -> struct pair */
     struct map addresses;       /* in.c: connections by address */
     struct list_node ins;       /* in.c */
+    struct flood *flood;        /* flood.c; NULL: nothing has come yet */
     size_t in_count, out_count; /* streams that are there; s2s_stream_gone after each that ends */
     struct listener *listeners[S2S_LISTENERS_MAX];
     size_t listener_count;

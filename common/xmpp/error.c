@@ -38,6 +38,11 @@ const char *stanza_error_name(enum stanza_error e)
     return stanza_errors[e].name.p;
 }
 
+const char *stanza_error_type(enum stanza_error e)
+{
+    return stanza_errors[e].type;
+}
+
 enum stanza_error stanza_error_parse(struct span name)
 {
     for (size_t i = STANZA_ERROR_NONE + 1; i < ARRAY_LEN(stanza_errors); i++)

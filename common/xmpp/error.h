@@ -78,6 +78,7 @@ enum stanza_error {
 const char *stream_error_name(enum stream_error e); /* "conflict" */
 const char *stanza_error_name(enum stanza_error e);
 enum stanza_error stanza_error_parse(struct span name); /* NONE when unknown */
+const char *stanza_error_type(enum stanza_error e);     /* "cancel" */
 enum stream_error stream_error_parse(struct span name); /* UNDEFINED_CONDITION when unknown */
 enum stream_error stream_error_of_fault(enum xml_fault fault);
 

@@ -53,6 +53,8 @@
 #define NS_CHATSTATES "http://jabber.org/protocol/chatstates"
 #define NS_SM "urn:xmpp:sm:3"
 #define NS_CSI "urn:xmpp:csi:0"
+#define NS_BIDI "urn:xmpp:bidi"
+#define NS_BIDI_FEATURE "urn:xmpp:features:bidi"
 #define NS_STREAM_LIMITS "urn:xmpp:stream-limits:0"
 #define NS_CAPS "http://jabber.org/protocol/caps"
 #define NS_PUBSUB "http://jabber.org/protocol/pubsub"
