@@ -108,5 +108,5 @@ void in_on_drain(struct stream *s)
 {
     struct pair *p = carried(in_of(s));
     if (p)
-        pair_on_ready(p, in_of(s));
+        pair_on_drain(p);
 }

@@ -175,7 +175,7 @@ static void on_barrier(void *ctx)
 void pair_ack_begin(struct pair *p)
 {
     pair_ack_end(p);
-    p->has_acks = !p->in && out_has_acks(p->out);
+    p->has_acks = p->in ? in_has_acks(p->in) : out_has_acks(p->out);
 }
 
 void pair_ack_end(struct pair *p)
