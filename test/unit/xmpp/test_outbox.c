@@ -345,6 +345,21 @@ static void test_beyond_memory_unacked(void **state)
     world_free(w);
 }
 
+/* What is just being written to the store is older than what has come since. */
+static void test_while_writing(void **state)
+{
+    struct world *w = world_new();
+    struct outbox *o = open_key(w, "a b");
+    (void)state;
+    put_range(o, 0, 1000);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    put_range(o, 1000, 1300);
+    take(w, o, 0, 1000, true);
+    take(w, o, 1000, 1300, true);
+    assert_true(outbox_is_empty(o));
+    world_free(w);
+}
+
 static void test_killed_in_the_middle(void **state)
 {
     struct world *w = world_new();
@@ -761,6 +776,7 @@ int main(void)
         cmocka_unit_test(test_acked_leave_the_store),
         cmocka_unit_test(test_beyond_memory),
         cmocka_unit_test(test_beyond_memory_unacked),
+        cmocka_unit_test(test_while_writing),
         cmocka_unit_test(test_killed_in_the_middle),
         cmocka_unit_test(test_put_while_loading),
         cmocka_unit_test(test_flush),
