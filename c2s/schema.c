@@ -141,5 +141,19 @@ const struct store_migration c2s_migrations[] = {
         " failures INTEGER NOT NULL DEFAULT 0," /* in a row */
         " UNIQUE (account, jid, node)"
         ") STRICT;"},
+    /* The instances that share this store; the message of the day, and who has seen which; when
+     * he who left had come */
+    {8, "CREATE TABLE instance ("
+        " name TEXT PRIMARY KEY"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE motd ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " text TEXT NOT NULL"
+        ") STRICT;"
+        "CREATE TABLE motd_seen ("
+        " account INTEGER PRIMARY KEY REFERENCES account(id) ON DELETE CASCADE,"
+        " motd INTEGER NOT NULL"
+        ") STRICT;"
+        "ALTER TABLE last ADD COLUMN login INTEGER;"}, /* ms since 1970 */
     {0, NULL},
 };

@@ -4,6 +4,7 @@
  * router has in its domain, items of an account its available resources and its nodes.
  */
 #include "c2s/sm/archive.h"
+#include "c2s/sm/commands.h"
 
 #include <stdlib.h>
 
@@ -12,10 +13,10 @@ static bool is_to_host(const struct sm_in *in)
     return span_is_none(in->to.local);
 }
 
-/* Nodes are those that accounts publish to; elsewhere there are none (XEP-0030 7). */
-static bool is_about_node(const struct sm_in *in, uint32_t payload)
+/* Nodes are those that accounts publish to, and the server's commands (XEP-0030 7). */
+static struct span node_of(const struct sm_in *in, uint32_t payload)
 {
-    return !span_is_empty(stanza_attr(in->stanza, payload, SPAN("node")));
+    return stanza_attr(in->stanza, payload, SPAN("node"));
 }
 
 static void write_feature(void *ctx, const char *feature)
@@ -58,13 +59,16 @@ static void write_features(const struct sm *sm, unsigned target, struct buf *out
 
 void sm_disco_info(struct sm_in *in, uint32_t payload)
 {
+    const struct span node = node_of(in, payload);
     struct sm_out out;
 
-    if (is_about_node(in, payload)) {
-        if (is_to_host(in))
-            sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
-        else
+    if (!span_is_empty(node)) {
+        if (!is_to_host(in))
             sm_pep_disco_node(in, payload);
+        else if (sm_command_is_node(node))
+            sm_command_disco_info(in, node);
+        else
+            sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
         return;
     }
     struct buf *buf = sm_iq_open(in, &out);
@@ -110,14 +114,18 @@ void sm_disco_write_resources(const struct sm_user *user, struct buf *out)
 
 void sm_disco_items(struct sm_in *in, uint32_t payload)
 {
+    const struct span node = node_of(in, payload);
     struct sm_out out;
 
     if (!is_to_host(in)) {
         sm_pep_disco_items(in, payload);
         return;
     }
-    if (is_about_node(in, payload)) {
-        sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
+    if (!span_is_empty(node)) {
+        if (sm_command_is_node(node))
+            sm_command_disco_items(in, node);
+        else
+            sm_refuse(in, STANZA_ITEM_NOT_FOUND, NULL);
         return;
     }
     struct buf *buf = sm_iq_open(in, &out);

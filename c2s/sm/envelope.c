@@ -28,8 +28,9 @@
  *                                            available
  *   <directed id><to jid/>…</directed>       who got directed presence, any number of times
  *   <claimed/> to oneself, behind the claims that are made when the link is back
+ *   <ask/>, <answer/>: see fleet.h
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/fleet.h"
 
 #include <stdlib.h>
 
@@ -204,6 +205,8 @@ static void on_gone(struct sm *sm, struct span from, struct stanza *envelope, ui
 static void on_returned(struct sm *sm, struct span from, struct stanza *envelope, uint32_t node)
 {
     on_gone(sm, from, envelope, node);
+    if (node && span_eq(envelope->nodes[node].name, SPAN("ask")))
+        sm_fleet_on_returned(sm, from, envelope, node);
     if (node && span_eq(envelope->nodes[node].name, SPAN("input")) &&
         sm_envelope_content(sm, envelope, node))
         sm_move_on_returned(sm, stanza_attr(envelope, node, SPAN("id")));
@@ -229,6 +232,7 @@ static const struct {
     {SPAN_INIT("full"), sm_full_word},      {SPAN_INIT("room"), sm_room_word},
     {SPAN_INIT("away"), sm_away_word},      {SPAN_INIT("back"), sm_away_word},
     {SPAN_INIT("missed"), sm_missed_word},
+    {SPAN_INIT("ask"), sm_fleet_on_ask},    {SPAN_INIT("answer"), sm_fleet_on_answer},
 };
 
 void sm_envelope(struct sm *sm, struct stanza *envelope)

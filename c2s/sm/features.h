@@ -51,6 +51,22 @@ void sm_extdisco_services(struct sm_in *in, uint32_t payload);
 void sm_extdisco_credentials(struct sm_in *in, uint32_t payload);
 void sm_contact_info_write(const struct sm *sm, struct buf *out);
 
+/* --- motd.c --- the message of the day: each user gets it once, when he is available */
+int sm_motd_load(struct db *db, int64_t account, struct sm_profile *profile);
+void sm_motd_available(struct sm_session *s);
+/* To a user who is available; false: too much is queued, try again. */
+bool sm_motd_give(struct sm_user *user);
+/* In run(). The text of the one that is set; 1: there is one. */
+int sm_motd_get(struct db *db, struct buf *text);
+/* A new one, for all; its number or < 0. */
+int64_t sm_motd_set(struct db *db, struct span text);
+/* Of the one that is set, for who has not seen it; 1: done, 0: there is none. */
+int sm_motd_edit(struct db *db, struct span text);
+int sm_motd_delete(struct db *db);
+
+/* --- tell.c --- */
+void sm_tell_close(struct sm *sm); /* for sm_free */
+
 /* --- carbons.c --- */
 bool sm_carbons_sending(struct sm_in *in);
 bool sm_carbons_receiving(struct sm_in *in, struct sm_user *user);

@@ -27,6 +27,7 @@ static const struct sm_hook hooks[] = {
     {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
     {"push", NULL, sm_push_receiving, NULL, NULL},
+    {"motd", NULL, NULL, sm_motd_available, NULL},
 };
 
 bool sm_hooks_sending(struct sm_in *in)

@@ -7,6 +7,7 @@
  * here. Called by route.c with a request that has an id and one payload, or with an answer.
  */
 #include "c2s/sm/archive.h"
+#include "c2s/sm/commands.h"
 #include "c2s/sm/contacts.h"
 
 #include "xmpp/iq.h"
@@ -59,6 +60,7 @@ static const struct iq_row rows[] = {
      NS_EXTDISCO},
     {NS_EXTDISCO, "credentials", GET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN,
      sm_extdisco_credentials, NULL},
+    {NS_COMMANDS, "command", SET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN, sm_command, NS_COMMANDS},
     {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
      NS_CARBONS},
     {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},

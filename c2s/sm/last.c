@@ -15,21 +15,23 @@
 
 struct leave {
     struct sm_job job; /* first */
-    int64_t stamp;
+    int64_t stamp, login;
     struct buf status;
 };
 
 static int leave_run(struct db *db, struct store_job *job)
 {
     const struct leave *l = (const struct leave *)(void *)job;
-    struct db_stmt *st = db_sql(db, "INSERT INTO last (account, stamp, status)"
-                                    " SELECT id, ?2, ?3 FROM account WHERE name = ?1"
+    struct db_stmt *st = db_sql(db, "INSERT INTO last (account, stamp, status, login)"
+                                    " SELECT id, ?2, ?3, ?4 FROM account WHERE name = ?1"
                                     " ON CONFLICT (account) DO UPDATE"
-                                    " SET stamp = excluded.stamp, status = excluded.status");
+                                    " SET stamp = excluded.stamp, status = excluded.status,"
+                                    " login = excluded.login");
 
     db_bind_text(st, 1, l->job.user->name);
     db_bind_int(st, 2, l->stamp);
     db_bind_text(st, 3, buf_span(&l->status));
+    db_bind_int(st, 4, l->login);
     return db_run(st);
 }
 
@@ -54,6 +56,19 @@ static bool has_available(const struct sm_user *user, const struct sm_session *b
     return false;
 }
 
+/* Loop time of the newest binding among his sessions. */
+static uint64_t newest_login(const struct sm_session *s)
+{
+    uint64_t newest = s->since;
+
+    LIST_FOR_EACH (node, &s->user->sessions) {
+        const struct sm_session *other = CONTAINER_OF(node, struct sm_session, node);
+        if (other->since > newest)
+            newest = other->since;
+    }
+    return newest;
+}
+
 void sm_last_leave(struct sm_session *s, struct span status)
 {
     struct sm *sm = s->sm;
@@ -62,6 +77,7 @@ void sm_last_leave(struct sm_session *s, struct span status)
         return;
     struct leave *l = mem_zalloc(sizeof(*l));
     l->stamp = loop_wall(sm->loop);
+    l->login = l->stamp - (int64_t)(loop_now(sm->loop) - newest_login(s));
     if (status.n <= STATUS_MAX_BYTES)
         buf_append(&l->status, status);
     l->job.bytes = sizeof(*l) + buf_len(&l->status);

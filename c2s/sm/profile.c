@@ -22,6 +22,7 @@ static const struct {
     {sm_archive_prefs_load, sm_archive_prefs_free},
     {sm_avatar_load, NULL},
     {sm_push_load, sm_push_profile_free},
+    {sm_motd_load, NULL},
 };
 
 struct load {

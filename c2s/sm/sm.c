@@ -7,6 +7,8 @@
  */
 #include "c2s/sm/access.h"
 #include "c2s/sm/archive.h"
+#include "c2s/sm/commands.h"
+#include "c2s/sm/fleet.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -24,6 +26,8 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     list_init(&sm->arrived);
     list_init(&sm->unannounced);
     sm_access_load(sm, opts->rules, opts->rule_count);
+    list_init(&sm->polls);
+    list_init(&sm->tells);
     sm_pep_init(sm);
     sm_archive_open(sm);
     return sm;
@@ -74,6 +78,7 @@ void sm_unhold(struct sm *sm)
     sm_joins_free(sm);
     sm_archive_free(sm);
     sm_access_free(sm);
+    sm_commands_free(sm);
     map_free(&sm->users);
     buf_free(&sm->scratch);
     buf_free(&sm->tail);
@@ -96,6 +101,9 @@ void sm_free(struct sm **sm_p)
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_archive_close(sm);
     sm_push_close(sm);
+    sm_fleet_close(sm);
+    sm_commands_close(sm);
+    sm_tell_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);
@@ -113,6 +121,7 @@ void sm_free(struct sm **sm_p)
 static void on_up(void *ctx)
 {
     sm_user_on_link_up(ctx);
+    sm_fleet_on_up(ctx);
 }
 
 static void on_down(void *ctx)

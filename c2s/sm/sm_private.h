@@ -36,6 +36,7 @@
 struct sm_access;
 struct sm_archive;
 struct sm_archive_prefs;
+struct sm_commands;
 struct sm_fellows;
 struct sm_front;
 struct pep;
@@ -73,6 +74,11 @@ struct sm {
     struct sm_join *spare_joins;
     struct sm_archive *archive; /* archive.c */
     struct sm_push *push;       /* push_send.c; NULL: nothing under way */
+    struct sm_commands *commands; /* commands.c; NULL: none yet */
+    struct list_node polls; /* questions to the other instances (fleet.c) */
+    size_t poll_count;
+    struct list_node tells; /* what is being told to all who are online (tell.c) */
+    size_t tell_count;
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -239,6 +245,7 @@ struct sm_profile {
     struct sm_archive_prefs *archive_prefs; /* mam_prefs.c; NULL: he has set none */
     struct push_reg *push; /* with push services; the last one first (push_store.c) */
     char photo[41];       /* hash of his picture; empty: none (avatar.c) */
+    int64_t motd;         /* a message of the day that he has not seen (motd.c); 0: none */
 };
 
 /* An entry of his block list. */
