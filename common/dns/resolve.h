@@ -73,6 +73,9 @@ void resolver_sim_clear(struct resolver *r, const char *name);
 /* All questions for that name are answered so from now on, whatever there is. */
 void resolver_sim_status(struct resolver *r, const char *name, enum resolve_status s);
 void resolver_sim_delay(struct resolver *r, const char *name, uint64_t ms);
+/* The same for questions of one kind only. */
+void resolver_sim_delay_kind(struct resolver *r, const char *name, enum resolve_kind kind,
+                             uint64_t ms);
 size_t resolver_sim_asked(const struct resolver *r); /* as resolver_asked */
 
 #endif

@@ -25,6 +25,7 @@ struct question {
     struct deferred ready;
     /* the back end's */
     struct timer delay;
+    struct list_node turn;
     void *result;
     int id;
     char name[RESOLVE_NAME_MAX + 1];

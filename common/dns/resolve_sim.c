@@ -30,6 +30,7 @@ struct name {
     bool has_status;
     enum resolve_status status;
     uint64_t delay;
+    enum resolve_kind delayed; /* 0: all */
 };
 
 struct sim {
@@ -166,7 +167,16 @@ void resolver_sim_status(struct resolver *r, const char *name, enum resolve_stat
 
 void resolver_sim_delay(struct resolver *r, const char *name, uint64_t ms)
 {
-    name_get(r, name)->delay = ms;
+    resolver_sim_delay_kind(r, name, 0, ms);
+}
+
+void resolver_sim_delay_kind(struct resolver *r, const char *name, enum resolve_kind kind,
+                             uint64_t ms)
+{
+    struct name *it = name_get(r, name);
+
+    it->delay = ms;
+    it->delayed = kind;
 }
 
 /* --- questions --- */
@@ -180,7 +190,7 @@ static void sim_ask(struct resolver *r, struct question *q)
 {
     struct name *it = map_get(&sim_of(r)->names, span_of(q->name));
 
-    if (it && it->delay)
+    if (it && it->delay && (it->delayed == 0 || it->delayed == q->kind))
         timer_start(&q->delay, r->loop, it->delay, on_delay, q);
     else
         question_ready(q);

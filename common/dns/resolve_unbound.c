@@ -32,8 +32,16 @@ static const char *const settings[][2] = {
     {"harden-below-nxdomain:", "yes"},
 };
 
+/* The thread is told of questions through a pipe, too: one that is full blocks who writes. So after
+ * a burst the rest waits, and goes out at 16,000 a second. */
+#define TURN_MS 2
+#define TURN_QUESTIONS 32
+
 struct unbound {
     struct resolver base;
+    struct list_node waiting; /* questions */
+    struct timer turn;
+    size_t turn_left;
     struct ub_ctx *ctx;
     struct loop_watch *watch;
     char *resolv_conf, *trust_anchor, *hosts;
@@ -95,9 +103,8 @@ static void on_readable(void *ctx)
 
 /* --- questions --- */
 
-static void unbound_ask(struct resolver *r, struct question *q)
+static void submit(struct unbound *u, struct question *q)
 {
-    struct unbound *u = (struct unbound *)r;
     int err = UB_INITFAIL;
 
     if (u->ctx)
@@ -109,6 +116,34 @@ static void unbound_ask(struct resolver *r, struct question *q)
     }
 }
 
+static void on_turn(void *ctx)
+{
+    struct unbound *u = ctx;
+
+    u->turn_left = TURN_QUESTIONS;
+    for (; u->turn_left > 0 && !list_is_empty(&u->waiting); u->turn_left--) {
+        struct question *q = CONTAINER_OF(u->waiting.next, struct question, turn);
+        list_remove(&q->turn);
+        submit(u, q);
+    }
+    if (u->turn_left < TURN_QUESTIONS)
+        timer_start(&u->turn, u->base.loop, TURN_MS, on_turn, u);
+}
+
+static void unbound_ask(struct resolver *r, struct question *q)
+{
+    struct unbound *u = (struct unbound *)r;
+
+    list_append(&u->waiting, &q->turn);
+    if (!timer_is_running(&u->turn))
+        on_turn(u);
+    else if (u->turn_left > 0) {
+        u->turn_left--;
+        list_remove(&q->turn);
+        submit(u, q);
+    }
+}
+
 static void unbound_drop(struct resolver *r, struct question *q)
 {
     struct unbound *u = (struct unbound *)r;
@@ -116,6 +151,8 @@ static void unbound_drop(struct resolver *r, struct question *q)
     if (q->id && u->ctx)
         ub_cancel(u->ctx, q->id);
     q->id = 0;
+    if (q->turn.next)
+        list_remove(&q->turn);
     ub_resolve_free(q->result);
     q->result = NULL;
 }
@@ -223,6 +260,7 @@ static void unbound_free(struct resolver *r)
 {
     struct unbound *u = (struct unbound *)r;
 
+    timer_stop(&u->turn);
     if (u->ctx)
         context_end(u);
     for (char **s = u->servers; *s; s++)
@@ -254,6 +292,7 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_opts *opt
     size_t count = 0;
 
     resolver_init(&u->base, loop, &unbound_backend);
+    list_init(&u->waiting);
     u->resolv_conf = copy(opts->resolv_conf);
     u->trust_anchor = copy(opts->trust_anchor);
     u->hosts = copy(opts->hosts);
