@@ -8,6 +8,7 @@
  *   accounts.c names and keys               accounts_sm.c the same for the session manager
  *   seat.c     a bound client's place at the SM, which may outlive his connection
  *   manage.c   XEP-0198                     unacked.c what a client has not acknowledged
+ *   register.c XEP-0077 before a login      quota.c   how often one may
  *   hibernate.c clients who may come back   csi.c     XEP-0352
  */
 #ifndef C2S_C2S_H
@@ -22,6 +23,7 @@
 #include "c2s/hibernate.h"
 #include "c2s/limits.h"
 #include "c2s/manage.h"
+#include "c2s/quota.h"
 #include "c2s/seat.h"
 #include "tls/ctx.h"
 #include "xmpp/stream.h"
@@ -44,6 +46,7 @@ struct c2s {
     struct link_bind binds[2];
     struct control *control;
     struct limits limits;
+    struct quota registrations;
     struct listener *listeners[C2S_LISTENERS_MAX];
     size_t listener_count;
     struct list_node clients;
@@ -64,6 +67,7 @@ struct c2s {
 enum c2s_state {
     C2S_CONNECTED,      /* in clear text */
     C2S_SECURED,        /* may log in */
+    C2S_REGISTERING,    /* an account is being made */
     C2S_AUTHENTICATING, /* a SASL exchange is under way */
     C2S_AUTHED,         /* must bind */
     C2S_BINDING,        /* the session manager has been asked */
@@ -83,6 +87,7 @@ struct client {
     char *bind_id;       /* of the iq that waits for the session manager */
     struct seat *seat;   /* once bound or resumed; NULL again when another connection has it */
     unsigned holds;      /* answers that are still to come from threads and the store */
+    bool has_registered; /* an account, on this connection */
     bool is_gone;        /* the stream has closed: freed when holds are none */
 };
 
@@ -95,6 +100,16 @@ struct client *client_of(struct stream *s);
 void client_hold(struct client *c);
 /* False when the client went away meanwhile: it may be freed, touch it no more. */
 bool client_release(struct client *c);
+
+/* A word before its time, or one that is none. */
+void client_on_unexpected(struct stream *s, struct stanza *stanza);
+/* Whether a name and a password may be said on it as it is. */
+bool client_is_safe(const struct client *c);
+
+/* --- register.c --- */
+void register_write_feature(const struct client *c, struct buf *out);
+/* An iq before the login. */
+void register_on_iq(struct stream *s, struct stanza *stanza);
 
 /* --- auth.c --- */
 struct auth *auth_new(struct client *c);

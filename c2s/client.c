@@ -57,6 +57,11 @@ static bool tls_is_required(const struct client *c)
     return c->c2s->conf->tls == C2S_TLS_REQUIRED;
 }
 
+bool client_is_safe(const struct client *c)
+{
+    return c->stream.state != C2S_CONNECTED || !tls_is_required(c);
+}
+
 static void write_features(struct client *c)
 {
     struct buf *out = stream_out(&c->stream);
@@ -67,10 +72,12 @@ static void write_features(struct client *c)
             xml_raw(out, SPAN("<required/>"));
         xml_raw(out, SPAN("</starttls>"));
     }
-    if (c->stream.state == C2S_AUTHED)
+    if (c->stream.state == C2S_AUTHED) {
         bind_write_features(c, out);
-    else if (c->stream.state == C2S_SECURED || !tls_is_required(c))
+    } else if (client_is_safe(c)) {
         auth_write_features(c, out);
+        register_write_feature(c, out);
+    }
     xml_raw(out, SPAN("</stream:features>"));
     stream_flush(&c->stream);
 }
@@ -109,7 +116,7 @@ static void on_secure(struct stream *s)
 
 /* --- what has no rule ------------------------------------------------------------------------- */
 
-static void on_unexpected(struct stream *s, struct stanza *stanza)
+void client_on_unexpected(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
     struct span ns = stanza_root(stanza)->ns;
@@ -188,6 +195,7 @@ static const struct stream_rule rules[] = {
     {BEFORE_LOGIN, NS_SASL, "auth", auth_on_auth},
     {STREAM_IN(C2S_AUTHENTICATING), NS_SASL, "response", auth_on_response},
     {STREAM_IN(C2S_AUTHENTICATING), NS_SASL, "abort", auth_on_abort},
+    {BEFORE_LOGIN, NS_CLIENT, "iq", register_on_iq},
     {STREAM_IN(C2S_AUTHED), NS_CLIENT, "iq", bind_on_iq},
     {STREAM_IN(C2S_BOUND), NS_SM, "r", manage_on_r},
     {STREAM_IN(C2S_BOUND), NS_SM, "a", manage_on_a},
@@ -198,7 +206,7 @@ static const struct stream_rule rules[] = {
     {STREAM_IN(C2S_BOUND), NS_CSI, "active", csi_on_active},
 };
 
-static const char *const state_names[] = {"connected", "secured", "authenticating",
+static const char *const state_names[] = {"connected", "secured", "registering", "authenticating",
                                           "authed",    "binding", "bound"};
 
 static const struct stream_role role = {
@@ -209,7 +217,7 @@ static const struct stream_role role = {
     .rules = rules,
     .rule_count = ARRAY_LEN(rules),
     .on_header = on_header,
-    .on_unexpected = on_unexpected,
+    .on_unexpected = client_on_unexpected,
     .on_secure = on_secure,
     .on_deadline = on_deadline,
     .on_closed = on_closed,

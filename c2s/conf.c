@@ -14,6 +14,25 @@
 static const char *const archive_choices[] = {"never", "always", "roster", NULL};
 static const char *const tls_choices[] = {"required", "optional", NULL};
 
+/* They are compared with names that are in their prepared form. */
+static const char *check_reserved(const char *text, char scratch[256])
+{
+    static const char separators[] = ", \t";
+    char out[JID_PART_MAX + 1];
+    struct span part;
+
+    for (const char *p = text + strspn(text, separators); *p; p += strspn(p, separators)) {
+        struct span word = span_make(p, strcspn(p, separators));
+        p += word.n;
+        if (jid_prep_local(word, out, &part) && span_eq(part, word))
+            continue;
+        snprintf(scratch, 256, "%.*s is no name in lower case", word.n < 100 ? (int)word.n : 100,
+                 word.p);
+        return scratch;
+    }
+    return NULL;
+}
+
 static const struct conf_key keys[] = {
     {.section = "c2s", .name = "host", .type = CONF_STRING, .offset = AT(host),
      .help = "The domain that this server is: users are user@host."},
@@ -54,6 +73,25 @@ static const struct conf_key keys[] = {
     {.section = "auth", .name = "iterations", .type = CONF_INT, .offset = AT(auth_iterations),
      .default_value = "10000", .min = 4096, .max = 1000000,
      .help = "PBKDF2 rounds of passwords that are set from now on."},
+
+    {.section = "register", .name = "enabled", .type = CONF_BOOL, .offset = AT(registration),
+     .default_value = "false", .help = "Whoever connects can make an account for himself."},
+    {.section = "register", .name = "per_address", .type = CONF_INT,
+     .offset = AT(register_per_address), .default_value = "3", .max = 1000000,
+     .help = "Accounts that one address (IPv6: /64) can make in an hour; 0: no limit."},
+    {.section = "register", .name = "per_hour", .type = CONF_INT, .offset = AT(register_per_hour),
+     .default_value = "100", .max = 1000000, .help = "That all can make; 0: no limit."},
+    {.section = "register", .name = "name_min", .type = CONF_INT, .offset = AT(name_min),
+     .default_value = "3", .min = 1, .max = 1023, .help = "Characters of a name at least."},
+    {.section = "register", .name = "name_max", .type = CONF_INT, .offset = AT(name_max),
+     .default_value = "64", .min = 1, .max = 1023, .help = "Characters of a name at most."},
+    {.section = "register", .name = "reserved", .type = CONF_LIST, .offset = AT(reserved),
+     .default_value = "abuse admin administrator hostmaster kontalk noc postmaster root security "
+                      "support system webmaster xmpp",
+     .check = check_reserved, .help = "Names that nobody can give himself."},
+    {.section = "register", .name = "password_min", .type = CONF_INT, .offset = AT(password_min),
+     .default_value = "8", .min = 1, .max = 1000,
+     .help = "Characters of a password that a user sets himself, at least."},
 
     {.section = "archive", .name = "enabled", .type = CONF_BOOL, .offset = AT(archive),
      .default_value = "true", .help = "Messages are archived for their users."},
@@ -255,6 +293,8 @@ static const char *check(const void *conf, char scratch[256])
     /* What one read has brought must be made up for before the client takes us for dead. */
     if (c->input_rate > 0 && c->input_rate < 4096)
         return "[limits] input_rate is under 4K (0: no limit)";
+    if (c->name_min > c->name_max)
+        return "[register] name_min is over name_max";
     if (strlen(c->router_secret) < 32) {
         snprintf(scratch, 256, "[router] secret has %zu characters; at least 32 are needed",
                  strlen(c->router_secret));

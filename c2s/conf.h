@@ -29,9 +29,15 @@ struct c2s_conf {
     int archive_default; /* enum sm_archive_rule */
     int64_t archive_days, archive_messages, archive_page;
 
+    bool registration;
+    int64_t register_per_address, register_per_hour;
+    int64_t name_min, name_max, password_min;
+    struct conf_list reserved;
+
     int64_t prelogin_bytes, login_time, prelogin, prelogin_per_address, connections_per_address;
     int64_t max_connections, failure_delay, input_rate, input_burst;
-    int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes, backlog, blocked;
+    int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes;
+    int64_t backlog, blocked;
     int64_t presence_rate, presence_burst;
     int64_t nodes, node_items, item_bytes, published_bytes, push_services, multicast;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;

@@ -78,6 +78,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .instance = span_of(c2s->name),
         .max_sessions = (size_t)conf->sessions_per_user,
         .max_many_sessions = (size_t)conf->sessions_of_many,
+        .min_password = (size_t)conf->password_min,
         .max_roster = (size_t)conf->roster,
         .presence_rate = (uint64_t)conf->presence_rate,
         .presence_burst = (uint64_t)conf->presence_burst,
@@ -140,6 +141,8 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
                 (uint64_t)conf->connections_per_address, (uint64_t)conf->max_connections,
                 (uint64_t)conf->failure_delay);
     c2s->limits.max_waiting = (uint64_t)conf->prelogin;
+    quota_init(&c2s->registrations, (uint64_t)conf->register_per_address,
+               (uint64_t)conf->register_per_hour);
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
     if (!make_tls(c2s, error_r) ||
         !(c2s->store = store_open(d->loop, &store, error_r))) {
@@ -268,6 +271,8 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     c2s->limits.max_total = (uint64_t)conf->max_connections;
     c2s->limits.max_waiting = (uint64_t)conf->prelogin;
     c2s->limits.max_delay_ms = (uint64_t)conf->failure_delay;
+    c2s->registrations.max_each = (uint64_t)conf->register_per_address;
+    c2s->registrations.max_all = (uint64_t)conf->register_per_hour;
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
     struct sm_opts opts = sm_options(c2s, conf);
     sm_set_limits(c2s->sm, &opts);
@@ -367,6 +372,7 @@ void c2s_free(struct c2s **c2s_ptr)
     tls_ctx_unref(&c2s->tls);
     tls_ctx_unref(&c2s->link_tls);
     limits_deinit(&c2s->limits);
+    quota_deinit(&c2s->registrations);
     hibernate_deinit(&c2s->hibernation);
     buf_free(&c2s->scratch);
     handled_free_tokens();

@@ -6,6 +6,8 @@
 #include "c2s/sm/archive.h"
 #include "c2s/sm/commands.h"
 
+#include "xmpp/register.h"
+
 #include <stdlib.h>
 
 static bool is_to_host(const struct sm_in *in)
@@ -39,6 +41,7 @@ static const struct {
     {SM_TO_HOST, NS_BLOCKING, NULL},
     {SM_TO_HOST, NS_VCARD, NULL},
     {SM_TO_HOST, NS_PRIVATE, NULL},
+    {SM_TO_HOST, NS_REGISTER, NULL},
     {SM_TO_HOST, NS_CARBONS, NULL},
     {SM_TO_HOST, NS_PUSH, NULL},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES, NULL},

@@ -31,6 +31,13 @@ int sm_block_add(struct db *db, struct span name, const struct span *jids, size_
 /* n 0: all */
 int sm_block_remove(struct db *db, struct span name, const struct span *jids, size_t n);
 
+/* --- register.c --- */
+void sm_register_get(struct sm_in *in, uint32_t payload);
+void sm_register_set(struct sm_in *in, uint32_t payload);
+
+/* --- farewell.c --- */
+void sm_farewell(struct sm *sm, struct span name);
+
 /* --- vcard.c --- */
 void sm_vcard_get(struct sm_in *in, uint32_t payload);
 void sm_vcard_set(struct sm_in *in, uint32_t payload);

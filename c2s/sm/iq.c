@@ -11,6 +11,7 @@
 #include "c2s/sm/contacts.h"
 
 #include "xmpp/iq.h"
+#include "xmpp/register.h"
 
 enum { GET = 1, SET = 2 };
 
@@ -55,6 +56,8 @@ static const struct iq_row rows[] = {
     {NS_VCARD, "vCard", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_vcard_set, NULL},
     {NS_PRIVATE, "query", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_private_get, NS_PRIVATE},
     {NS_PRIVATE, "query", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_private_set, NULL},
+    {NS_REGISTER, "query", GET, BOTH, OWNER, STANZA_SERVICE_UNAVAILABLE, sm_register_get, NULL},
+    {NS_REGISTER, "query", SET, BOTH, OWNER, STANZA_FORBIDDEN, sm_register_set, NULL},
     {NS_LAST, "query", GET, BOTH, SUBSCRIBER, STANZA_FORBIDDEN, sm_last, NS_LAST},
     {NS_EXTDISCO, "services", GET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN, sm_extdisco_services,
      NS_EXTDISCO},

@@ -38,6 +38,7 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm_access_load(sm, opts->rules, opts->rule_count);
     sm->opts.max_sessions = opts->max_sessions;
     sm->opts.max_many_sessions = opts->max_many_sessions;
+    sm->opts.min_password = opts->min_password;
     sm->opts.max_roster = opts->max_roster;
     sm->opts.presence_rate = opts->presence_rate;
     sm->opts.presence_burst = opts->presence_burst;
@@ -193,6 +194,7 @@ void sm_user_deleted(struct sm *sm, struct span name)
     struct sm_user *user = sm_user_find(sm, name);
 
     sm_front_user_deleted(sm, name);
+    sm_farewell(sm, name);
     if (user)
         sm_user_end_sessions(user);
     sm_owner_tell(sm, name, "deleted");

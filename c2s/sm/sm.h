@@ -90,6 +90,7 @@ struct sm_opts {
     struct span instance;        /* handshake name of this instance: "c2s-1.prime.kontalk.net" */
     size_t max_sessions;         /* of one user: 10 */
     size_t max_many_sessions;    /* of one who has the right "many-sessions": 100 */
+    size_t min_password;         /* characters of one that a user sets himself: 8 */
     size_t max_roster;           /* items: 1,000 */
     uint64_t presence_rate;      /* broadcasts a second of a session: 5; 0: no limit */
     uint64_t presence_burst;     /* at once: 20 */
@@ -142,8 +143,8 @@ struct sm_account_ops {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_* and archive* of opts, rules, externals and contacts, from now on: what is open or
- * stored already stays. */
+/* The max_*, min_password and archive* of opts, rules, externals and contacts, from now on: what is
+ * open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */
@@ -192,7 +193,7 @@ void sm_missed(struct sm_session *session, struct span stanza);
 /* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
 void sm_close(struct sm_session *session);
 
-/* Whether user exists was changed by the administration: ends his sessions (not-authorized). */
+/* The account is no more: ends his sessions (not-authorized) and others' subscriptions to him. */
 void sm_user_deleted(struct sm *sm, struct span user);
 
 /*

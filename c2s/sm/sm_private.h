@@ -117,6 +117,7 @@ struct sm_user {
     bool flush_loading, flush_again;
     struct timer flush_wait;
     struct list_node announcing; /* of sm->unannounced */
+    bool is_changing;      /* his password, or whether he has an account */
     size_t subscribing;    /* subscription stanzas for him on their way through the store */
     struct rate conflicts; /* sessions that replace one of the same resource */
     char text[];
