@@ -250,6 +250,12 @@ void pair_on_ready(struct pair *p, struct in *in)
     pair_pump(p);
 }
 
+/* What senders are told of it. */
+static enum stanza_error told(enum stanza_error e)
+{
+    return e == STANZA_NOT_AUTHORIZED ? STANZA_REMOTE_SERVER_TIMEOUT : e;
+}
+
 static void note_failure(struct pair *p, enum stanza_error e, const char *reason)
 {
     bool is_final = e == STANZA_REMOTE_SERVER_NOT_FOUND || e == STANZA_NOT_AUTHORIZED;
@@ -260,7 +266,7 @@ static void note_failure(struct pair *p, enum stanza_error e, const char *reason
         p->backoff_ms *= 2;
     if (p->backoff_ms > BACKOFF_MAX_MS)
         p->backoff_ms = BACKOFF_MAX_MS;
-    p->last_error = e == STANZA_NOT_AUTHORIZED ? STANZA_REMOTE_SERVER_TIMEOUT : e;
+    p->last_error = told(e);
     snprintf(p->why, sizeof p->why, "%s", reason ? reason : "");
     LOG(LOG_WARN, "pair.failed", F_SPAN("local", p->local), F_SPAN("remote", p->remote),
         F_STR("cond", stanza_error_name(p->last_error)), F_STR("reason", p->why),
@@ -280,6 +286,8 @@ void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char
         p->in = NULL;
     } else {
         p->out = NULL;
+        if (e != STANZA_ERROR_NONE)
+            p->last_error = told(e); /* those who have asked want to know */
         pair_ask_lost(p, e);
     }
     if (p->state == PAIR_READY && !was_serving)
