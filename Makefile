@@ -18,7 +18,8 @@ DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls
               libsqlite3-dev libidn-dev libinih-dev libstrophe-dev libunbound-dev
 DEPS_RUN := python3 supervisor gnutls-bin dns-root-data ca-certificates
 DEPS_TEST := libcmocka-dev libexpat1-dev python3-pytest python3-pytest-xdist python3-slixmpp \
-             python3-aioxmpp go-sendxmpp profanity tmux biboumi ngircd jabber-muc strace
+             python3-aioxmpp go-sendxmpp profanity tmux biboumi ngircd jabber-muc strace \
+             prosody ejabberd knot knot-dnsutils iproute2
 DEPS_LINT := clang clang-tidy cppcheck
 
 # Compiler and linker flags: what each is for is in HACKING.md.

@@ -190,7 +190,8 @@ class Client(Listening, slixmpp.ClientXMPP):
         self.add_event_handler("disconnected", lambda _: settle(False))
         self.add_event_handler("connection_failed", lambda _: settle(False))
         port = self.suite.ports["c2s_tls" if direct else "c2s"]
-        self.connect(("127.0.0.1", port), use_ssl=direct, **options)
+        address = getattr(self.suite, "address", "127.0.0.1")
+        self.connect((address, port), use_ssl=direct, **options)
         started = await asyncio.wait_for(outcome, DEADLINE)
         if started and presence:
             self.send_presence()

@@ -1,0 +1,567 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""federation - a small internet for the tests of federation: one network namespace for each server
+on one bridge, IPv4 and IPv6, a signed zone "example" served by knot, certificates of a CA of its
+own, Prosody and ejabberd as others configure them, and our suite.
+
+Nothing of it is seen outside: the namespaces have no names, their holders die with this process,
+and what lies in them goes with them. Needs root. Clients run in a namespace of their own (run()).
+"""
+import asyncio
+import contextlib
+import ctypes
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+from helpers import DEADLINE, PASSWORD, ROOT, Suite, eventually
+
+# Last octets of the addresses.
+NODES = {"dns": 2, "clients": 3, "kontalk": 10, "prosody": 20, "dialback": 21, "external": 22,
+         "ejabberd": 30}
+NET4, NET6 = "10.9.0", "fd09:"
+DEAD = 99  # an address where nobody is
+START_SECONDS = 60
+CLONE_NEWNET = 0x40000000
+ITERATIONS = 4096
+SALT = b"the salt of all users"
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class NotPossible(Exception):
+    """This machine cannot have such a network; the text says why."""
+
+
+class LabError(Exception):
+    """A server or a tool did not do its work; the text says what it said."""
+
+
+def v4(node):
+    return f"{NET4}.{NODES.get(node, node)}"
+
+
+def v6(node):
+    return f"{NET6}:{NODES.get(node, node)}"
+
+
+def command(*words, text=None):
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+class Network:
+    """The namespaces: a holder process in each, and a bridge in that of the name server."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.holders = {}
+        if os.geteuid() != 0:
+            raise NotPossible("network namespaces need root")
+        for tool in ("ip", "nsenter", "unshare", "setpriv"):
+            if not any(os.access(os.path.join(d, tool), os.X_OK)
+                       for d in os.environ["PATH"].split(":")):
+                raise NotPossible(f"{tool} is not installed")
+        try:
+            self.build()
+        except LabError as error:
+            self.close()
+            raise NotPossible(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def build(self):
+        resolv = write(os.path.join(self.directory, "resolv.conf"), f"nameserver {v4('dns')}\n")
+        for node in NODES:
+            self.hold(node, resolv)
+        self.ip("dns", "link", "add", "br0", "type", "bridge")
+        self.ip("dns", "link", "set", "br0", "up")
+        self.address("dns", "br0")
+        for node, holder in self.holders.items():
+            if node == "dns":
+                continue
+            self.ip("dns", "link", "add", f"to-{node}", "type", "veth", "peer", "name", "eth0",
+                    "netns", str(holder.pid))
+            self.ip("dns", "link", "set", f"to-{node}", "master", "br0", "up")
+            self.ip(node, "link", "set", "eth0", "up")
+            self.address(node, "eth0")
+
+    def hold(self, node, resolv):
+        """A process that does nothing but be in a network of its own, with a resolv.conf of its
+        own; it dies with the one that started it."""
+        script = f"mount --bind {resolv} /etc/resolv.conf && echo && exec sleep infinity"
+        holder = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "sh", "-c", script],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.holders[node] = holder
+        if not holder.stdout.readline():
+            raise NotPossible(f"unshare: {holder.stderr.read().decode().strip()}")
+        self.ip(node, "link", "set", "lo", "up")
+
+    def words(self, node):
+        """What goes before a command that is to run at a node."""
+        return ["nsenter", "--net", "--mount", "--target", str(self.holders[node].pid)]
+
+    def ip(self, node, *words):
+        return command(*self.words(node), "ip", *words)
+
+    def address(self, node, device):
+        self.ip(node, "addr", "add", f"{v4(node)}/24", "dev", device)
+        self.ip(node, "addr", "add", f"{v6(node)}/64", "dev", device, "nodad")
+
+    @contextlib.contextmanager
+    def inside(self, node):
+        """This thread's sockets are the node's while the block runs."""
+        with open("/proc/thread-self/ns/net", "rb") as home, \
+                open(f"/proc/{self.holders[node].pid}/ns/net", "rb") as there:
+            if LIBC.setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise NotPossible(f"setns: {os.strerror(ctypes.get_errno())}")
+            try:
+                yield
+            finally:
+                assert LIBC.setns(home.fileno(), CLONE_NEWNET) == 0
+
+    def close(self):
+        for holder in self.holders.values():
+            holder.kill()
+            holder.wait()
+            holder.stdout.close()
+            holder.stderr.close()
+
+
+# --- certificates ---------------------------------------------------------------------------------
+
+class Authority:
+    """A CA, and the certificates that it gives and those that it would not."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        os.makedirs(directory, mode=0o700)
+        self.key = self.path("key.pem")
+        command("certtool", "--generate-privkey", "--key-type=ecdsa", "--curve=secp256r1",
+                "--outfile", self.key)
+        os.chmod(self.key, 0o644)
+        self.ca = self.path("ca.pem")
+        self.tool("ca", ["cn = Laboratory CA", "ca", "cert_signing_key", "expiration_days = 30"],
+                  "--generate-self-signed")
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def tool(self, name, template, *words):
+        done = self.path(f"{name}.pem")
+        command("certtool", "--no-text", *words, "--load-privkey", self.key, "--template",
+                write(self.path(f"{name}.template"), "\n".join(template) + "\n"), "--outfile",
+                done)
+        return done
+
+    def give(self, name, names, *, self_signed=False, expired=False):
+        """The path of a certificate for these names (with its key: key.pem)."""
+        template = [f"cn = {names[0]}", *(f"dns_name = {n}" for n in names), "tls_www_server",
+                    "signing_key"]
+        template += (['activation_date = "2020-01-01 00:00:00"',
+                      'expiration_date = "2021-01-01 00:00:00"'] if expired else
+                     ["expiration_days = 30"])
+        how = (["--generate-self-signed"] if self_signed else
+               ["--generate-certificate", "--load-ca-certificate", self.ca, "--load-ca-privkey",
+                self.key])
+        return self.tool(name, template, *how)
+
+
+# --- processes of others ---------------------------------------------------------------------------
+
+class Node:
+    """A server of somebody else's in its namespace. Also what helpers.Client wants of a suite."""
+
+    def __init__(self, lab, node):
+        self.lab, self.node = lab, node
+        self.directory = os.path.join(lab.directory, node)
+        self.process = None
+        self.address = v4(node)
+        self.ports = {"c2s": 5222}
+        self.paths = {"certificate": lab.authority.ca}
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def write(self, name, text):
+        return write(self.path(name), text)
+
+    def spawn(self, words, env=None):
+        with open(self.path("output.log"), "ab") as out:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *self.lab.network.words(self.node), *words],
+                env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, start_new_session=True)
+
+    def output(self):
+        with open(self.path("output.log"), errors="replace", encoding="utf-8") as file:
+            return file.read()[-3000:]
+
+    def listens(self, port, address=None):
+        with self.lab.network.inside(self.node):
+            try:
+                socket.create_connection((address or v4(self.node), port), timeout=5).close()
+                return True
+            except OSError:
+                return False
+
+    def wait_for_port(self, port):
+        def is_open():
+            if self.process.poll() is not None:
+                raise LabError(f"{self.node} has ended: {self.output()}")
+            return self.listens(port)
+        eventually(is_open, f"{self.node} listens on {port}", START_SECONDS)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it and its children."""
+        if not self.process:
+            return
+        for signum in (number, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signum)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+                break
+        self.process = None
+
+
+class NameServer(Node):
+    """knot, with one signed zone."""
+
+    def start(self):
+        os.makedirs(self.path("db"), exist_ok=True)
+        self.write("knot.conf", f"""
+server:
+    rundir: "{self.directory}"
+    listen: [ {v4("dns")}@53, {v6("dns")}@53 ]
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stdout
+    any: info
+database:
+    storage: "{self.path("db")}"
+    journal-db-max-size: 16M
+    kasp-db-max-size: 16M
+    timer-db-max-size: 1M
+policy:
+  - id: lab
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+template:
+  - id: default
+    storage: "{self.directory}"
+    zonefile-sync: -1
+    journal-content: none
+zone:
+  - domain: example
+    file: example.zone
+    dnssec-signing: on
+    dnssec-policy: lab
+""")
+        self.write("example.zone", self.lab.zone())
+        self.spawn(["knotd", "-c", self.path("knot.conf")])
+        eventually(self.answers, "the name server answers", START_SECONDS)
+        self.anchor = self.write("anchor", command("keymgr", "-c", self.path("knot.conf"),
+                                                   "example", "ds"))
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise LabError(f"knotd has ended: {self.output()}")
+        done = subprocess.run([*self.lab.network.words("dns"), "kdig", f"@{v4('dns')}", "+short",
+                               "+timeout=1", "example", "DNSKEY"], capture_output=True, text=True,
+                              check=False)
+        return re.search(r"^25[67] 3 13 ", done.stdout, re.MULTILINE)
+
+
+class Prosody(Node):
+    """A Prosody with its hosts: (domain, certificate, rooms' domain or None)."""
+
+    def __init__(self, lab, node, hosts, *, settings=(), disabled=(), trusts=True):
+        super().__init__(lab, node)
+        self.hosts, self.settings, self.disabled, self.trusts = hosts, settings, disabled, trusts
+        self.host = hosts[0][0]
+        self.used = 0
+
+    modules = ("disco roster saslauth tls blocklist carbons pep private smacks vcard4 csi_simple "
+               "ping time uptime version posix dialback s2s_bidi").split()
+
+    def tls(self, certificate):
+        trust = self.lab.authority.ca if self.trusts else "/dev/null"
+        return (f'ssl = {{ certificate = "{certificate}"; key = "{self.lab.authority.key}"; '
+                f'cafile = "{trust}"; capath = false }}')
+
+    def configuration(self):
+        lines = [
+            'run_as_root = true', 'daemonize = false',
+            f'pidfile = "{self.path("prosody.pid")}"', f'data_path = "{self.path("data")}"',
+            'interfaces = { "0.0.0.0", "::" }', 'c2s_ports = { 5222 }', 's2s_ports = { 5269 }',
+            's2s_direct_tls_ports = { 5270 }', 'c2s_direct_tls_ports = {}', 'http_ports = {}',
+            'https_ports = {}', 'component_ports = {}', 'authentication = "internal_hashed"',
+            'modules_enabled = { ' + "; ".join(
+                f'"{m}"' for m in self.modules if m not in self.disabled) + ' }',
+            'modules_disabled = { ' + "; ".join(f'"{m}"' for m in self.disabled) + ' }',
+            f'log = {{ debug = "{self.path("prosody.log")}" }}',
+            *self.settings, self.tls(self.hosts[0][1])]
+        for domain, certificate, rooms in self.hosts:
+            lines += [f'VirtualHost "{domain}"', self.tls(certificate)]
+            if rooms:
+                lines += [f'Component "{rooms}" "muc"', self.tls(certificate)]
+        return "\n".join(lines) + "\n"
+
+    def prepare(self, users=8):
+        self.write("prosody.cfg.lua", self.configuration())
+        salted = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), SALT, ITERATIONS)
+        client = hmac.digest(salted, b"Client Key", "sha1")
+        account = "return {\n" + "".join(f'["{key}"] = {value};\n' for key, value in (
+            ("salt", f'"{SALT.decode()}"'), ("iteration_count", ITERATIONS),
+            ("stored_key", f'"{hashlib.sha1(client).hexdigest()}"'),
+            ("server_key", f'"{hmac.digest(salted, b"Server Key", "sha1").hex()}"'))) + "};\n"
+        for domain, _, _ in self.hosts:
+            folder = re.sub(r"[^a-z0-9]", lambda m: f"%{ord(m[0]):02x}", domain)
+            for i in range(users):
+                self.write(f"data/{folder}/accounts/u{i}.dat", account)
+
+    def start(self):
+        if not os.path.exists(self.path("prosody.cfg.lua")):
+            self.prepare()
+        self.spawn(["prosody", "-F", "--config", self.path("prosody.cfg.lua")])
+        self.wait_for_port(5269)
+        self.wait_for_port(5222)
+
+
+class Ejabberd(Node):
+    """An ejabberd with one host and chat rooms."""
+
+    modules = ("adhoc admin_extra blocking caps carboncopy disco last offline ping privacy private "
+               "roster s2s_dialback stream_mgmt vcard version").split()
+
+    def __init__(self, lab, node, host, certificate, rooms):
+        super().__init__(lab, node)
+        self.host, self.certificate, self.rooms = host, certificate, rooms
+
+    def configuration(self):
+        both = self.write("both.pem", "".join(
+            open(path, encoding="utf-8").read()
+            for path in (self.lab.authority.key, self.certificate)))
+        modules = {f"mod_{name}": {} for name in self.modules}
+        modules["mod_muc"] = {"hosts": [self.rooms], "access": "all",
+                              "default_room_options": {"persistent": False}}
+        anywhere = {"ip": "::"}
+        # JSON is YAML.
+        return json.dumps({
+            "hosts": [self.host], "loglevel": "debug", "certfiles": [both],
+            "ca_file": self.lab.authority.ca, "auth_password_format": "scram",
+            "s2s_use_starttls": "required",
+            "listen": [
+                {**anywhere, "port": 5269, "module": "ejabberd_s2s_in"},
+                {**anywhere, "port": 5222, "module": "ejabberd_c2s", "starttls": True},
+                {"ip": "127.0.0.1", "port": 5280, "module": "ejabberd_http",
+                 "request_handlers": {"/api": "mod_http_api"}}],
+            "api_permissions": {"lab": {"who": {"ip": "127.0.0.0/8"}, "what": ["register"]}},
+            "modules": modules}, indent=1)
+
+    def start(self):
+        is_first = not os.path.exists(self.path("ejabberd.yml"))
+        if is_first:
+            self.write("ejabberd.yml", self.configuration())
+            self.write("inetrc", '{lookup, ["file", "dns"]}.\n'
+                       f'{{nameserver, {{{v4("dns").replace(".", ",")}}}}}.\n')
+            os.makedirs(self.path("spool"))
+        self.spawn(
+            ["erl", "-noinput", "-sname", "lab@localhost", "-setcookie", "lab", "-start_epmd",
+             "false", "-erl_epmd_port", "5299", "-kernel", "inet_dist_use_interface",
+             "{127,0,0,1}", "-mnesia", "dir", f'"{self.path("spool")}"', "-s", "ejabberd"],
+            env={"HOME": self.directory, "ERL_LIBS": "/usr/lib/x86_64-linux-gnu",
+                 "EJABBERD_CONFIG_PATH": self.path("ejabberd.yml"),
+                 "EJABBERD_LOG_PATH": self.path("ejabberd.log"),
+                 "ERL_CRASH_DUMP": self.path("crash.dump"), "ERL_INETRC": self.path("inetrc")})
+        self.wait_for_port(5269)
+        self.wait_for_port(5222)
+        if is_first:
+            self.register(8)
+
+    def register(self, users):
+        eventually(lambda: self.listens(5280, "127.0.0.1"), "ejabberd's API", START_SECONDS)
+        with self.lab.network.inside(self.node):
+            api = http.client.HTTPConnection("127.0.0.1", 5280, timeout=30)
+            for i in range(users):
+                api.request("POST", "/api/register", json.dumps(
+                    {"user": f"u{i}", "host": self.host, "password": PASSWORD}))
+                answer = api.getresponse()
+                text = answer.read().decode()
+                if answer.status not in (200, 409):
+                    raise LabError(f"register u{i}: {answer.status} {text}")
+            api.close()
+
+
+# --- ours --------------------------------------------------------------------------------------------
+
+class Ours(Suite):
+    """Our suite in its namespace, with s2s."""
+
+    def __init__(self, lab, directory, node="kontalk", host="kontalk.example", settings=(), users=20):
+        self.lab, self.node = lab, node
+        self.address = v4(node)
+        everywhere = "0.0.0.0:{0} [::]:{0}"
+        certificate = lab.authority.give(f"{node}-{host}", [host])
+        words = {
+            "s2s.listen": everywhere.format(5269), "s2s.listen_tls": everywhere.format(5270),
+            "s2s.cert": certificate, "s2s.key": lab.authority.key, "s2s.ca": lab.authority.ca,
+            "s2s.log_level": "debug", "dns.servers": v4("dns"), "dns.resolv_conf": "",
+            "dns.trust_anchor": lab.dns.anchor, "policy.private": "true", **dict(settings)}
+        super().__init__(
+            directory, "--host", host, "--port-base", "5200", "--with", "s2s", "--users",
+            str(users), "--set", "c2s.listen=" + everywhere.format(5222),
+            *(word for pair in words.items() for word in ("--s2s-set", "=".join(pair))))
+
+    def command(self, verb, *words):
+        done = subprocess.run(
+            [*self.lab.network.words(self.node), os.path.join(ROOT, "test", "suite"), verb,
+             self.directory, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def log(self, process="s2s"):
+        with open(os.path.join(self.paths["logs"], f"{process}.log"), errors="replace",
+                  encoding="utf-8") as file:
+            return file.read()
+
+
+# --- all of it ---------------------------------------------------------------------------------------
+
+class Lab:
+    """The network, the zone, the certificates and the servers; servers start when asked for."""
+
+    def __init__(self, directory):
+        self.directory = str(directory)
+        self.started = []
+        self.network = Network(self.directory)
+        try:
+            self.authority = Authority(os.path.join(self.directory, "ca"))
+            self.certificates()
+            self.dns = NameServer(self, "dns")
+            self.start(self.dns)
+        except BaseException:
+            self.close()
+            raise
+
+    def certificates(self):
+        give = self.authority.give
+        own = {name: give(name, [f"{name}.example", f"rooms.{name}.example"])
+               for name in ("prosody", "dialback", "external", "ejabberd")}
+        plain = {name: give(name, [f"{name}.example"])
+                 for name in ("six", "dead", "direct", "bare", "danebad")}
+        bad = {"expired": give("expired", ["expired.example"], expired=True),
+               "selfsigned": give("selfsigned", ["selfsigned.example"], self_signed=True),
+               "wrong": give("wrong", ["somebody-else.example"]),
+               "dane": give("dane", ["dane.example"], self_signed=True)}
+        self.pem = {**own, **plain, **bad}
+
+    def zone(self):
+        """Each domain is a case: see the names."""
+        ttl = "$TTL 60\n"
+        lines = [ttl + "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",
+                 f"ns A {v4('dns')}", f"ns AAAA {v6('dns')}"]
+        for node in ("kontalk", "prosody", "dialback", "external", "ejabberd"):
+            lines += [f"host.{node} A {v4(node)}", f"host.{node} AAAA {v6(node)}"]
+            for domain in (node, f"rooms.{node}"):
+                lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 host.{node}")
+        at = "host.prosody"
+        for domain in ("expired", "selfsigned", "wrong"):
+            lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 {at}")
+        lines += [
+            f"six-host AAAA {v6('prosody')}",
+            "_xmpp-server._tcp.six SRV 10 10 5269 six-host",
+            f"dead-host A {v4(DEAD)}",
+            "_xmpp-server._tcp.dead SRV 10 10 5269 dead-host",
+            f"_xmpp-server._tcp.dead SRV 20 10 5269 {at}",
+            f"_xmpps-server._tcp.direct SRV 10 10 5270 {at}",
+            f"bare A {v4('prosody')}",
+            "_xmpp-server._tcp.closed SRV 0 0 0 .",
+            f"closed A {v4('prosody')}",
+            "_xmpp-server._tcp.ssh SRV 10 10 22 host.prosody",
+            "_xmpp-server._tcp.lost SRV 10 10 5269 dead-host",
+        ]
+        for domain in ("dane", "danebad"):
+            lines += [f"{domain}-host A {v4('prosody')}",
+                      f"_xmpp-server._tcp.{domain} SRV 10 10 5269 {domain}-host"]
+        digest = hashlib.sha256(self.public_key()).hexdigest()
+        lines.append(f"_5269._tcp.dane-host TLSA 3 1 1 {digest}")
+        lines.append(f"_5269._tcp.danebad-host TLSA 3 1 1 {'0' * 64}")
+        return "\n".join(lines) + "\n"
+
+    def public_key(self):
+        """SubjectPublicKeyInfo, DER."""
+        done = subprocess.run(["certtool", "--load-privkey", self.authority.key, "--pubkey-info",
+                               "--outder"], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise LabError(f"certtool: {done.stderr.decode()}")
+        return done.stdout
+
+    def start(self, node):
+        os.makedirs(node.directory, exist_ok=True)
+        self.started.append(node)
+        node.start()
+        return node
+
+    def prosody(self):
+        others = ("six", "dead", "direct", "bare", "expired", "selfsigned", "wrong", "dane",
+                  "danebad", "closed")
+        return self.start(Prosody(self, "prosody", [
+            ("prosody.example", self.pem["prosody"], "rooms.prosody.example"),
+            *((f"{name}.example", self.pem.get(name, self.pem["prosody"]), None)
+              for name in others)]))
+
+    def prosody_dialback(self):
+        """One that believes no certificate."""
+        return self.start(Prosody(
+            self, "dialback",
+            [("dialback.example", self.pem["dialback"], "rooms.dialback.example")],
+            settings=["s2s_secure_auth = false", "s2s_require_encryption = true"], trusts=False))
+
+    def prosody_external(self):
+        """One that believes certificates alone."""
+        return self.start(Prosody(
+            self, "external",
+            [("external.example", self.pem["external"], "rooms.external.example")],
+            settings=["s2s_secure_auth = true"], disabled=("dialback",)))
+
+    def ejabberd(self):
+        return self.start(Ejabberd(self, "ejabberd", "ejabberd.example", self.pem["ejabberd"],
+                                   "rooms.ejabberd.example"))
+
+    def run(self, coroutine, seconds=6 * DEADLINE):
+        """Runs an asynchronous test whose connections come from the clients' namespace."""
+        with self.network.inside("clients"):
+            return asyncio.run(asyncio.wait_for(coroutine, seconds))
+
+    def close(self):
+        for node in reversed(self.started):
+            node.stop()
+        self.network.close()
+
+
+@contextlib.contextmanager
+def laboratory(directory):
+    lab = Lab(directory)
+    try:
+        yield lab
+    finally:
+        lab.close()
