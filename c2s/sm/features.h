@@ -113,4 +113,14 @@ void sm_push_absent_free(struct sm_push_absent *a);
 int sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name); /* in run() */
 void sm_push_absent_send(struct sm *sm, const struct sm_push_absent *a, struct span name);
 
+/* --- multicast.c --- */
+/* A stanza of a client, or from the link, with its recipient. False: it was for the service. */
+bool sm_multicast_sending(struct sm_in *in);
+void sm_multicast_write_item(const struct sm_in *in, struct buf *out); /* for disco */
+
+/* --- multicast_peer.c --- */
+/* An answer to the server; false: to another question. */
+bool sm_multicast_answer(struct sm_in *in);
+void sm_multicast_close(struct sm *sm);
+
 #endif

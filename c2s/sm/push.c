@@ -73,7 +73,8 @@ static enum stanza_error read_enable(struct change *c, const struct sm_in *in, u
     const struct sm_session *session = in->session;
     uint32_t form = form_find(s, payload, SPAN(PUBLISH_OPTIONS));
 
-    if (!sm_access_allows(in->sm, SM_RIGHT_PUSH, session->full))
+    if (!sm_access_allows(in->sm, SM_RIGHT_PUSH, session->full) ||
+        !sm_access_reaches(in->sm, session->full, jid_domain_of(c->reg.jid)))
         return STANZA_FORBIDDEN;
     if (!is_service(in->sm, c->reg.jid))
         return STANZA_NOT_ALLOWED;

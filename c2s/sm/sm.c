@@ -105,6 +105,7 @@ void sm_free(struct sm **sm_p)
     sm_fleet_close(sm);
     sm_commands_close(sm);
     sm_tell_close(sm);
+    sm_multicast_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);

@@ -42,6 +42,7 @@ struct sm_front;
 struct pep;
 struct push_reg;
 struct sm_join;
+struct sm_multicast;
 struct sm_pace;
 struct sm_profile;
 struct sm_push;
@@ -79,6 +80,7 @@ struct sm {
     size_t poll_count;
     struct list_node tells; /* what is being told to all who are online (tell.c) */
     size_t tell_count;
+    struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */

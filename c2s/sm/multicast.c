@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * multicast - one message or presence to many (XEP-0033): the service at the host itself and at
+ * multicast@host.
+ *
+ * A row of hooks.c calls it for our clients, before anything else looks at the stanza, and route.c
+ * for what comes over the link. Each copy goes on as if its sender had sent it to that address
+ * alone: archived, blocked, refused. To a domain that is such a service itself (multicast_peer.c)
+ * all of its copies of a message go as one; presence does not, so that who was told of it can be
+ * told of its end. Senders elsewhere reach our own users only: their servers' one copy for us.
+ */
+#include "c2s/sm/access.h"
+#include "c2s/sm/multicast.h"
+
+#define SERVICE "multicast"
+
+struct recipient {
+    uint32_t node;    /* its <address/> */
+    struct span jid;  /* prepared, in the stanza's arena */
+    struct span domain;
+    bool is_bcc;
+    bool is_done;
+};
+
+struct post {
+    struct sm_in *in;
+    struct stanza *stanza;
+    struct span from;
+    uint32_t list; /* <addresses/> */
+    struct recipient *recipients;
+    size_t count;
+    bool is_message;
+};
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static bool is_service(const struct sm *sm, const struct jid *to)
+{
+    return jid_is_bare(to) && sm_is_local_domain(sm, to->domain) &&
+           (span_is_none(to->local) || span_eq(to->local, SPAN(SERVICE)));
+}
+
+static bool is_delivered(const struct stanza *s, uint32_t node)
+{
+    const struct span value = stanza_attr(s, node, SPAN("delivered"));
+
+    return span_eq(value, SPAN("true")) || span_eq(value, SPAN("1"));
+}
+
+static bool is_bcc(const struct stanza *s, uint32_t node)
+{
+    return span_eq(stanza_attr(s, node, SPAN("type")), SPAN("bcc"));
+}
+
+static bool is_to_someone(const struct stanza *s, uint32_t node)
+{
+    const struct span type = stanza_attr(s, node, SPAN("type"));
+
+    return span_eq(type, SPAN("to")) || span_eq(type, SPAN("cc")) || span_eq(type, SPAN("bcc"));
+}
+
+static bool is_known(const struct post *p, struct span jid)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (span_eq(p->recipients[i].jid, jid))
+            return true;
+    }
+    return false;
+}
+
+static enum stanza_error read_one(struct post *p, uint32_t node)
+{
+    struct stanza *s = p->stanza;
+    const struct sm *sm = p->in->sm;
+    struct jid_scratch scratch;
+    struct jid jid;
+
+    if (!is_to_someone(s, node) || is_delivered(s, node))
+        return STANZA_ERROR_NONE;
+    if (!jid_parse(stanza_attr(s, node, SPAN("jid")), &jid, &scratch) ||
+        !span_is_none(stanza_attr(s, node, SPAN("uri"))))
+        return STANZA_JID_MALFORMED;
+    /* Not round in a circle, and not out again by the way that it came in. */
+    if (is_service(sm, &jid) || (!p->in->session && !sm_is_local_domain(sm, jid.domain)))
+        return STANZA_FORBIDDEN;
+    if (is_known(p, jid.full))
+        return STANZA_ERROR_NONE;
+    struct recipient *r = &p->recipients[p->count++];
+    *r = (struct recipient){
+        .node = node,
+        .jid = arena_span(&s->arena, jid.full),
+        .is_bcc = is_bcc(s, node),
+    };
+    r->domain = jid_domain_of(r->jid);
+    return STANZA_ERROR_NONE;
+}
+
+static enum stanza_error read_all(struct post *p)
+{
+    struct stanza *s = p->stanza;
+    const size_t max = p->in->sm->opts.max_addresses;
+    enum stanza_error e = STANZA_ERROR_NONE;
+
+    if (stanza_child_count(s, p->list) > max)
+        return STANZA_NOT_ACCEPTABLE;
+    p->recipients = arena_alloc(&s->arena, (max + 1) * sizeof(*p->recipients));
+    for (uint32_t a = stanza_child(s, p->list, SPAN(NS_ADDRESS), SPAN("address")); a && !e;
+         a = stanza_next(s, a, SPAN(NS_ADDRESS), SPAN("address")))
+        e = read_one(p, a);
+    return e == STANZA_ERROR_NONE && p->count == 0 ? STANZA_BAD_REQUEST : e;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* What nearly all get: nobody's bcc, and all marked as delivered. */
+static void mark_all(struct post *p)
+{
+    struct stanza *s = p->stanza;
+
+    for (uint32_t a = stanza_child(s, p->list, SPAN(NS_ADDRESS), SPAN("address")); a;
+         a = stanza_next(s, a, SPAN(NS_ADDRESS), SPAN("address"))) {
+        if (is_bcc(s, a))
+            stanza_remove(s, a);
+        else if (is_to_someone(s, a))
+            stanza_set_attr(s, a, SPAN("delivered"), SPAN("true"));
+    }
+}
+
+/* The address of one who is to be seen by himself, or by his server, only. */
+static uint32_t add_bcc(struct post *p, const struct recipient *r)
+{
+    static const struct span names[] = {SPAN_INIT("type"), SPAN_INIT("jid"), SPAN_INIT("node"),
+                                        SPAN_INIT("desc")};
+    struct stanza *s = p->stanza;
+    uint32_t a = stanza_add(s, p->list, SPAN(NS_ADDRESS), SPAN("address"));
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct span value = stanza_attr(s, r->node, names[i]);
+        if (!span_is_none(value))
+            stanza_set_attr(s, a, names[i], value);
+    }
+    return a;
+}
+
+/* Where another instance may own the user, the router is asked who does. */
+static struct sm_in copy_for(struct post *p, struct span jid, struct jid_scratch *scratch)
+{
+    struct sm_in *in = p->in;
+    struct sm_in copy = {
+        .sm = in->sm,
+        .session = in->session,
+        .stanza = p->stanza,
+        .done = sm_in_split_done(in),
+    };
+
+    stanza_set_attr(p->stanza, 0, SPAN("to"), jid);
+    p->stanza->from = p->from;
+    jid_parse(jid, &copy.to, scratch);
+    copy.is_from_link = in->is_from_link && sm_in_user(&copy);
+    return copy;
+}
+
+static void pass_on(struct post *p, struct sm_in *copy)
+{
+    if (p->is_message)
+        sm_message(copy);
+    else
+        sm_presence(copy);
+}
+
+static bool may_go(struct sm_in *copy)
+{
+    return !copy->session || sm_hooks_sending(copy);
+}
+
+static void send_one(struct post *p, struct recipient *r)
+{
+    struct jid_scratch scratch SM_HOT;
+    struct sm_in copy = copy_for(p, r->jid, &scratch);
+    uint32_t bcc = r->is_bcc ? add_bcc(p, r) : 0;
+
+    if (may_go(&copy))
+        pass_on(p, &copy);
+    sm_done(copy.done, true);
+    if (bcc)
+        stanza_remove(p->stanza, bcc);
+    r->is_done = true;
+}
+
+/* --- one copy for all of a domain ------------------------------------------------------------- */
+
+/* Each as if it went alone, but that it does not. False: none is left. */
+static bool clear_way(struct post *p, struct span domain)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i < p->count; i++) {
+        struct recipient *r = &p->recipients[i];
+        struct jid_scratch scratch SM_HOT;
+        if (r->is_done || !span_eq(r->domain, domain))
+            continue;
+        struct sm_in copy = copy_for(p, r->jid, &scratch);
+        uint32_t bcc = r->is_bcc ? add_bcc(p, r) : 0;
+        r->is_done = !may_go(&copy);
+        is_any |= !r->is_done;
+        sm_done(copy.done, true);
+        if (bcc)
+            stanza_remove(p->stanza, bcc);
+    }
+    return is_any;
+}
+
+static void send_group(struct post *p, struct span domain)
+{
+    struct stanza *s = p->stanza;
+    struct jid_scratch scratch SM_HOT;
+
+    if (!clear_way(p, domain))
+        return;
+    for (size_t i = 0; i < p->count; i++) {
+        struct recipient *r = &p->recipients[i];
+        if (r->is_done || !span_eq(r->domain, domain))
+            continue;
+        if (r->is_bcc)
+            r->node = add_bcc(p, r);
+        else
+            stanza_set_attr(s, r->node, SPAN("delivered"), SPAN_NONE);
+    }
+    struct sm_in copy = copy_for(p, domain, &scratch);
+    pass_on(p, &copy);
+    sm_done(copy.done, true);
+    for (size_t i = 0; i < p->count; i++) {
+        struct recipient *r = &p->recipients[i];
+        if (r->is_done || !span_eq(r->domain, domain))
+            continue;
+        if (r->is_bcc)
+            stanza_remove(s, r->node);
+        else
+            stanza_set_attr(s, r->node, SPAN("delivered"), SPAN("true"));
+        r->is_done = true;
+    }
+}
+
+/* There are others in its domain who are to get it, and that does the rest by itself. */
+static bool is_grouped(const struct post *p, const struct recipient *r)
+{
+    if (!p->is_message || sm_is_local_domain(p->in->sm, r->domain))
+        return false;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct recipient *other = &p->recipients[i];
+        if (other != r && !other->is_done && span_eq(other->domain, r->domain))
+            return sm_multicast_has_service(p->in->sm, r->domain);
+    }
+    return false;
+}
+
+static void send_all(struct post *p)
+{
+    mark_all(p);
+    for (size_t i = 0; i < p->count; i++) {
+        struct recipient *r = &p->recipients[i];
+        if (r->is_done)
+            continue;
+        if (is_grouped(p, r))
+            send_group(p, r->domain);
+        else
+            send_one(p, r);
+    }
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void serve(struct sm_in *in, uint32_t list)
+{
+    struct stanza *s = in->stanza;
+    struct post p = {
+        .in = in,
+        .stanza = s,
+        .from = s->from,
+        .list = list,
+        .is_message = span_eq(stanza_root(s)->name, SPAN("message")),
+    };
+    enum stanza_error e;
+
+    if (span_eq(s->type, SPAN("error")))
+        return;
+    if (in->session && !sm_access_allows(in->sm, SM_RIGHT_MULTICAST, s->from))
+        e = STANZA_FORBIDDEN;
+    else
+        e = list ? read_all(&p) : STANZA_BAD_REQUEST;
+    if (e == STANZA_ERROR_NONE)
+        send_all(&p);
+    else if (in->session)
+        sm_refuse_always(in, e, NULL); /* presence, too: nobody else can tell him */
+    else
+        sm_refuse(in, e, NULL);
+}
+
+static void answer_info(struct sm_in *in)
+{
+    struct sm_out out;
+    struct buf *buf = sm_iq_open(in, &out);
+
+    xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"
+                      "<identity category='service' type='multicast' name='Multicast'/>"
+                      "<feature var='" NS_DISCO_INFO "'/><feature var='" NS_DISCO_ITEMS "'/>"
+                      "<feature var='" NS_ADDRESS "'/></query>"));
+    sm_iq_close(&out);
+}
+
+static void answer_items(struct sm_in *in)
+{
+    struct sm_out out;
+
+    xml_raw(sm_iq_open(in, &out), SPAN("<query xmlns='" NS_DISCO_ITEMS "'/>"));
+    sm_iq_close(&out);
+}
+
+static void answer_iq(struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+    const uint32_t payload = stanza_child(s, 0, SPAN_NONE, SPAN_NONE);
+    const bool is_get = span_eq(s->type, SPAN("get"));
+
+    if (is_get && stanza_is(s, payload, SPAN(NS_DISCO_INFO), SPAN("query")))
+        answer_info(in);
+    else if (is_get && stanza_is(s, payload, SPAN(NS_DISCO_ITEMS), SPAN("query")))
+        answer_items(in);
+    else
+        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+void sm_multicast_write_item(const struct sm_in *in, struct buf *out)
+{
+    const struct span domain = sm_is_local_domain(in->sm, in->to.domain) ? in->to.domain
+                                                                         : in->sm->opts.host;
+
+    xml_raw(out, SPAN("<item jid='" SERVICE "@"));
+    xml_value(out, domain);
+    xml_raw(out, SPAN("'/>"));
+}
+
+bool sm_multicast_sending(struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+    const bool is_named = span_eq(in->to.local, SPAN(SERVICE));
+    uint32_t list;
+
+    if ((!is_named && !span_is_none(in->to.local)) || !is_service(in->sm, &in->to))
+        return true;
+    if (span_eq(stanza_root(s)->name, SPAN("iq"))) {
+        if (is_named)
+            answer_iq(in);
+        return !is_named;
+    }
+    list = stanza_child(s, 0, SPAN(NS_ADDRESS), SPAN("addresses"));
+    if (!list && !is_named)
+        return true;
+    serve(in, list);
+    return false;
+}
