@@ -10,6 +10,7 @@
 #include "c2s/accounts_private.h"
 
 #include "base/log.h"
+#include "c2s/sm/sm.h"
 
 #include <stdlib.h>
 
@@ -294,7 +295,10 @@ void accounts_add(struct accounts *a, struct span user, struct span password,
 {
     struct change *c = change_new(a, user, run_add, done, ctx);
     c->created = loop_wall(a->loop);
-    change_derive(c, password);
+    if (span_eq(user, SPAN(SM_MULTICAST)))
+        change_refuse(c, ACCOUNTS_EXISTS); /* the name is taken */
+    else
+        change_derive(c, password);
 }
 
 void accounts_set_password(struct accounts *a, struct span user, struct span password,

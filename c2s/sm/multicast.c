@@ -12,8 +12,6 @@
 #include "c2s/sm/access.h"
 #include "c2s/sm/multicast.h"
 
-#define SERVICE "multicast"
-
 struct recipient {
     uint32_t node;    /* its <address/> */
     struct span jid;  /* prepared, in the stanza's arena */
@@ -37,7 +35,7 @@ struct post {
 static bool is_service(const struct sm *sm, const struct jid *to)
 {
     return jid_is_bare(to) && sm_is_local_domain(sm, to->domain) &&
-           (span_is_none(to->local) || span_eq(to->local, SPAN(SERVICE)));
+           (span_is_none(to->local) || span_eq(to->local, SPAN(SM_MULTICAST)));
 }
 
 static bool is_delivered(const struct stanza *s, uint32_t node)
@@ -335,7 +333,7 @@ void sm_multicast_write_item(const struct sm_in *in, struct buf *out)
     const struct span domain = sm_is_local_domain(in->sm, in->to.domain) ? in->to.domain
                                                                          : in->sm->opts.host;
 
-    xml_raw(out, SPAN("<item jid='" SERVICE "@"));
+    xml_raw(out, SPAN("<item jid='" SM_MULTICAST "@"));
     xml_value(out, domain);
     xml_raw(out, SPAN("'/>"));
 }
@@ -343,7 +341,7 @@ void sm_multicast_write_item(const struct sm_in *in, struct buf *out)
 bool sm_multicast_sending(struct sm_in *in)
 {
     const struct stanza *s = in->stanza;
-    const bool is_named = span_eq(in->to.local, SPAN(SERVICE));
+    const bool is_named = span_eq(in->to.local, SPAN(SM_MULTICAST));
     uint32_t list;
 
     if ((!is_named && !span_is_none(in->to.local)) || !is_service(in->sm, &in->to))

@@ -49,6 +49,9 @@ struct sm_client {
     const struct sm_client_ops *ops;
 };
 
+/* A service of the host, at this name: it is no account's. */
+#define SM_MULTICAST "multicast"
+
 /* A service elsewhere that clients are told of (XEP-0215). The texts are never NULL. */
 struct sm_external {
     char *name; /* in the configuration */

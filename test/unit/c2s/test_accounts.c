@@ -146,6 +146,7 @@ static void an_account_lives(void **state)
     assert_false(c.exists);
     assert_int_equal(add(w, "alice", "secret"), ACCOUNTS_OK);
     assert_int_equal(add(w, "alice", "other"), ACCOUNTS_EXISTS);
+    assert_int_equal(add(w, "multicast", "secret"), ACCOUNTS_EXISTS); /* the host's service */
     assert_int_equal(find(w, "alice", &first), ACCOUNTS_OK);
     assert_true(opens(&first, "secret"));
     assert_int_equal(first.sha1.iterations, ITERATIONS);
