@@ -38,10 +38,13 @@ bool in_requires_tls(const struct in *in, struct span remote)
 /* While the router is away, its components are not known: what looks like one is taken for one. */
 bool in_serves(const struct s2s *s, struct span domain)
 {
-    if (relay_is_ours(s, domain))
-        return true;
-    return s->link && !link_is_up(s->link) && domain.n > s->host.n + 1 &&
-           span_ends(domain, s->host) && domain.p[domain.n - s->host.n - 1] == '.';
+    return relay_is_ours(s, domain) ||
+           (s->link && !link_is_up(s->link) && relay_is_below_host(s, domain));
+}
+
+bool in_is_our_name(const struct s2s *s, struct span domain)
+{
+    return relay_is_ours(s, domain) || relay_is_below_host(s, domain);
 }
 
 /* --- headers ---------------------------------------------------------------------------------- */
@@ -77,7 +80,7 @@ static enum stream_error check_from(struct in *in, struct span from)
         return STREAM_ERROR_NONE;
     if (span_is_empty(from) || !jid_prep_domain(from, out, &domain))
         return STREAM_IMPROPER_ADDRESSING;
-    if (relay_is_ours(in->s2s, domain))
+    if (in_is_our_name(in->s2s, domain))
         return STREAM_NOT_AUTHORIZED;
     if (policy_of(in->s2s, domain).is_denied)
         return STREAM_POLICY_VIOLATION;

@@ -175,7 +175,7 @@ static enum stream_error check_claim(const struct in *in, const struct names *n,
 {
     if (span_is_empty(key) || key.n >= sizeof((struct pair_question *)0)->key)
         return STREAM_BAD_FORMAT;
-    if (relay_is_ours(in->s2s, n->remote))
+    if (in_is_our_name(in->s2s, n->remote))
         return STREAM_NOT_AUTHORIZED;
     if (in_requires_tls(in, n->remote))
         return STREAM_POLICY_VIOLATION;

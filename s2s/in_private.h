@@ -78,6 +78,8 @@ void in_open(struct in *in, struct span local, struct span remote);
 bool in_is_proved(void *ctx, struct span local, struct span remote);
 /* A domain that we take streams for. */
 bool in_serves(const struct s2s *s, struct span domain);
+/* A domain that nobody else can be. */
+bool in_is_our_name(const struct s2s *s, struct span domain);
 /* Frees it, unless completions are owed. Its stream has closed. */
 void in_release(struct in *in);
 /* Whether TLS must be there before that domain may say a word; none: one that is not named. */

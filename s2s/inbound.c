@@ -150,14 +150,6 @@ void in_free_addresses(struct s2s *s)
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* As relay.c judges what comes from the router: a component that is not there is the router's to
- * answer for. */
-static bool is_below_host(const struct s2s *s, struct span domain)
-{
-    return domain.n > s->host.n + 1 && span_ends(domain, s->host) &&
-           domain.p[domain.n - s->host.n - 1] == '.';
-}
-
 /* The domain of what is no address: by its look alone. */
 static bool domain_of_malformed(struct span to, char out[JID_PART_MAX + 1], struct span *domain_r)
 {
@@ -166,11 +158,12 @@ static bool domain_of_malformed(struct span to, char out[JID_PART_MAX + 1], stru
     return jid_prep_domain(at < bare.n ? span_from(bare, at + 1) : bare, out, domain_r);
 }
 
+/* A component that is not there is the router's to answer for. */
 static enum stream_error check_proof(const struct arrival *a, inbound_proof proof, void *ctx,
                                      struct span local)
 {
     if (!relay_is_ours(a->s2s, local) &&
-        !(is_below_host(a->s2s, local) && proof(ctx, local, a->from.domain)))
+        !(relay_is_below_host(a->s2s, local) && proof(ctx, local, a->from.domain)))
         return STREAM_HOST_UNKNOWN;
     return proof(ctx, local, a->from.domain) ? STREAM_ERROR_NONE : STREAM_INVALID_FROM;
 }
@@ -196,7 +189,8 @@ static bool is_our_address(const struct s2s *s, struct span who)
 {
     static struct jid_scratch scratch;
     struct jid jid;
-    return !span_is_empty(who) && jid_parse(who, &jid, &scratch) && relay_is_ours(s, jid.domain);
+    return !span_is_empty(who) && jid_parse(who, &jid, &scratch) &&
+           (relay_is_ours(s, jid.domain) || relay_is_below_host(s, jid.domain));
 }
 
 /* Who reads these trusts them as a server's of ours; the router's words are for our processes. */

@@ -22,9 +22,10 @@ struct name {
     char text[];
 };
 
-static bool is_below(struct span name, struct span domain)
+bool relay_is_below_host(const struct s2s *s, struct span domain)
 {
-    return name.n > domain.n + 1 && span_ends(name, domain) && name.p[name.n - domain.n - 1] == '.';
+    return domain.n > s->host.n + 1 && span_ends(domain, s->host) &&
+           domain.p[domain.n - s->host.n - 1] == '.';
 }
 
 bool relay_is_ours(const struct s2s *s, struct span domain)
@@ -41,7 +42,7 @@ bool relay_is_ours(const struct s2s *s, struct span domain)
 static void on_route(void *ctx, struct span name, bool is_up)
 {
     struct s2s *s = ctx;
-    if (!is_below(name, s->host))
+    if (!relay_is_below_host(s, name))
         return;
     if (!is_up) {
         free(map_remove(&s->names, name));
@@ -107,7 +108,7 @@ static void on_stanza(void *ctx, struct stanza *stanza)
         answer(s, stanza, STANZA_JID_MALFORMED, NULL);
         return;
     }
-    if (s->is_stopping || relay_is_ours(s, to.domain) || is_below(to.domain, s->host) ||
+    if (s->is_stopping || relay_is_ours(s, to.domain) || relay_is_below_host(s, to.domain) ||
         policy_of(s, to.domain).is_denied) {
         s->counts.refused++;
         answer(s, stanza,

@@ -97,6 +97,8 @@ extern const struct link_events relay_events; /* ctx: struct s2s */
 /* A domain that we speak for: host, network, one of [s2s] also, or a public route of the router
  * under host. */
 bool relay_is_ours(const struct s2s *s, struct span domain);
+/* Under host: one of our components, whether it is there or not. */
+bool relay_is_below_host(const struct s2s *s, struct span domain);
 /* To the router: from, to and what it may carry have been checked. done: exactly once; false: it
  * could not be queued (the caller answers resource-constraint). */
 void relay_to_router(struct s2s *s, const struct stanza *stanza, struct link_done done);

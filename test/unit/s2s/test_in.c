@@ -34,6 +34,7 @@ static void judges_headers(void **state)
          "<not-authorized"},
         {"to='capulet.example' from='verona.example' version='1.0'", "<not-authorized"},
         {"to='capulet.example' from='chat.capulet.example' version='1.0'", "<not-authorized"},
+        {"to='capulet.example' from='away.capulet.example' version='1.0'", "<not-authorized"},
         {"to='capulet.example' from='bad.example' version='1.0'", "<policy-violation"},
         {"to='capulet.example'", "<unsupported-version"},
     };
