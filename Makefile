@@ -73,7 +73,8 @@ ROUTER_ROOM := $(call obj,$(filter-out router/main.c,$(ROUTER_SRC)))
 C2S_ROOM := $(call obj,$(filter-out c2s/main.c,$(C2S_SRC)))
 S2S_ROOM := $(call obj,$(filter-out s2s/main.c,$(S2S_SRC)))
 
-PROGRAMS := $(BUILD)/kontalk-router $(BUILD)/kontalk-c2s $(BUILD)/kontalkctl
+PROGRAMS := $(BUILD)/kontalk-router $(BUILD)/kontalk-c2s $(BUILD)/kontalk-s2s \
+            $(BUILD)/kontalkctl
 
 .PHONY: all
 all: $(PROGRAMS)
@@ -91,6 +92,7 @@ $(foreach l,$(LAYERS),$(eval $(call LAYER_RULE,$(l))))
 
 $(BUILD)/kontalk-router: $(call obj,$(ROUTER_SRC)) $(SEES_xmpp)
 $(BUILD)/kontalk-c2s: $(call obj,$(C2S_SRC)) $(SEES_xmpp)
+$(BUILD)/kontalk-s2s: $(call obj,$(S2S_SRC)) $(LIB_dns) $(SEES_xmpp)
 $(BUILD)/kontalkctl: $(call obj,$(CTL_SRC) router/conf.c router/redact.c) $(SEES_xmpp)
 $(BUILD)/kontalkctl: PKG_LIBS += -lstrophe
 $(PROGRAMS):
@@ -206,7 +208,7 @@ clean:
 
 .PHONY: help
 help:
-	@echo 'make            build kontalk-router, kontalk-c2s and kontalkctl in $(BUILD)/'
+	@echo 'make            build kontalk-router, -c2s, -s2s and kontalkctl in $(BUILD)/'
 	@echo 'make run        build, and run a suite for trying out in run/; PORT_BASE=N moves its ports'
 	@echo 'make check      unit, replay, simulation and end-to-end tests'
 	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'
