@@ -154,7 +154,7 @@ class Authority:
         self.key = self.path("key.pem")
         command("certtool", "--generate-privkey", "--key-type=ecdsa", "--curve=secp256r1",
                 "--outfile", self.key)
-        os.chmod(self.key, 0o644)
+        os.chmod(self.key, 0o600)
         self.ca = self.path("ca.pem")
         self.tool("ca", ["cn = Laboratory CA", "ca", "cert_signing_key", "expiration_days = 30"],
                   "--generate-self-signed")

@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from federation import NotPossible, laboratory
+from federation import NotPossible, Ours, laboratory
 from helpers import Client
 
 
@@ -32,7 +32,9 @@ async def online(*pairs, **options):
     clients = []
     try:
         for server, jid in pairs:
-            client = Client(server, jid, mech=None, **options)
+            if not isinstance(server, Ours):
+                options["mech"] = None
+            client = Client(server, jid, **options)
             clients.append(client)
             assert await client.login(), f"{jid} cannot log in"
         yield clients
@@ -55,5 +57,28 @@ def test_the_laboratory_is_right(lab, prosody, ejabberd):
         async with online((prosody, "u0@prosody.example"),
                           (ejabberd, "u0@ejabberd.example")) as (a, b):
             await talk(a, b, "others")
+
+    lab.run(play())
+
+
+@pytest.fixture(scope="module", name="ours")
+def start_ours(lab, tmp_path_factory):
+    it = Ours(lab, tmp_path_factory.mktemp("ours") / "s")
+    yield it
+    it.stop()
+
+
+def test_messages_with_prosody(lab, ours, prosody):
+    async def play():
+        async with online((ours, ours.user()), (prosody, "u1@prosody.example")) as (a, b):
+            await talk(a, b, "prosody")
+
+    lab.run(play())
+
+
+def test_messages_with_ejabberd(lab, ours, ejabberd):
+    async def play():
+        async with online((ours, ours.user()), (ejabberd, "u1@ejabberd.example")) as (a, b):
+            await talk(a, b, "ejabberd")
 
     lab.run(play())
