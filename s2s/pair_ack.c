@@ -3,7 +3,7 @@
  * pair_ack - writing a pair's queue to the stream that serves it, and knowing what has come: by
  * XEP-0198 where the peer speaks it; else by a ping (XEP-0199) after what was written, whose answer
  * (any, also an error) comes when all before it has been handled; else, when a peer does not answer
- * pings, by 60 s without a complaint after the last byte has left.
+ * pings, by 60 s without a complaint after the last byte has left, or when memory must go on.
  */
 #include "s2s/pair.h"
 
@@ -15,6 +15,7 @@
 #include "xmpp/ns.h"
 
 #define ASK_EVERY 5       /* stanzas */
+#define PING_EVERY 100    /* a ping is an answer's work, too */
 #define ASK_AFTER_MS 1000 /* of quiet */
 #define ANSWER_MS 60000
 
@@ -73,7 +74,7 @@ void pair_ack_written(struct pair *p, struct buf *out)
 {
     if (p->is_asking)
         return;
-    if (p->has_acks && p->unasked >= ASK_EVERY)
+    if (!p->is_mute && p->unasked >= (p->has_acks ? ASK_EVERY : PING_EVERY))
         ask(p, out);
     else if (!timer_is_running(&p->barrier))
         start_timer(p, ASK_AFTER_MS);
@@ -126,7 +127,8 @@ bool pair_on_ack(struct pair *p, uint32_t h)
 
 static void on_covered(struct pair *p)
 {
-    outbox_acked(p->outbox, p->covered);
+    uint32_t unacked = outbox_unacked(p->outbox);
+    outbox_acked(p->outbox, p->covered < unacked ? p->covered : unacked);
     p->covered = 0;
     on_progress(p);
     answered(p);
@@ -134,8 +136,9 @@ static void on_covered(struct pair *p)
 
 bool pair_on_answer(struct pair *p, const struct stanza *stanza)
 {
+    struct span from = stanza->from;
     if (!*p->barrier_id || !span_eq(stanza->id, span_of(p->barrier_id)) ||
-        !span_eq(stanza->from, p->remote))
+        span_index(from, '@') < from.n || span_index(from, '/') < from.n)
         return false;
     p->is_mute = false;
     if (p->state == PAIR_READY && p->is_asking && !p->has_acks)
@@ -186,12 +189,21 @@ void pair_ack_end(struct pair *p)
     p->barrier_id[0] = '\0';
 }
 
+/* What a mute peer has got nobody will ever know: it does not hold up what follows. */
+static void make_room(struct pair *p)
+{
+    uint32_t unacked = outbox_unacked(p->outbox);
+    if (p->is_mute && unacked >= (uint32_t)p->s2s->conf->queue / 2)
+        outbox_acked(p->outbox, unacked / 2);
+}
+
 void pair_pump(struct pair *p)
 {
     size_t backlog = (size_t)p->s2s->conf->backlog;
     struct buf *out = NULL;
     if (p->state != PAIR_READY)
         return;
+    make_room(p);
     for (struct span stanza; !span_is_none(stanza = outbox_next(p->outbox));) {
         if (!out && !(out = pair_begin(p)))
             return; /* goes on when it drains */

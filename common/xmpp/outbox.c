@@ -164,6 +164,15 @@ static bool fits_back(const struct outbox *o, size_t n)
     return waiting + n <= opts->max_bytes && o->gap.bytes + waiting + n <= opts->max_stored;
 }
 
+/* It is not waited for the next tick with this. */
+static bool is_back_large(const struct outbox *o)
+{
+    const struct outbox_opts *opts = &o->all->opts;
+    size_t bytes = opts->max_bytes / 2 < BACK_BYTES ? opts->max_bytes / 2 : BACK_BYTES;
+
+    return o->back.count >= BACK_STANZAS || buf_len(&o->back.bytes) > bytes;
+}
+
 bool outbox_put(struct outbox *o, struct span stanza)
 {
     struct outboxes *all = o->all;
@@ -176,7 +185,7 @@ bool outbox_put(struct outbox *o, struct span stanza)
     ring_add(to_front ? &o->front : &o->back, o->next_seq++, (int64_t)loop_now(all->loop), stanza);
     all->bytes += stanza.n;
     outbox_set_busy(o);
-    if (o->back.count >= BACK_STANZAS || buf_len(&o->back.bytes) >= BACK_BYTES)
+    if (is_back_large(o))
         outbox_spill(o);
     return true;
 }

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Streams that we open: negotiation against a scripted server, in virtual time.
+ */
+#include "far.h"
+
+#include "s2s/dialback.h"
+#include "s2s/out.h"
+
+#define ANY_AUTH "[policy]\nauth = dialback\n"
+
+static struct house *house_with_message(const char *more)
+{
+    struct house *h = house_new(more);
+    house_link(h);
+    send_one(h, 0);
+    return h;
+}
+
+/* --- the usual way ---------------------------------------------------------------------------- */
+
+static void test_external(void **state)
+{
+    struct house *h = house_with_message("");
+    (void)state;
+    assert_int_equal(h->dials, 1);
+    wire_say(h->dialled, "");
+    const char *heard = wire_heard(h->dialled);
+    assert_non_null(strstr(heard, "xmlns='jabber:server'"));
+    assert_non_null(strstr(heard, "xmlns:db='jabber:server:dialback'"));
+    assert_non_null(strstr(heard, "from='" HOST "'"));
+    assert_non_null(strstr(heard, "to='" PEER "'"));
+    assert_non_null(strstr(heard, "version='1.0'"));
+    assert_string_equal(out_state_name(the_pair(h)->out), "opened");
+    house_free(h);
+
+    h = house_new("");
+    far_up(h, "");
+    assert_string_equal(out_state_name(the_pair(h)->out), "ready");
+    expect_messages(h->dialled, 0, 1);
+    send_one(h, 1);
+    send_one(h, 2);
+    expect_messages(h->dialled, 1, 3);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
+/* In the namespace of servers, with both addresses. */
+static void test_form(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    wire_expect(h->dialled, "<message to='juliet@" PEER "' from='romeo@" HOST
+                            "/orchard' id='m0'><body>b0</body></message>");
+    house_free(h);
+}
+
+static void test_direct_tls(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    resolver_sim_clear(h->resolver, "_xmpp-server._tcp." PEER);
+    resolver_sim_add(h->resolver, RESOLVE_SRV, "_xmpps-server._tcp." PEER, "0 0 5270 xmpp." PEER,
+                     false);
+    house_link(h);
+    send_one(h, 0);
+    assert_string_equal(out_state_name(the_pair(h)->out), "secured"); /* nobody asked for it */
+    assert_true(conn_is_secure(out_stream(the_pair(h)->out)->conn));
+    wire_expect(h->dialled, "<stream:stream");
+    house_proved = PEER;
+    wire_say(h->dialled, FAR_OPEN("far") FEATURES(OFFER_EXTERNAL));
+    wire_expect(h->dialled, "<auth ");
+    house_free(h);
+}
+
+static void test_challenge(void **state)
+{
+    struct house *h = house_with_message("");
+    (void)state;
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL));
+    wire_say(h->dialled, "<challenge xmlns='" SASL "'/>");
+    wire_expect(h->dialled, "<response xmlns='" SASL "'>Y2FwdWxldC5leGFtcGxl</response>");
+    house_free(h);
+}
+
+/* --- dialback --------------------------------------------------------------------------------- */
+
+static void expect_key(struct house *h, const char *stream_id)
+{
+    char key[DIALBACK_KEY_LEN + 1], want[300];
+    dialback_key(h->s2s, SPAN(PEER), SPAN(HOST), span_of(stream_id), key);
+    snprintf(want, sizeof want, "<db:result from='" HOST "' to='" PEER "'>%s</db:result>", key);
+    wire_expect(h->dialled, want);
+}
+
+static void test_dialback(void **state)
+{
+    static const char *const features[] = {OFFER_DIALBACK, ""}; /* some do not say that they can */
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+        struct house *h = house_with_message(ANY_AUTH);
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") "<stream:features>");
+        wire_say(h->dialled, features[i]);
+        wire_say(h->dialled, "</stream:features>");
+        expect_key(h, "far1");
+        wire_say(h->dialled, RESULT("valid"));
+        expect_messages(h->dialled, 0, 1);
+        house_free(h);
+    }
+}
+
+/* Their ids may be longer than ours. */
+static void test_long_id(void **state)
+{
+#define LONG_ID "0123456789abcdef-0123456789abcdef-0123456789abcdef-0123456789abcdef"
+    struct house *h = house_with_message(ANY_AUTH);
+    (void)state;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN(LONG_ID) FEATURES(OFFER_DIALBACK));
+    expect_key(h, LONG_ID);
+    house_free(h);
+}
+
+static void test_no_id(void **state)
+{
+    struct house *h = house_with_message(ANY_AUTH);
+    (void)state;
+    far_secure(h);
+    wire_say(h->dialled, "<stream:stream version='1.0' " DECLARED ">" FEATURES(OFFER_DIALBACK));
+    wire_expect(h->dialled, "bad-format");
+    expect_no_bounce(h);
+    house_free(h);
+}
+
+/* The certificate is good, ours is not taken: on the same stream by dialback. */
+static void test_external_refused(void **state)
+{
+    struct house *h = house_with_message("");
+    (void)state;
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL OFFER_DIALBACK));
+    wire_expect(h->dialled, "<auth ");
+    wire_say(h->dialled, "<failure xmlns='" SASL "'><not-authorized/></failure>");
+    expect_key(h, "far1");
+    wire_say(h->dialled, RESULT("valid"));
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+/* Answers that nobody asked for, or about others, do nothing (S04, S05). */
+static void test_foreign_results(void **state)
+{
+    static const char *const words[] = {
+        "<db:result from='paris.example' to='" HOST "' type='valid'/>",
+        "<db:result from='" PEER "' to='verona.example' type='valid'/>",
+        "<db:verify from='" PEER "' to='" HOST "' id='x' type='valid'/>",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct house *h = house_with_message(ANY_AUTH);
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+        wire_heard(h->dialled);
+        wire_say(h->dialled, words[i]);
+        assert_string_equal(out_state_name(the_pair(h)->out), "dialback");
+        assert_string_equal(wire_heard(h->dialled), "");
+        house_free(h);
+    }
+}
+
+/* Requests of the other server's own are not for this stream. */
+static void test_requests_over_ours(void **state)
+{
+    struct house *h = house_with_message(ANY_AUTH);
+    (void)state;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+    wire_heard(h->dialled);
+    wire_say(h->dialled, "<db:result from='" PEER "' to='" HOST "'>key</db:result>");
+    wire_expect(h->dialled, "<db:result from='" HOST "' to='" PEER "' type='error'>");
+    wire_say(h->dialled, "<db:verify from='" PEER "' to='" HOST "' id='7'>key</db:verify>");
+    wire_expect(h->dialled, "<db:verify from='" HOST "' to='" PEER "' id='7' type='error'>");
+    house_free(h);
+}
+
+#define DB_ERROR(condition)                                                                        \
+    "<db:result from='" PEER "' to='" HOST "' type='error'><error type='cancel'><" condition       \
+    " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>"
+
+static void test_dialback_failures(void **state)
+{
+    static const struct {
+        const char *word, *condition; /* NULL: it waits */
+    } cases[] = {
+        {RESULT("invalid"), "<remote-server-timeout"},
+        {DB_ERROR("item-not-found"), "<remote-server-not-found"},
+        {DB_ERROR("not-authorized"), "<remote-server-timeout"},
+        {DB_ERROR("policy-violation"), "<remote-server-timeout"},
+        {DB_ERROR("remote-connection-failed"), NULL},
+        {DB_ERROR("remote-server-timeout"), NULL},
+        {DB_ERROR("resource-constraint"), NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct house *h = house_with_message(ANY_AUTH);
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+        wire_heard(h->dialled);
+        wire_say(h->dialled, cases[i].word);
+        wire_say(h->dialled, "</stream:stream>");
+        loop_sim_advance(h->loop, 1000);
+        if (cases[i].condition)
+            expect_bounce(h, cases[i].condition);
+        else
+            expect_no_bounce(h);
+        assert_int_equal(queued(h), cases[i].condition ? 0 : 1);
+        assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+        assert_null(the_pair(h)->out);
+        house_free(h);
+    }
+}
+
+/* --- whose certificate ------------------------------------------------------------------------ */
+
+static void test_wrong_certificate(void **state)
+{
+    struct house *h = house_with_message("[policy]\nauth = certificate\n");
+    (void)state;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL OFFER_DIALBACK));
+    wire_expect_end(h->dialled, "not-authorized");
+    loop_sim_advance(h->loop, 1000);
+    expect_bounce(h, "<remote-server-timeout");
+    send_one(h, 1); /* and so is the next, without a new attempt */
+    expect_bounce(h, "self-signed");
+    assert_int_equal(h->dials, 1);
+    pass(h, 62000);
+    send_one(h, 2);
+    assert_int_equal(h->dials, 2);
+    house_free(h);
+}
+
+/* A good certificate is enough for us; how they know us is their matter. */
+static void test_certificate_and_dialback(void **state)
+{
+    struct house *h = house_with_message("[policy]\nauth = certificate\n");
+    (void)state;
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+    expect_key(h, "far1");
+    house_free(h);
+}
+
+static enum tls_peer_verdict the_verdict;
+static char the_domain[128], the_tlsa_name[128], the_pin[128];
+static size_t the_tlsa_count;
+
+static enum tls_peer_verdict noting_twin(const struct tls_peer_want *want)
+{
+    snprintf(the_domain, sizeof the_domain, "%.*s", SPAN_ARG(want->domain));
+    snprintf(the_tlsa_name, sizeof the_tlsa_name, "%.*s", SPAN_ARG(want->tlsa_name));
+    snprintf(the_pin, sizeof the_pin, "%.*s", SPAN_ARG(want->pin));
+    the_tlsa_count = want->tlsa_count;
+    assert_string_equal(want->service, "xmpp-server");
+    return the_verdict;
+}
+
+/* Never passed over: a wrong pin, a wrong TLSA record. */
+static void test_verdicts(void **state)
+{
+    static const struct {
+        enum tls_peer_verdict verdict;
+        const char *conf;
+        bool is_taken;
+    } cases[] = {
+        {TLS_PEER_OK, ANY_AUTH, true},
+        {TLS_PEER_NONE, ANY_AUTH, true},
+        {TLS_PEER_EXPIRED, ANY_AUTH, true},
+        {TLS_PEER_WRONG_TLSA, ANY_AUTH, false},
+        {TLS_PEER_WRONG_PIN, ANY_AUTH, false},
+        {TLS_PEER_EXPIRED, "[policy]\nauth = certificate\n", false},
+        {TLS_PEER_NONE, "[policy]\nauth = certificate\n", false},
+        {TLS_PEER_EXPIRED, ANY_AUTH "[domain " PEER "]\nauth = certificate\n", false},
+        {TLS_PEER_OK, "[domain " PEER "]\nauth = certificate\n", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct house *h = house_with_message(cases[i].conf);
+        tls_peer_twin = noting_twin;
+        the_verdict = cases[i].verdict;
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+        wire_expect(h->dialled, cases[i].is_taken ? "<db:result" : "not-authorized");
+        assert_string_equal(the_domain, PEER);
+        assert_string_equal(the_tlsa_name, "");
+        assert_string_equal(the_pin, "");
+        house_free(h);
+    }
+}
+
+static void test_what_is_asked_of_it(void **state)
+{
+    struct house *h =
+        house_new(ANY_AUTH "[domain " PEER "]\npin = "
+                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+    (void)state;
+    tls_peer_twin = noting_twin;
+    the_verdict = TLS_PEER_OK;
+    resolver_sim_clear(h->resolver, "_xmpp-server._tcp." PEER);
+    resolver_sim_clear(h->resolver, "xmpp." PEER);
+    resolver_sim_add(h->resolver, RESOLVE_SRV, "_xmpp-server._tcp." PEER, "0 0 5269 xmpp." PEER,
+                     true);
+    resolver_sim_add(h->resolver, RESOLVE_A, "xmpp." PEER, "8.8.4.4", true);
+    resolver_sim_add(h->resolver, RESOLVE_TLSA, "_5269._tcp.xmpp." PEER, "3 1 1 00ff", true);
+    resolver_sim_status(h->resolver, "_xmpps-server._tcp." PEER, RESOLVE_NO_NAME);
+    house_link(h);
+    send_one(h, 0);
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+    assert_string_equal(the_tlsa_name, "xmpp." PEER);
+    assert_int_equal(the_tlsa_count, 1);
+    assert_int_equal(strlen(the_pin), 64);
+    house_free(h);
+}
+
+/* In the DNS and in certificates a domain has another spelling than in streams. */
+static void test_idn(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    tls_peer_twin = noting_twin;
+    the_verdict = TLS_PEER_OK;
+    resolver_sim_add(h->resolver, RESOLVE_A, "xn--mnchen-3ya.example", "8.8.4.4", false);
+    house_link(h);
+    send_to(h, "m\xc3\xbcnchen.example", 0);
+    assert_int_equal(h->dials, 1);
+    wire_expect(h->dialled, "to='m\xc3\xbcnchen.example'");
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES(STARTTLS) PROCEED);
+    house_free(h);
+}
+
+/* --- STARTTLS --------------------------------------------------------------------------------- */
+
+static void test_tls_not_offered(void **state)
+{
+    struct house *h = house_with_message(ANY_AUTH);
+    (void)state;
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES(OFFER_DIALBACK));
+    wire_expect_end(h->dialled, "policy-violation");
+    loop_sim_advance(h->loop, 1000);
+    expect_bounce(h, "<remote-server-timeout");
+    house_free(h);
+}
+
+static void test_tls_optional(void **state)
+{
+    struct house *h = house_with_message("[policy]\nauth = dialback\ntls = optional\n");
+    (void)state;
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES(OFFER_DIALBACK OFFER_EXTERNAL OFFER_BIDI));
+    expect_key(h, "far0"); /* no EXTERNAL, no second direction in clear */
+    house_free(h);
+
+    h = house_with_message("[policy]\nauth = dialback\ntls = optional\n");
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES(STARTTLS));
+    wire_expect(h->dialled, "<starttls"); /* who offers it gets it */
+    wire_say(h->dialled, "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    loop_sim_advance(h->loop, 6000);
+    expect_no_bounce(h);
+    assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+    house_free(h);
+}
+
+/* What somebody has put behind <proceed/> never acts (T02). */
+static void test_injection(void **state)
+{
+    struct house *h = house_with_message(ANY_AUTH);
+    (void)state;
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES(STARTTLS));
+    wire_say(h->dialled, PROCEED FAR_OPEN("far1") FEATURES(OFFER_DIALBACK) RESULT("valid"));
+    assert_true(h->dialled->is_closed);
+    wire_expect_not(h->dialled, "<db:result");
+    expect_no_bounce(h);
+    assert_int_equal(queued(h), 1);
+    house_free(h);
+}
+
+/* --- the ends --------------------------------------------------------------------------------- */
+
+#define STREAM_ERROR(condition)                                                                    \
+    "<stream:error><" condition " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"    \
+    "</stream:stream>"
+
+static void test_stream_errors(void **state)
+{
+    static const struct {
+        const char *word, *bounce; /* NULL: it waits */
+    } cases[] = {
+        {STREAM_ERROR("host-unknown"), "<remote-server-not-found"}, /* ourselves, perhaps: S13 */
+        {STREAM_ERROR("host-gone"), "<remote-server-not-found"},
+        {STREAM_ERROR("not-authorized"), "<remote-server-timeout"},
+        {STREAM_ERROR("resource-constraint"), NULL},
+        {STREAM_ERROR("system-shutdown"), NULL},
+        {STREAM_ERROR("see-other-host"), NULL}, /* S17 */
+        {"</stream:stream>", NULL},
+        {"garbage", NULL},
+        {"<!-- -->", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct house *h = house_with_message(ANY_AUTH);
+        wire_say(h->dialled, FAR_OPEN("far0"));
+        wire_say(h->dialled, cases[i].word);
+        loop_sim_advance(h->loop, 6000);
+        if (cases[i].bounce)
+            expect_bounce(h, cases[i].bounce);
+        else
+            expect_no_bounce(h);
+        assert_int_equal(h->dials, 1);
+        assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+        house_free(h);
+    }
+}
+
+/* A peer that takes the connection and is silent, or says a byte now and then (S16). */
+static void test_slow(void **state)
+{
+    struct house *h = house_with_message("");
+    (void)state;
+    for (int i = 0; i < 58; i++) {
+        loop_sim_advance(h->loop, 1000);
+        wire_say(h->dialled, i == 0   ? "<"
+                             : i == 1 ? "s"
+                             : i < 8  ? "tream:"[i - 2] ? "t" : ""
+                                      : "x");
+    }
+    assert_false(h->dialled->is_closed);
+    loop_sim_advance(h->loop, 5000);
+    assert_true(h->dialled->is_closed);
+    expect_no_bounce(h);
+    assert_int_equal(queued(h), 1);
+    house_free(h);
+}
+
+static void test_next_target(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    resolver_sim_add(h->resolver, RESOLVE_SRV, "_xmpp-server._tcp." PEER, "9 0 5269 two." PEER,
+                     false);
+    resolver_sim_add(h->resolver, RESOLVE_A, "two." PEER, "8.8.4.5", false);
+    house_link(h);
+    send_one(h, 0);
+    wire_say(h->dialled, FAR_OPEN("far0") FEATURES("")); /* no TLS here */
+    wire_say(h->dialled, "</stream:stream>");
+    loop_sim_advance(h->loop, 100);
+    assert_int_equal(h->dials, 2);
+    far_external(h, "", "");
+    expect_messages(h->dialled, 0, 1);
+    expect_no_bounce(h);
+    house_free(h);
+}
+
+static void test_denied(void **state)
+{
+    struct house *h = house_new("[domain " PEER "]\ndeny = true\n");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    expect_bounce(h, "<remote-server-not-found");
+    assert_int_equal(h->dials, 0);
+    pair_connect(pair_get(h->s2s, SPAN(HOST), SPAN(PEER)));
+    loop_sim_advance(h->loop, 1000);
+    assert_int_equal(h->dials, 0);
+    assert_true(the_pair(h)->is_refused);
+    house_free(h);
+}
+
+/* --- both directions (XEP-0288) --------------------------------------------------------------- */
+
+#define FROM_JULIET(to)                                                                            \
+    "<message from='juliet@" PEER "/balcony' to='romeo@" to "' "                                   \
+    "id='j1'><body>hail</body></message>"
+
+static void test_bidi(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL OFFER_BIDI));
+    wire_expect(h->dialled, "<bidi xmlns='urn:xmpp:bidi'/><auth ");
+    wire_say(h->dialled, "<success xmlns='" SASL "'/>");
+    wire_say(h->dialled, FAR_OPEN("far2") FEATURES(""));
+    expect_messages(h->dialled, 0, 1);
+    wire_heard(h->router);
+    wire_say(h->dialled, FROM_JULIET(HOST));
+    wire_expect(h->router, "<body>hail</body>");
+    assert_false(h->dialled->is_closed);
+    /* It has proved one pair, not the next (S01, S09). */
+    wire_say(h->dialled, FROM_JULIET("verona.example"));
+    wire_expect_end(h->dialled, "invalid-from");
+    wire_expect_not(h->router, "<body>hail</body>");
+    house_free(h);
+}
+
+static void test_bidi_other_sender(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_external(h, OFFER_BIDI, "");
+    wire_heard(h->router);
+    wire_say(h->dialled, "<message from='x@paris.example' to='romeo@" HOST "'/>");
+    wire_expect_end(h->dialled, "invalid-from");
+    wire_expect_not(h->router, "paris.example");
+    house_free(h);
+}
+
+static void test_no_bidi(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    wire_heard(h->router);
+    wire_say(h->dialled, FROM_JULIET(HOST));
+    wire_expect_end(h->dialled, "not-authorized");
+    wire_expect_not(h->router, "hail");
+    house_free(h);
+}
+
+/* What comes in is acknowledged when the router has it. */
+static void test_acks_of_what_comes(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_external(h, OFFER_BIDI, OFFER_SM);
+    wire_heard(h->dialled);
+    wire_say(h->dialled, "<r xmlns='urn:xmpp:sm:3'/>");
+    wire_expect(h->dialled, "<a xmlns='urn:xmpp:sm:3' h='0'/>");
+    wire_say(h->dialled, FROM_JULIET(HOST) FROM_JULIET(HOST));
+    wire_say(h->dialled, "<r xmlns='urn:xmpp:sm:3'/>");
+    wire_expect(h->dialled, "<a xmlns='urn:xmpp:sm:3' h='2'/>");
+    house_free(h);
+}
+
+static void test_sm_refused(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL));
+    wire_say(h->dialled, "<success xmlns='" SASL "'/>");
+    wire_say(h->dialled, FAR_OPEN("far2") FEATURES(OFFER_SM));
+    wire_expect(h->dialled, "<enable xmlns='urn:xmpp:sm:3'/>");
+    wire_say(h->dialled, "<failed xmlns='urn:xmpp:sm:3'/>");
+    expect_messages(h->dialled, 0, 1);
+    assert_false(the_pair(h)->has_acks);
+    house_free(h);
+}
+
+/* --- a story for people ----------------------------------------------------------------------- */
+
+static void test_story(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    const char *story = buf_z(&the_pair(h)->story);
+    assert_non_null(strstr(story, "SRV _xmpp-server._tcp." PEER));
+    assert_non_null(strstr(story, "connected to xmpp." PEER ":5269"));
+    assert_non_null(strstr(story, "certificate: ok"));
+    assert_non_null(strstr(story, "ready"));
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_external),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_direct_tls),
+        cmocka_unit_test(test_challenge),
+        cmocka_unit_test(test_dialback),
+        cmocka_unit_test(test_long_id),
+        cmocka_unit_test(test_no_id),
+        cmocka_unit_test(test_external_refused),
+        cmocka_unit_test(test_foreign_results),
+        cmocka_unit_test(test_requests_over_ours),
+        cmocka_unit_test(test_dialback_failures),
+        cmocka_unit_test(test_wrong_certificate),
+        cmocka_unit_test(test_certificate_and_dialback),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_what_is_asked_of_it),
+        cmocka_unit_test(test_idn),
+        cmocka_unit_test(test_tls_not_offered),
+        cmocka_unit_test(test_tls_optional),
+        cmocka_unit_test(test_injection),
+        cmocka_unit_test(test_stream_errors),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_next_target),
+        cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_bidi),
+        cmocka_unit_test(test_bidi_other_sender),
+        cmocka_unit_test(test_no_bidi),
+        cmocka_unit_test(test_acks_of_what_comes),
+        cmocka_unit_test(test_sm_refused),
+        cmocka_unit_test(test_story),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

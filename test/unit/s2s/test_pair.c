@@ -1,0 +1,914 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Pairs: back-off, bounces, acknowledgements, questions, and both directions over one stream, in
+ * virtual time.
+ */
+#include "far.h"
+
+#include "s2s/out.h"
+#include "s2s/policy.h"
+
+#define ANY_AUTH "[policy]\nauth = dialback\n"
+#define GONE "nowhere.example"
+
+/* --- no such server --------------------------------------------------------------------------- */
+
+static void test_not_found(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_to(h, GONE, 0);
+    pass(h, 100);
+    expect_bounce(h, "<remote-server-not-found");
+    size_t asked = resolver_sim_asked(h->resolver);
+    for (int i = 0; i < 5; i++) { /* for a minute that is known */
+        pass(h, 10000);
+        send_to(h, GONE, 1);
+        expect_bounce(h, "<remote-server-not-found");
+    }
+    assert_int_equal(resolver_sim_asked(h->resolver), asked);
+    pass(h, 12000);
+    send_to(h, GONE, 2);
+    pass(h, 100);
+    expect_bounce(h, "<remote-server-not-found");
+    assert_true(resolver_sim_asked(h->resolver) > asked);
+    house_free(h);
+}
+
+/* Names that are none, addresses, what lies within: no connection is tried (S11, S12). */
+static void test_where_we_never_go(void **state)
+{
+    static const char *const domains[] = {"127.0.0.1", "[::1]",      "localhost",
+                                          "router",    "in.example", "unknown." HOST};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(domains); i++) {
+        struct house *h = house_new("");
+        resolver_sim_add(h->resolver, RESOLVE_A, "in.example", "10.1.2.3", false);
+        resolver_sim_add(h->resolver, RESOLVE_A, "localhost", "127.0.0.1", false);
+        resolver_sim_add(h->resolver, RESOLVE_A, "router", "8.8.8.8", false);
+        house_link(h);
+        send_to(h, domains[i], 0);
+        pass(h, 100);
+        expect_bounce(h, "<remote-server-not-found");
+        assert_int_equal(h->dials, 0);
+        house_free(h);
+    }
+}
+
+/* Errors are never answered (S14). */
+static void test_errors_die(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    wire_say(h->router, "<message type='error' from='romeo@" HOST "' to='juliet@" GONE "'/>");
+    pass(h, 1000);
+    expect_no_bounce(h);
+    house_free(h);
+}
+
+/* --- trouble that may heal -------------------------------------------------------------------- */
+
+/* When it dials, from now: within [low, high] ms of the last attempt. */
+static void expect_dial_between(struct house *h, uint64_t low, uint64_t high)
+{
+    unsigned before = h->dials;
+    pass(h, low - 1);
+    assert_int_equal(h->dials, before);
+    pass(h, high - low + 2);
+    assert_int_equal(h->dials, before + 1);
+}
+
+/* The far server ends the connection without a word, at the moment of the attempt. */
+static void far_hangs_up(struct house *h)
+{
+    conn_abort(h->dialled->conn, 0);
+    loop_sim_settle(h->loop);
+}
+
+static void test_backoff(void **state)
+{
+    static const uint64_t waits[] = {15000, 30000, 60000, 120000, 240000, 300000, 300000};
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+        far_hangs_up(h);
+        assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+        assert_int_equal(the_pair(h)->failures, i + 1);
+        send_one(h, 1 + (unsigned)i); /* does not hurry it */
+        uint64_t dialled_before = loop_now(h->loop);
+        unsigned before = h->dials;
+        while (h->dials == before)
+            pass(h, 500);
+        uint64_t waited = loop_now(h->loop) - dialled_before;
+        assert_true(waited >= waits[i] * 3 / 4 && waited <= waits[i] + 500);
+    }
+    expect_no_bounce(h);
+    far_external(h, "", "");
+    expect_messages(h->dialled, 0, 1 + ARRAY_LEN(waits));
+    house_free(h);
+}
+
+/* An acknowledgement says that all is well again. */
+static void test_success_resets(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    for (int i = 0; i < 3; i++) {
+        far_hangs_up(h);
+        pass(h, 70000);
+    }
+    assert_int_equal(the_pair(h)->failures, 3);
+    far_external(h, "", OFFER_SM);
+    assert_int_equal(the_pair(h)->failures, 3);
+    wire_say(h->dialled, "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+    assert_int_equal(the_pair(h)->failures, 0);
+    send_one(h, 1);
+    far_hangs_up(h);
+    expect_dial_between(h, 1, 1100); /* it was good: soon */
+    far_hangs_up(h);
+    expect_dial_between(h, 11250, 15000);
+    house_free(h);
+}
+
+static void test_time_to_live(void **state)
+{
+    struct house *h = house_new("[limits]\nqueue_time = 10m\n");
+    (void)state;
+    resolver_sim_status(h->resolver, "_xmpp-server._tcp." PEER, RESOLVE_FAILED);
+    resolver_sim_status(h->resolver, "_xmpps-server._tcp." PEER, RESOLVE_FAILED);
+    resolver_sim_status(h->resolver, PEER, RESOLVE_FAILED);
+    house_link(h);
+    send_one(h, 0);
+    pass(h, 595000);
+    expect_no_bounce(h);
+    assert_int_equal(queued(h), 1);
+    pass(h, 10000);
+    expect_bounce(h, "<remote-server-timeout");
+    pass(h, 400000);
+    /* nothing waits: nobody tries, and it is forgotten */
+    assert_null(pair_find(h->s2s, SPAN(HOST), SPAN(PEER)));
+    house_free(h);
+}
+
+/* Domains that do not answer are no other domain's trouble. */
+static void test_many_unreachable(void **state)
+{
+    struct house *h = house_new("");
+    char name[64];
+    (void)state;
+    house_link(h);
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "_xmpp-server._tcp.d%u.example", i);
+        resolver_sim_delay(h->resolver, name, 9000);
+        snprintf(name, sizeof name, "d%u.example", i);
+        send_to(h, name, i);
+    }
+    assert_int_equal(h->dials, 0);
+    send_one(h, 0);
+    assert_int_equal(h->dials, 1); /* in the same moment */
+    far_external(h, "", "");
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+static void test_too_many(void **state)
+{
+    struct house *h = house_new("[limits]\nmax_pairs = 16\n");
+    char name[64];
+    (void)state;
+    house_link(h);
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "d%u.example", i);
+        resolver_sim_delay(h->resolver, name, 9000);
+        send_to(h, name, i);
+    }
+    wire_heard(h->router);
+    send_one(h, 0);
+    expect_bounce(h, "<resource-constraint");
+    pass(h, 150000); /* they have been found not to exist, and forgotten */
+    wire_heard(h->router);
+    send_one(h, 0);
+    expect_no_bounce(h);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
+static void test_full(void **state)
+{
+    struct house *h = house_new("[limits]\nqueue = 10\nqueue_bytes = 1M\nqueue_stored = 1M\n");
+    (void)state;
+    house_link(h);
+    char *text = mem_alloc(200000);
+    memset(text, 'x', 200000);
+    for (int i = 0; i < 20; i++) {
+        wire_say(h->router, "<message from='romeo@" HOST "/orchard' to='juliet@" PEER "'><body>");
+        wire_say_span(h->router, span_make(text, 200000));
+        wire_say(h->router, "</body></message>");
+    }
+    expect_bounce(h, "<resource-constraint");
+    assert_true(queued(h) >= 5);
+    free(text);
+    house_free(h);
+}
+
+/* --- acknowledgements by XEP-0198 ------------------------------------------------------------- */
+
+#define A(h) "<a xmlns='urn:xmpp:sm:3' h='" h "'/>"
+#define R "<r xmlns='urn:xmpp:sm:3'/>"
+
+static void test_acks(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    assert_true(the_pair(h)->has_acks);
+    wire_expect_not(h->dialled, R);
+    pass(h, 900);
+    wire_expect_not(h->dialled, R);
+    pass(h, 200);
+    wire_expect(h->dialled, R); /* after a second of quiet */
+    assert_int_equal(queued(h), 1);
+    wire_say(h->dialled, A("1"));
+    assert_int_equal(queued(h), 0);
+    for (unsigned i = 1; i < 5; i++)
+        send_one(h, i);
+    wire_expect_not(h->dialled, R);
+    send_one(h, 5);
+    wire_expect(h->dialled, R); /* at once after five */
+    wire_say(h->dialled, A("3"));
+    assert_int_equal(queued(h), 3);
+    pass(h, 1100);
+    wire_expect(h->dialled, R);
+    wire_say(h->dialled, A("6"));
+    assert_int_equal(queued(h), 0);
+    pass(h, 70000); /* nothing more is asked */
+    wire_expect_not(h->dialled, R);
+    assert_false(h->dialled->is_closed);
+    house_free(h);
+}
+
+static void test_resent(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    for (unsigned i = 1; i < 6; i++)
+        send_one(h, i);
+    expect_messages(h->dialled, 0, 6);
+    wire_say(h->dialled, A("2"));
+    far_hangs_up(h);
+    send_one(h, 6); /* behind those */
+    pass(h, 1100);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 2, 7);
+    wire_say(h->dialled, A("5")); /* this stream counts afresh */
+    assert_int_equal(queued(h), 0);
+    house_free(h);
+}
+
+static void test_ack_of_too_many(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_say(h->dialled, A("2"));
+    wire_expect_end(h->dialled, "undefined-condition");
+    assert_int_equal(queued(h), 1);
+    house_free(h);
+
+    h = house_new("");
+    far_up(h, OFFER_SM);
+    wire_say(h->dialled, A("many"));
+    wire_expect_end(h->dialled, "<stream:error>");
+    house_free(h);
+}
+
+static void test_silent(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    pass(h, 1100 + 59000);
+    assert_false(h->dialled->is_closed);
+    pass(h, 5000);
+    assert_true(h->dialled->is_closed);
+    wire_expect(h->dialled, "connection-timeout");
+    assert_int_equal(queued(h), 1);
+    expect_no_bounce(h);
+    pass(h, 16000);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+/* --- acknowledgements by a ping --------------------------------------------------------------- */
+
+/* The id of the ping that the far server has heard. */
+static const char *heard_ping(struct house *h)
+{
+    const char *heard = wire_heard(h->dialled);
+    if (!strstr(heard, "<ping xmlns='urn:xmpp:ping'/>"))
+        fail_msg("no ping: %s", heard);
+    return value_after(heard, "<iq type='get'", "id");
+}
+
+/* Its answer comes over the stream that the other server opens. */
+static void say_pong(struct wire *w, const char *type, const char *id)
+{
+    char text[300];
+    snprintf(text, sizeof text, "<iq type='%s' id='%s' from='" PEER "' to='" HOST "'/>", type, id);
+    wire_say(w, text);
+}
+
+static void test_ping(void **state)
+{
+    static const char *const types[] = {"result", "error"}; /* it has read it, whatever it says */
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        struct house *h = house_new("");
+        far_up(h, "");
+        struct wire *back = peer_proved(h, "");
+        pass(h, 1100);
+        const char *id = heard_ping(h);
+        wire_heard(h->router);
+        say_pong(back, types[i], "another");
+        assert_int_equal(queued(h), 1);
+        send_one(h, 1); /* after the ping: not answered by it */
+        say_pong(back, types[i], id);
+        assert_int_equal(queued(h), 1);
+        wire_expect_not(h->router, id); /* it was ours */
+        pass(h, 1100);
+        say_pong(back, types[i], heard_ping(h));
+        assert_int_equal(queued(h), 0);
+        pass(h, 5000);
+        wire_expect_not(h->dialled, "<ping");
+        wire_free(&back);
+        house_free(h);
+    }
+}
+
+static void test_lost_before_the_pong(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    pass(h, 1100);
+    heard_ping(h);
+    far_hangs_up(h);
+    pass(h, 16000);
+    far_external(h, "", "");
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+static void test_no_pong(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    pass(h, 1100 + 59000);
+    heard_ping(h);
+    assert_int_equal(queued(h), 1);
+    pass(h, 2000); /* a minute without a complaint */
+    assert_int_equal(queued(h), 0);
+    send_one(h, 1);
+    pass(h, 50000);
+    wire_expect_not(h->dialled, "<ping"); /* it is not asked in vain again */
+    assert_int_equal(queued(h), 1);
+    pass(h, 15000);
+    assert_int_equal(queued(h), 0);
+    assert_false(h->dialled->is_closed);
+    house_free(h);
+}
+
+/* A flood is asked for as it goes; with a peer that never answers it goes on, too. */
+static void test_ping_in_a_flood(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    struct wire *back = peer_proved(h, "");
+    wire_heard(h->dialled);
+    for (unsigned i = 1; i < 100; i++)
+        send_one(h, i);
+    say_pong(back, "result", heard_ping(h));
+    assert_int_equal(queued(h), 0);
+    wire_free(&back);
+    house_free(h);
+
+    h = house_new("[limits]\nqueue = 100\n");
+    far_up(h, "");
+    pass(h, 62000);
+    assert_true(the_pair(h)->is_mute);
+    wire_heard(h->dialled);
+    for (unsigned i = 1; i < 500; i++)
+        send_one(h, i);
+    expect_messages(h->dialled, 1, 500);
+    assert_true(queued(h) >= 25 && queued(h) <= 50);
+    pass(h, 70000);
+    assert_int_equal(queued(h), 0);
+    house_free(h);
+}
+
+/* A pong that nobody has waited for changes nothing, before a stream as after it. */
+static void test_stray_pong(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    struct wire *back = peer_proved(h, "");
+    say_pong(back, "result", "");
+    assert_int_equal(queued(h), 1);
+    wire_free(&back);
+    house_free(h);
+}
+
+/* --- a peer that does not read ---------------------------------------------------------------- */
+
+static void test_never_reads(void **state)
+{
+    struct house *h = house_new("[limits]\nbacklog = 64K\n");
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_heard(h->dialled);
+    conn_pause(h->dialled->conn);
+    char *text = mem_alloc(20000);
+    memset(text, 'x', 20000);
+    for (int i = 0; i < 20; i++) {
+        wire_say(h->router, "<message from='romeo@" HOST "/orchard' to='juliet@" PEER "'><body>");
+        wire_say_span(h->router, span_make(text, 20000));
+        wire_say(h->router, "</body></message>");
+    }
+    free(text);
+    assert_int_equal(queued(h), 21);
+    assert_true(stream_out_len(out_stream(the_pair(h)->out)) < 64 * 1024 + 25000);
+    struct wire *stuck = h->dialled;
+    pass(h, 65000);
+    assert_int_equal(queued(h), 21);
+    expect_no_bounce(h);
+    assert_true(the_pair(h)->out == NULL || h->dialled != stuck);
+    pass(h, 16000);
+    assert_true(h->dialled != stuck);
+    far_external(h, "", OFFER_SM);
+    assert_true(buf_len(&h->dialled->heard) > 20 * 20000); /* all of it, as fast as it is read */
+    house_free(h);
+}
+
+/* Slow, but alive: the rest follows as it drains. */
+static void test_drains(void **state)
+{
+    struct house *h = house_new("[limits]\nbacklog = 64K\n");
+    (void)state;
+    far_up(h, OFFER_SM);
+    conn_pause(h->dialled->conn);
+    for (unsigned i = 1; i < 900; i++)
+        send_one(h, i);
+    assert_true(stream_out_len(out_stream(the_pair(h)->out)) < 70 * 1024);
+    conn_resume(h->dialled->conn);
+    loop_sim_settle(h->loop);
+    wire_heard(h->dialled);
+    assert_int_equal(outbox_unacked(the_pair(h)->outbox), 900);
+    house_free(h);
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static void test_idle(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_say(h->dialled, A("1"));
+    pass(h, 890000);
+    assert_false(h->dialled->is_closed);
+    wire_heard(h->dialled);
+    pass(h, 20000);
+    wire_expect_end(h->dialled, "</stream:stream>");
+    assert_int_equal(the_pair(h)->state, PAIR_IDLE);
+    send_one(h, 1);
+    assert_int_equal(h->dials, 2);
+    house_free(h);
+}
+
+static void test_used_is_not_idle(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    for (unsigned i = 1; i < 4; i++) {
+        char a[64];
+        snprintf(a, sizeof a, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", i);
+        wire_say(h->dialled, a);
+        pass(h, 800000);
+        send_one(h, i);
+    }
+    assert_false(h->dialled->is_closed);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
+/* In order, with nothing under way: the next stanza opens the next stream at once. */
+static void test_peer_ends(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_say(h->dialled, A("1") "</stream:stream>");
+    assert_int_equal(the_pair(h)->state, PAIR_IDLE);
+    pass(h, 30000);
+    assert_int_equal(h->dials, 1);
+    send_one(h, 1);
+    assert_int_equal(h->dials, 2);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 1, 2);
+    house_free(h);
+}
+
+/* One that takes what it gets and ends, each time, is not asked in a circle. */
+static void test_peer_ends_again_and_again(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, "");
+    for (unsigned i = 1; i < 4; i++) {
+        wire_say(h->dialled, "</stream:stream>");
+        assert_int_equal(the_pair(h)->failures, i);
+        pass(h, (15000u << (i - 1)) * 3 / 4 - 100);
+        assert_int_equal(h->dials, i);
+        pass(h, (15000u << (i - 1)) / 4 + 200);
+        assert_int_equal(h->dials, i + 1);
+        far_external(h, "", "");
+    }
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+static void test_close(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    pair_close(the_pair(h));
+    loop_sim_settle(h->loop);
+    wire_say(h->dialled, "</stream:stream>");
+    pass(h, 1100); /* what was not acknowledged goes again, soon */
+    assert_int_equal(h->dials, 2);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 0, 1);
+    house_free(h);
+}
+
+/* While it dials. */
+static void test_close_early(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    resolver_sim_delay(h->resolver, "_xmpp-server._tcp." PEER, 3000);
+    house_link(h);
+    send_one(h, 0);
+    pair_close(the_pair(h));
+    loop_sim_settle(h->loop);
+    assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+    pass(h, 6000);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
+static void test_stop(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    send_one(h, 1);
+    wire_heard(h->dialled);
+    s2s_stop(h->s2s, house_on_stopped, h);
+    loop_sim_settle(h->loop);
+    wire_expect(h->dialled, "system-shutdown");
+    wire_say(h->dialled, "</stream:stream>");
+    pass(h, 6000);
+    assert_int_equal(h->stopped, 1);
+    assert_int_equal(queued(h), 2); /* in the store, for the next start */
+    expect_no_bounce(h);
+    house_free(h);
+}
+
+/* --- questions (XEP-0220) --------------------------------------------------------------------- */
+
+struct asker {
+    struct pair_question q;
+    unsigned count;
+    enum pair_answer answer;
+};
+
+static void on_answer(void *ctx, enum pair_answer answer)
+{
+    struct asker *a = ctx;
+    a->count++;
+    a->answer = answer;
+}
+
+static void ask(struct house *h, struct asker *a, const char *domain, const char *id)
+{
+    *a = (struct asker){.q = {.done = on_answer, .ctx = a}};
+    snprintf(a->q.id, sizeof a->q.id, "%s", id);
+    snprintf(a->q.key, sizeof a->q.key, "key-%s", id);
+    struct pair *p = pair_get(h->s2s, SPAN(HOST), span_of(domain));
+    assert_non_null(p);
+    pair_ask(p, &a->q);
+    assert_int_equal(a->count, 0); /* never from inside */
+    loop_sim_settle(h->loop);
+}
+
+#define VERIFY(id, type) "<db:verify from='" PEER "' to='" HOST "' id='" id "' type='" type "'/>"
+#define VERIFY_ASKED(id)                                                                           \
+    "<db:verify from='" HOST "' to='" PEER "' id='" id "'>key-" id "</db:verify>"
+
+static void test_question(void **state)
+{
+    static const struct {
+        const char *word;
+        enum pair_answer answer;
+    } cases[] = {
+        {VERIFY("s1", "valid"), PAIR_VALID},
+        {VERIFY("s1", "invalid"), PAIR_INVALID},
+        {VERIFY("s1", "error"), PAIR_NOT_THERE},
+        {VERIFY("s1", "VALID"), PAIR_NOT_THERE},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct house *h = house_new(ANY_AUTH);
+        struct asker a;
+        house_link(h);
+        ask(h, &a, PEER, "s1");
+        assert_int_equal(h->dials, 1);
+        wire_expect_not(h->dialled, "db:verify");
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+        wire_expect(h->dialled, VERIFY_ASKED("s1"));
+        assert_int_equal(a.count, 0);
+        wire_say(h->dialled, cases[i].word);
+        assert_int_equal(a.count, 1);
+        assert_int_equal(a.answer, cases[i].answer);
+        wire_say(h->dialled, cases[i].word); /* nobody asks any more */
+        assert_int_equal(a.count, 1);
+        house_free(h);
+    }
+}
+
+/* Over a stream that is there, several at a time, answered in any order; others' do not count. */
+static void test_questions(void **state)
+{
+    struct house *h = house_new("");
+    struct asker a, b;
+    (void)state;
+    far_up(h, OFFER_SM);
+    ask(h, &a, PEER, "s1");
+    ask(h, &b, PEER, "s2");
+    const char *heard = wire_heard(h->dialled);
+    assert_non_null(strstr(heard, VERIFY_ASKED("s1")));
+    assert_non_null(strstr(heard, VERIFY_ASKED("s2")));
+    wire_say(h->dialled, VERIFY("s3", "valid"));
+    wire_say(h->dialled, "<db:verify from='paris.example' to='" HOST "' id='s1' type='valid'/>");
+    wire_say(h->dialled, "<db:verify from='" PEER "' to='verona.example' id='s1' type='valid'/>");
+    assert_int_equal(a.count + b.count, 0);
+    wire_say(h->dialled, VERIFY("s2", "valid") VERIFY("s1", "invalid"));
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.answer, PAIR_INVALID);
+    assert_int_equal(b.count, 1);
+    assert_int_equal(b.answer, PAIR_VALID);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
+static void test_question_without_answer(void **state)
+{
+    struct house *h = house_new("");
+    struct asker a, b;
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_say(h->dialled, A("1"));
+    ask(h, &a, PEER, "s1");
+    pass(h, 29000);
+    ask(h, &b, PEER, "s2");
+    assert_int_equal(a.count, 0);
+    pass(h, 1500);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.answer, PAIR_NOT_THERE);
+    assert_int_equal(b.count, 0);
+    far_hangs_up(h); /* its answer can come no more */
+    assert_int_equal(b.count, 1);
+    assert_int_equal(b.answer, PAIR_NOT_THERE);
+    house_free(h);
+}
+
+static void test_question_to_nobody(void **state)
+{
+    static const char *const domains[] = {GONE, HOST, "verona.example", "denied.example"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(domains); i++) {
+        struct house *h = house_new("[domain denied.example]\ndeny = true\n");
+        struct asker a;
+        house_link(h);
+        ask(h, &a, domains[i], "s1");
+        pass(h, 1000);
+        assert_int_equal(a.count, 1);
+        assert_int_equal(a.answer, PAIR_NOT_THERE);
+        assert_int_equal(h->dials, 0);
+        house_free(h);
+    }
+}
+
+static void test_unask(void **state)
+{
+    struct house *h = house_new("");
+    struct asker a;
+    (void)state;
+    far_up(h, OFFER_SM);
+    ask(h, &a, PEER, "s1");
+    pair_unask(&a.q);
+    pair_unask(&a.q);
+    wire_say(h->dialled, VERIFY("s1", "valid"));
+    pass(h, 31000);
+    assert_int_equal(a.count, 0);
+    house_free(h);
+}
+
+/* The server that we could not reach is at our door: it is worth a try. */
+static void test_question_while_waiting(void **state)
+{
+    struct house *h = house_new(ANY_AUTH);
+    struct asker a;
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_hangs_up(h);
+    assert_int_equal(the_pair(h)->state, PAIR_WAITING);
+    ask(h, &a, PEER, "s1");
+    assert_int_equal(h->dials, 2);
+    far_hangs_up(h);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(the_pair(h)->failures, 2);
+    house_free(h);
+}
+
+/* What is asked in the answer to the last question is no trouble. */
+struct chain {
+    struct asker a, b;
+    struct house *h;
+};
+
+static void on_chain(void *ctx, enum pair_answer answer)
+{
+    struct chain *c = ctx;
+    on_answer(&c->a, answer);
+    c->b = (struct asker){.q = {.done = on_answer, .ctx = &c->b, .id = "s2", .key = "key-s2"}};
+    pair_ask(pair_get(c->h->s2s, SPAN(HOST), SPAN(PEER)), &c->b.q);
+}
+
+static void test_question_in_answer(void **state)
+{
+    struct chain c = {.h = house_new(ANY_AUTH)};
+    (void)state;
+    house_link(c.h);
+    c.a.q = (struct pair_question){.done = on_chain, .ctx = &c, .id = "s1", .key = "key-s1"};
+    pair_ask(pair_get(c.h->s2s, SPAN(HOST), SPAN(PEER)), &c.a.q);
+    loop_sim_settle(c.h->loop);
+    far_hangs_up(c.h);
+    assert_int_equal(c.a.count, 1);
+    assert_int_equal(c.b.count, 0);
+    pass(c.h, 100);
+    assert_int_equal(c.h->dials, 2);
+    far_secure(c.h);
+    wire_say(c.h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK) VERIFY("s2", "valid"));
+    assert_int_equal(c.b.count, 1);
+    assert_int_equal(c.b.answer, PAIR_VALID);
+    house_free(c.h);
+}
+
+/* --- the other server's stream (XEP-0288) ----------------------------------------------------- */
+
+static void test_over_theirs(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    struct wire *back = peer_proved(h, BIDI);
+    wire_say(back, ENABLE);
+    pass(h, 1100);
+    wire_heard(back);
+    send_one(h, 0);
+    send_one(h, 1);
+    assert_int_equal(h->dials, 0);
+    assert_ptr_equal(the_pair(h)->out, NULL);
+    expect_messages(back, 0, 2);
+    pass(h, 1100);
+    wire_expect(back, R);
+    wire_say(back, A("1"));
+    assert_int_equal(queued(h), 1);
+    conn_abort(back->conn, 0); /* the rest goes by a stream of ours */
+    pass(h, 1100);
+    assert_int_equal(h->dials, 1);
+    far_external(h, "", "");
+    expect_messages(h->dialled, 1, 2);
+    wire_free(&back);
+    house_free(h);
+}
+
+/* It comes while we dial: it is faster. */
+static void test_over_theirs_meanwhile(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    assert_int_equal(h->dials, 1);
+    struct wire *back = peer_proved(h, BIDI);
+    wire_say(back, ENABLE);
+    pass(h, 1100);
+    expect_messages(back, 0, 1);
+    assert_null(the_pair(h)->out);
+    wire_expect(h->dialled, "</stream:stream>");
+    wire_free(&back);
+    house_free(h);
+}
+
+/* A question is never asked over it; the stream made for that takes over when it ends. */
+static void test_question_beside_theirs(void **state)
+{
+    struct house *h = house_new("");
+    struct asker a;
+    (void)state;
+    house_link(h);
+    struct wire *back = peer_proved(h, BIDI);
+    wire_say(back, ENABLE);
+    pass(h, 1100);
+    wire_heard(back);
+    ask(h, &a, PEER, "s1");
+    assert_int_equal(h->dials, 1);
+    far_external(h, "", OFFER_SM);
+    wire_expect(h->dialled, VERIFY_ASKED("s1"));
+    wire_say(h->dialled, VERIFY("s1", "valid"));
+    assert_int_equal(a.count, 1);
+    send_one(h, 0);
+    expect_messages(back, 0, 1);
+    wire_say(h->dialled, A("0"));
+    conn_abort(back->conn, 0);
+    loop_sim_settle(h->loop);
+    assert_int_equal(h->dials, 1);
+    expect_messages(h->dialled, 0, 1);
+    wire_say(h->dialled, A("1"));
+    assert_int_equal(queued(h), 0);
+    wire_free(&back);
+    house_free(h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_not_found),
+        cmocka_unit_test(test_where_we_never_go),
+        cmocka_unit_test(test_errors_die),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_success_resets),
+        cmocka_unit_test(test_time_to_live),
+        cmocka_unit_test(test_many_unreachable),
+        cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_acks),
+        cmocka_unit_test(test_resent),
+        cmocka_unit_test(test_ack_of_too_many),
+        cmocka_unit_test(test_silent),
+        cmocka_unit_test(test_ping),
+        cmocka_unit_test(test_lost_before_the_pong),
+        cmocka_unit_test(test_no_pong),
+        cmocka_unit_test(test_ping_in_a_flood),
+        cmocka_unit_test(test_stray_pong),
+        cmocka_unit_test(test_never_reads),
+        cmocka_unit_test(test_drains),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_used_is_not_idle),
+        cmocka_unit_test(test_peer_ends),
+        cmocka_unit_test(test_peer_ends_again_and_again),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_close_early),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_question),
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_question_without_answer),
+        cmocka_unit_test(test_question_to_nobody),
+        cmocka_unit_test(test_unask),
+        cmocka_unit_test(test_question_while_waiting),
+        cmocka_unit_test(test_question_in_answer),
+        cmocka_unit_test(test_over_theirs),
+        cmocka_unit_test(test_over_theirs_meanwhile),
+        cmocka_unit_test(test_question_beside_theirs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
