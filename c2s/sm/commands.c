@@ -61,25 +61,40 @@ static bool is_allowed(const struct sm_in *in, enum sm_right right)
     return sender_of(in, &who, &scratch) && sm_access_allows(in->sm, right, who.full);
 }
 
-/* A condition of XEP-0050's own. */
-static void refuse_with(struct sm_in *in, enum stanza_error e, const char *type, const char *name)
+/* What has been asked for goes along, but for its payload: clients find their execution by it. */
+static void write_about(const struct stanza *s, struct buf *out)
+{
+    const uint32_t command = stanza_child(s, 0, SPAN(NS_COMMANDS), SPAN("command"));
+
+    xml_raw(out, SPAN("<command xmlns='" NS_COMMANDS "'"));
+    xml_attr(out, "node", stanza_attr(s, command, SPAN("node")));
+    xml_attr(out, "sessionid", stanza_attr(s, command, SPAN("sessionid")));
+    xml_attr(out, "action", stanza_attr(s, command, SPAN("action")));
+    xml_raw(out, SPAN("/>"));
+}
+
+void sm_command_refuse(struct sm_in *in, enum stanza_error e, const char *condition,
+                       const char *text)
 {
     struct sm_out out;
-    struct buf app = {0};
+    struct buf about = {0}, app = {0};
 
-    xml_raw(&app, SPAN("<"));
-    buf_append_z(&app, name);
-    xml_raw(&app, SPAN(" xmlns='" NS_COMMANDS "'/>"));
+    write_about(in->stanza, &about);
+    if (condition) {
+        xml_raw(&app, SPAN("<"));
+        buf_append_z(&app, condition);
+        xml_raw(&app, SPAN(" xmlns='" NS_COMMANDS "'/>"));
+    }
     struct buf *buf = sm_out_begin(in->sm, in->session, &out);
-    stanza_error_write_with(buf, in->stanza, in->stanza->to, in->stanza->from, e, span_of(type),
-                            buf_span(&app));
+    stanza_error_write_about(buf, in->stanza, buf_span(&about), e, text, buf_span(&app));
     sm_out_end(&out);
+    buf_free(&about);
     buf_free(&app);
 }
 
-void sm_command_refuse(struct sm_in *in, const char *condition)
+static void refuse_request(struct sm_in *in, const char *condition)
 {
-    refuse_with(in, STANZA_BAD_REQUEST, "modify", condition);
+    sm_command_refuse(in, STANZA_BAD_REQUEST, condition, NULL);
 }
 
 /* --- executions that are there ---------------------------------------------------------------- */
@@ -213,7 +228,7 @@ static void start(struct sm_in *in, const struct sm_command *command, const stru
     struct sm_run *run = run_new(in, command, who);
 
     if (!run) {
-        sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "too many commands at once");
+        sm_command_refuse(in, STANZA_RESOURCE_CONSTRAINT, NULL, "too many commands at once");
         return;
     }
     sm_run_take_request(run, in);
@@ -258,7 +273,7 @@ static bool is_filled_in(struct sm_run *run)
 static void go_on(struct sm_in *in, struct sm_run *run, enum action action)
 {
     if (run->state == SM_RUN_RUNNING || action == PREV) {
-        sm_command_refuse(in, "bad-action");
+        refuse_request(in, "bad-action");
     } else if (action == CANCEL) {
         answer_canceled(in, run);
     } else {
@@ -279,9 +294,9 @@ static void by_id(struct sm_in *in, const struct sm_command *command, const stru
     if (run && run->command == command && span_eq(sm_run_who(run), who->full))
         go_on(in, run, action);
     else if (was_ours(c, id, who->full, command))
-        refuse_with(in, STANZA_NOT_ALLOWED, "cancel", "session-expired");
+        sm_command_refuse(in, STANZA_NOT_ALLOWED, "session-expired", NULL);
     else
-        sm_command_refuse(in, "bad-sessionid");
+        refuse_request(in, "bad-sessionid");
 }
 
 /* Those of XEP-0133 that we have not are known by name to who could execute the others. */
@@ -303,19 +318,19 @@ void sm_command(struct sm_in *in, uint32_t payload)
     struct jid_scratch scratch;
 
     if (span_is_empty(node)) {
-        sm_refuse(in, STANZA_BAD_REQUEST, "which command?");
+        sm_command_refuse(in, STANZA_BAD_REQUEST, NULL, "which command?");
     } else if (!command) {
-        sm_refuse(in, refusal_of_unknown(in, node), NULL);
+        sm_command_refuse(in, refusal_of_unknown(in, node), NULL, NULL);
     } else if (!sender_of(in, &who, &scratch) ||
                !sm_access_allows(in->sm, command->right, who.full)) {
         LOG(LOG_WARN, "command.forbidden", F_SPAN("by", s->from), F_STR("command", command->name));
-        sm_refuse(in, STANZA_FORBIDDEN, NULL);
+        sm_command_refuse(in, STANZA_FORBIDDEN, NULL, NULL);
     } else if (action == ACTIONS) {
-        sm_command_refuse(in, "malformed-action");
+        refuse_request(in, "malformed-action");
     } else if (!span_is_none(id)) {
         by_id(in, command, &who, id, action);
     } else if (action != EXECUTE) {
-        sm_command_refuse(in, "bad-action");
+        refuse_request(in, "bad-action");
     } else {
         start(in, command, &who);
     }

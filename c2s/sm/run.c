@@ -240,7 +240,7 @@ void sm_run_refuse(struct sm_run *run, enum stanza_error e, const char *text)
     LOG(LOG_INFO, "command.failed", F_STR("by", run->who), F_STR("command", run->command->name),
         F_STR("cond", stanza_error_name(e)));
     if (resume(run, &in))
-        sm_refuse(&in, e, text);
+        sm_command_refuse(&in, e, NULL, text);
     release(run, run->form == 0);
 }
 
@@ -249,7 +249,7 @@ void sm_run_bad_payload(struct sm_run *run)
     struct sm_in in;
 
     if (resume(run, &in))
-        sm_command_refuse(&in, "bad-payload");
+        sm_command_refuse(&in, STANZA_BAD_REQUEST, "bad-payload", NULL);
     release(run, false);
 }
 

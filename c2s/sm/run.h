@@ -29,7 +29,8 @@ void sm_run_write_open(const struct sm_run *run, struct buf *out, const char *st
 /* --- commands.c --- */
 void sm_run_set_asking(struct sm_run *run);
 void sm_run_free(struct sm_run *run);
-/* bad-request, with one of XEP-0050's conditions */
-void sm_command_refuse(struct sm_in *in, const char *condition);
+/* condition: one of XEP-0050's own, or NULL; text, too, may be NULL */
+void sm_command_refuse(struct sm_in *in, enum stanza_error e, const char *condition,
+                       const char *text);
 
 #endif

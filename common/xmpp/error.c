@@ -178,6 +178,14 @@ void stanza_error_write_with(struct buf *out, const struct stanza *s, struct spa
     write_error_of_type(out, stanza_root(s)->name, e, type, NULL, app);
 }
 
+void stanza_error_write_about(struct buf *out, const struct stanza *s, struct span about,
+                              enum stanza_error e, const char *text, struct span app)
+{
+    write_answer_open(out, s, SPAN_NONE, SPAN_NONE);
+    xml_raw(out, about);
+    write_error_of_type(out, stanza_root(s)->name, e, SPAN_NONE, text, app);
+}
+
 /*
  * An attribute whose value is as it stood in a start tag: escaped already, so only the quote that
  * a value in "…" may hold needs care in our '…'.

@@ -105,6 +105,10 @@ void stanza_error_write(struct buf *out, const struct stanza *s, struct span ns,
 void stanza_error_write_with(struct buf *out, const struct stanza *s, struct span from,
                              struct span to, enum stanza_error e, struct span type,
                              struct span app);
+/* The same with XML of what the request was about, before the <error/>; text NULL, app none: not
+ * told. */
+void stanza_error_write_about(struct buf *out, const struct stanza *s, struct span about,
+                              enum stanza_error e, const char *text, struct span app);
 /* The same from parts: for a relay that has only the start tag. name: message, iq, presence.
  * from and to are those of the answer. id, from and to are written as they are: they come escaped,
  * as a start tag holds them. */
