@@ -243,10 +243,8 @@ void pair_on_ready(struct pair *p, struct in *in)
     p->is_refused = false;
     pair_ack_begin(p);
     set_state(p, PAIR_READY, idle_ms(p));
-    if (in && p->out && list_is_empty(&p->questions)) {
-        out_abandon(p->out); /* the other server was faster */
-        p->out = NULL;
-    }
+    /* A stream of its own that is under way stays: if both sides gave up theirs for the other's, at
+     * the same time, there would be none. Unused, it ends by itself. */
     pair_pump(p);
 }
 
