@@ -75,6 +75,18 @@ size_t store_pending(const struct store *s);
 /* Groups committed so far: for figures. */
 uint64_t store_commits(const struct store *s);
 
+/*
+ * store_backup - copies the database, as it is at some moment after the call, to a file of mode
+ * 0600 while it is read and written. path is absolute; what is there already stays, and the file is
+ * there when it is whole, or never. done comes once, later: error is NULL, or a line that says why
+ * there is none. store_close ends one that is under way. False: one is under way already. Not of a
+ * database that is opened exclusively.
+ */
+bool store_backup(struct store *s, const char *path,
+                  void (*done)(void *ctx, const char *error, uint64_t bytes), void *ctx);
+/* How far the one under way is, in percent. */
+int store_backup_percent(const struct store *s);
+
 /* --- in run(), on the storage thread --- */
 
 /* The statement for sql, a literal: prepared once per literal (by its address) and cached. It

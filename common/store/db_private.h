@@ -71,6 +71,20 @@ struct db {
     int wal_pages, wal_due;
 };
 
+/* backup.c: *slot is the backup under way, NULL when there is none */
+struct store_backup;
+struct store_backup_opts {
+    const char *path;
+    const char *refusal; /* it cannot be: done() says this; NULL: it can */
+    void (*done)(void *ctx, const char *error, uint64_t bytes);
+    void *ctx;
+};
+/* from: the database's path; NULL: own is copied, at once. */
+void store_backup_start(struct store_backup **slot, struct loop *loop, const char *from,
+                        sqlite3 *own, const struct store_backup_opts *opts);
+int store_backup_done_percent(const struct store_backup *b);
+void store_backup_cancel(struct store_backup **slot); /* blocks for one step; calls done() */
+
 /* db_open.c. NULL with a line in error_r. memory: a database in memory. */
 struct db *db_open(const struct loop *loop, const struct store_opts *opts, bool memory,
                    char error_r[STORE_ERROR_MAX]);
@@ -79,6 +93,7 @@ void db_close(struct db **db);
 /* migrate.c: 0, or -1 with a line in error_r. path NULL: in memory. */
 int db_migrate(sqlite3 *sql, const char *path, const struct store_migration *migrations,
                char error_r[STORE_ERROR_MAX]);
+int store_sync_folder_of(const char *path); /* 0 or a negative errno */
 
 /* db.c */
 int db_exec(struct db *db, const char *sql); /* a literal without rows; 0 or < 0 as db_step */

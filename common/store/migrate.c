@@ -31,7 +31,7 @@ static int64_t ask(sqlite3 *sql, const char *query)
     return value;
 }
 
-static int sync_folder_of(const char *path)
+int store_sync_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *folder = slash ? mem_strndup(path, (size_t)(slash - path) + 1) : mem_strndup(".", 1);
@@ -78,7 +78,7 @@ static int keep_copy(sqlite3 *sql, const char *path, int number, char error_r[ST
         unlink(unfinished);
         goto out;
     }
-    if (rename(unfinished, name) < 0 || sync_folder_of(path) < 0) {
+    if (rename(unfinished, name) < 0 || store_sync_folder_of(path) < 0) {
         refuse(error_r, name, strerror(errno));
         goto out;
     }

@@ -20,6 +20,9 @@
 struct store {
     struct loop *loop;
     struct db *db;
+    char *path; /* NULL: in memory */
+    bool exclusive;
+    struct store_backup *backup; /* under way */
     /* The loop's */
     size_t pending;
     struct job_list fresh; /* submitted in this tick */
@@ -155,6 +158,7 @@ static void store_free(struct store *s)
         db_close(&s->db);
     pthread_cond_destroy(&s->more);
     pthread_mutex_destroy(&s->mutex);
+    free(s->path);
     free(s);
 }
 
@@ -164,6 +168,8 @@ struct store *store_open(struct loop *loop, const struct store_opts *opts,
     bool sim = loop_is_sim(loop);
     struct store *s = mem_zalloc(sizeof(*s));
     s->loop = loop;
+    s->path = sim ? NULL : mem_strdup_span(span_of(opts->path));
+    s->exclusive = opts->exclusive;
     s->submitted = (struct deferred){.call = on_submitted, .ctx = s};
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->more, NULL);
@@ -191,6 +197,7 @@ void store_close(struct store **s_p)
     struct store *s = *s_p;
     if (!s)
         return;
+    store_backup_cancel(&s->backup);
     if (s->threaded) {
         hand_over(s);
         pthread_mutex_lock(&s->mutex);
@@ -225,4 +232,27 @@ size_t store_pending(const struct store *s)
 uint64_t store_commits(const struct store *s)
 {
     return __atomic_load_n(&s->db->commits, __ATOMIC_RELAXED);
+}
+
+bool store_backup(struct store *s, const char *path,
+                  void (*done)(void *ctx, const char *error, uint64_t bytes), void *ctx)
+{
+    const struct store_backup_opts opts = {
+        .path = path,
+        .refusal = path[0] != '/'              ? "not an absolute path"
+                   : s->exclusive && s->path ? "the database is opened exclusively"
+                                             : NULL,
+        .done = done,
+        .ctx = ctx,
+    };
+
+    if (s->backup)
+        return false;
+    store_backup_start(&s->backup, s->loop, s->path, s->db->sql, &opts);
+    return true;
+}
+
+int store_backup_percent(const struct store *s)
+{
+    return s->backup ? store_backup_done_percent(s->backup) : 0;
 }
