@@ -23,14 +23,19 @@ static bool take_blob(struct db_stmt *st, int column, uint8_t *to, size_t n)
     return true;
 }
 
+/* Empty ones: there are none of that hash. */
 static bool take_keys(struct db_stmt *st, int column, enum crypto_hash h, struct scram_keys *keys)
 {
     size_t n = crypto_hash_len(h);
     int64_t iterations = db_int(st, 0);
-    if (iterations < 1 || iterations > UINT32_MAX)
+    struct span salt = db_blob(st, column);
+    if (iterations < 1 || iterations > UINT32_MAX || salt.n > SCRAM_SALT_MAX)
         return false;
+    if (salt.n == 0 && db_blob(st, column + 1).n == 0)
+        return true;
     keys->iterations = (uint32_t)iterations;
-    return take_blob(st, column, keys->salt, sizeof(keys->salt)) &&
+    keys->salt_len = (uint8_t)salt.n;
+    return salt.n > 0 && take_blob(st, column, keys->salt, salt.n) &&
            take_blob(st, column + 1, keys->stored_key, n) &&
            take_blob(st, column + 2, keys->server_key, n);
 }
@@ -90,7 +95,8 @@ static int run_page(struct db *db, struct store_job *job)
 {
     struct listing *l = CONTAINER_OF(job, struct listing, call.job);
     struct db_stmt *st =
-        db_sql(db, "SELECT name, created FROM account WHERE name > ? ORDER BY name LIMIT ?");
+        db_sql(db, "SELECT name, created FROM account WHERE name > ?"
+                   " AND substr(name, 1, 1) <> '/' ORDER BY name LIMIT ?");
     db_bind_text(st, 1, buf_span(&l->after));
     db_bind_int(st, 2, PAGE);
     buf_clear(&l->names);

@@ -119,7 +119,11 @@ enum sasl_result sasl_credentials(struct sasl *s, const struct sasl_credentials 
     if (s->at != SASL_AT_CREDENTIALS)
         return moved(s, sasl_fail(s, SASL_NOT_AUTHORIZED));
     enum crypto_hash h = s->mechanism->hash;
+    /* An account from elsewhere may have the keys of one hash only: a password fits either. */
+    if (s->mechanism->work && c->exists && c->sha256.iterations == 0 && c->sha1.iterations > 0)
+        h = CRYPTO_SHA1;
     const struct scram_keys *keys = h == CRYPTO_SHA1 ? &c->sha1 : &c->sha256;
+    s->hash = h;
     /* The fake ones are made for everyone, so that the time does not tell. */
     scram_keys_fake(h, s->opts.server_secret, s->user, s->opts.iterations, &s->keys);
     s->exists = c->exists && keys->iterations > 0;

@@ -17,10 +17,14 @@
 #include "base/buf.h"
 #include "tls/crypto.h"
 
+/* Ours have 16 bytes; those of accounts that come from elsewhere may be longer, or shorter. */
+#define SCRAM_SALT_MAX 64
+
 /* What a password is kept as: RFC 5803. */
 struct scram_keys {
     uint32_t iterations;
-    uint8_t salt[16];
+    uint8_t salt_len;
+    uint8_t salt[SCRAM_SALT_MAX];
     uint8_t stored_key[CRYPTO_HASH_MAX], server_key[CRYPTO_HASH_MAX];
 };
 
@@ -28,6 +32,9 @@ struct scram_keys {
  * can't be. */
 bool scram_keys_derive(enum crypto_hash h, struct span password, uint32_t iterations,
                        const uint8_t salt[16], struct scram_keys *keys_r);
+/* The same with a salt of any length up to SCRAM_SALT_MAX. */
+bool scram_keys_derive_salted(enum crypto_hash h, struct span password, uint32_t iterations,
+                              struct span salt, struct scram_keys *keys_r);
 /* SASLprep (RFC 4013) of a password into out, which is wiped by the caller; false: prohibited. */
 bool sasl_prep(struct span password, struct buf *out);
 

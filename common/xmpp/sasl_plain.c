@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * sasl_plain - PLAIN (RFC 4616): the password itself, checked against the SCRAM-SHA-256 keys, as
- * passwords are not stored. Called by sasl.c. The slow part runs on a work thread, for users who
+ * sasl_plain - PLAIN (RFC 4616): the password itself, checked against the SCRAM-SHA-256 keys (of who
+ * has none, the SCRAM-SHA-1 keys), as passwords are not stored. Called by sasl.c. The slow part runs on a work thread, for users who
  * do not exist as well.
  */
 #include "xmpp/sasl_private.h"
@@ -42,9 +42,9 @@ enum sasl_result sasl_plain_credentials(struct sasl *s, struct buf *out)
 void sasl_plain_work(struct sasl *s)
 {
     struct scram_keys derived;
-    bool ok = scram_keys_derive(s->mechanism->hash, s->password, s->keys.iterations, s->keys.salt,
-                                &derived);
-    size_t n = crypto_hash_len(s->mechanism->hash);
+    struct span salt = span_make((const char *)s->keys.salt, s->keys.salt_len);
+    bool ok = scram_keys_derive_salted(s->hash, s->password, s->keys.iterations, salt, &derived);
+    size_t n = crypto_hash_len(s->hash);
     s->verified = ok && crypto_equal(span_make((const char *)derived.stored_key, n),
                                      span_make((const char *)s->keys.stored_key, n));
     mem_wipe(&derived, sizeof(derived));

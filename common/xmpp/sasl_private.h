@@ -49,6 +49,7 @@ struct sasl {
     struct span user;       /* prepared; in the arena */
     bool exists;            /* keys are the user's, not fake ones */
     struct scram_keys keys; /* from sasl_credentials on */
+    enum crypto_hash hash;  /* of the keys */
     struct arena arena;     /* wiped */
     /* PLAIN */
     struct span password;

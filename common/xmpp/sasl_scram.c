@@ -157,7 +157,7 @@ enum sasl_result sasl_scram_credentials(struct sasl *s, struct buf *out)
     buf_append_z(&s->messages, "r=");
     buf_append(&s->messages, s->nonce);
     buf_append_z(&s->messages, ",s=");
-    base64_encode(&s->messages, span_make((const char *)s->keys.salt, sizeof(s->keys.salt)));
+    base64_encode(&s->messages, span_make((const char *)s->keys.salt, s->keys.salt_len));
     buf_append_z(&s->messages, ",i=");
     buf_append_u64(&s->messages, s->keys.iterations);
     buf_append(out, span_from(buf_span(&s->messages), start));

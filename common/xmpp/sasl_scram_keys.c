@@ -56,24 +56,31 @@ void scram_keys_from_salted(enum crypto_hash h, const unsigned char *salted,
     mem_wipe(client_key, sizeof(client_key));
 }
 
-bool scram_keys_derive(enum crypto_hash h, struct span password, uint32_t iterations,
-                       const uint8_t salt[16], struct scram_keys *keys_r)
+bool scram_keys_derive_salted(enum crypto_hash h, struct span password, uint32_t iterations,
+                              struct span salt, struct scram_keys *keys_r)
 {
     /* Room for all at once: a buffer that grows would leave parts of a password behind. */
     struct buf prepared = {0};
     buf_reserve(&prepared, PREPARED_MAX);
-    bool ok = iterations > 0 && sasl_prep(password, &prepared);
+    bool ok = iterations > 0 && salt.n <= SCRAM_SALT_MAX && sasl_prep(password, &prepared);
     if (ok) {
         unsigned char salted[CRYPTO_HASH_MAX];
-        crypto_pbkdf2(h, buf_span(&prepared), bytes(salt, 16), iterations, salted);
+        crypto_pbkdf2(h, buf_span(&prepared), salt, iterations, salted);
         memset(keys_r, 0, sizeof(*keys_r));
         keys_r->iterations = iterations;
-        memcpy(keys_r->salt, salt, sizeof(keys_r->salt));
+        keys_r->salt_len = (uint8_t)salt.n;
+        memcpy(keys_r->salt, salt.p, salt.n);
         scram_keys_from_salted(h, salted, keys_r);
         mem_wipe(salted, sizeof(salted));
     }
     buf_wipe(&prepared);
     return ok;
+}
+
+bool scram_keys_derive(enum crypto_hash h, struct span password, uint32_t iterations,
+                       const uint8_t salt[16], struct scram_keys *keys_r)
+{
+    return scram_keys_derive_salted(h, password, iterations, bytes(salt, 16), keys_r);
 }
 
 void scram_keys_fake(enum crypto_hash h, const uint8_t *server_secret, struct span user,
@@ -89,7 +96,8 @@ void scram_keys_fake(enum crypto_hash h, const uint8_t *server_secret, struct sp
     crypto_hmac(CRYPTO_SHA256, bytes(server_secret, 32), bytes(text, label.n + user.n), digest);
     memset(keys_r, 0, sizeof(*keys_r));
     keys_r->iterations = iterations;
-    memcpy(keys_r->salt, digest, sizeof(keys_r->salt));
+    keys_r->salt_len = 16;
+    memcpy(keys_r->salt, digest, keys_r->salt_len);
     /* Nothing is known to hash to these. */
     crypto_hmac(CRYPTO_SHA256, bytes(server_secret, 32), bytes(digest, sizeof(digest)),
                 keys_r->stored_key);
