@@ -40,7 +40,8 @@ void accounts_add(struct accounts *a, struct span user, struct span password,
                   void (*done)(void *ctx, enum accounts_result r), void *ctx);
 void accounts_set_password(struct accounts *a, struct span user, struct span password,
                            void (*done)(void *ctx, enum accounts_result r), void *ctx);
-/* Removes the account and all that hangs on it. */
+/* Removes the account: its name is free, and nobody can log in to it. sm_user_deleted must follow:
+ * it ends the sessions and has the rest removed. */
 void accounts_delete(struct accounts *a, struct span user,
                      void (*done)(void *ctx, enum accounts_result r), void *ctx);
 /* each(ctx, user, created in ms since 1970) in order of name; then done. */

@@ -45,6 +45,7 @@ struct c2s {
     struct link *link;
     struct link_bind binds[2];
     struct control *control;
+    struct list_node works;     /* requests of it that take their time (control.h) */
     struct limits limits;
     struct quota registrations;
     struct listener *listeners[C2S_LISTENERS_MAX];

@@ -2,11 +2,9 @@
 /*
  * control - what kontalkctl may ask of a c2s instance.
  */
-#include "base/control.h"
+#include "c2s/control.h"
 
 #include "base/log.h"
-#include "c2s/c2s.h"
-#include "xmpp/jid.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -15,17 +13,17 @@
 /* Account changes that one request may hold: pairs of JID and password. */
 #define PAIRS_MAX 500
 
-static void row(struct control_call *call, struct span a, struct span b)
+void control_row2(struct control_call *call, struct span a, struct span b)
 {
     const struct span words[] = {a, b};
     control_row(call, words, 2);
 }
 
-static void row_number(struct control_call *call, struct span name, uint64_t n)
+void control_row_number(struct control_call *call, struct span name, uint64_t n)
 {
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    row(call, name, span_of(text));
+    control_row2(call, name, span_of(text));
 }
 
 /* --- info ------------------------------------------------------------------------------------- */
@@ -38,7 +36,7 @@ static void row_list(struct control_call *call, struct span name, const struct c
             buf_append_char(&text, ' ');
         buf_append_z(&text, list->items[i]);
     }
-    row(call, name, buf_span(&text));
+    control_row2(call, name, buf_span(&text));
     buf_free(&text);
 }
 
@@ -47,19 +45,20 @@ static void on_info(void *ctx, struct control_call *call, const struct span *arg
     struct c2s *c2s = ctx;
     (void)args;
     (void)count;
-    row(call, SPAN("key"), SPAN("value"));
-    row(call, SPAN("instance"), span_of(c2s->instance));
-    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
-    row(call, SPAN("host"), c2s->host);
-    row(call, SPAN("network"), c2s->network);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("instance"), span_of(c2s->instance));
+    control_row2(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    control_row2(call, SPAN("host"), c2s->host);
+    control_row2(call, SPAN("network"), c2s->network);
     row_list(call, SPAN("listen"), &c2s->conf->listen);
     row_list(call, SPAN("listen_tls"), &c2s->conf->listen_tls);
-    row(call, SPAN("cert"), span_of(c2s->conf->cert));
-    row(call, SPAN("link"), c2s->link && link_is_up(c2s->link) ? SPAN("up") : SPAN("down"));
-    row_number(call, SPAN("sessions"), sm_session_count(c2s->sm));
-    row_number(call, SPAN("connections"), c2s->client_count);
-    row_number(call, SPAN("hibernating"), c2s->hibernation.seat_count);
-    row_number(call, SPAN("uptime"), (loop_now(c2s->loop) - c2s->started_ms) / 1000);
+    control_row2(call, SPAN("cert"), span_of(c2s->conf->cert));
+    control_row2(call, SPAN("link"),
+                 c2s->link && link_is_up(c2s->link) ? SPAN("up") : SPAN("down"));
+    control_row_number(call, SPAN("sessions"), sm_session_count(c2s->sm));
+    control_row_number(call, SPAN("connections"), c2s->client_count);
+    control_row_number(call, SPAN("hibernating"), c2s->hibernation.seat_count);
+    control_row_number(call, SPAN("uptime"), (loop_now(c2s->loop) - c2s->started_ms) / 1000);
     control_ok(call);
 }
 
@@ -109,9 +108,8 @@ static void on_user_done(void *ctx, enum accounts_result r)
     user_part_done(ctx, r);
 }
 
-/* text as the bare JID of a user here; false: it is none, and the call has been answered so. */
-static bool parse_user(struct c2s *c2s, struct control_call *call, struct span text,
-                       struct jid *jid, struct jid_scratch *scratch)
+bool control_user(struct c2s *c2s, struct control_call *call, struct span text, struct jid *jid,
+                  struct jid_scratch *scratch)
 {
     char reason[256];
     if (jid_parse(text, jid, scratch) && jid_is_bare(jid) && !span_is_none(jid->local) &&
@@ -134,11 +132,11 @@ static void on_user_add(void *ctx, struct control_call *call, const struct span 
         return;
     }
     for (size_t i = 0; i < count; i += 2)
-        if (!parse_user(c2s, call, args[i], &jid, &scratch))
+        if (!control_user(c2s, call, args[i], &jid, &scratch))
             return;
     struct user_call *u = user_call_new(c2s, call);
     for (size_t i = 0; i < count; i += 2) {
-        parse_user(c2s, call, args[i], &jid, &scratch);
+        control_user(c2s, call, args[i], &jid, &scratch);
         u->open++;
         LOG(LOG_INFO, "user.add", F_SPAN("user", jid.local));
         accounts_add(c2s->accounts, jid.local, args[i + 1], on_user_done, u);
@@ -153,7 +151,7 @@ static void on_user_passwd(void *ctx, struct control_call *call, const struct sp
     struct jid jid;
     struct jid_scratch scratch;
     (void)count;
-    if (!parse_user(c2s, call, args[0], &jid, &scratch))
+    if (!control_user(c2s, call, args[0], &jid, &scratch))
         return;
     LOG(LOG_INFO, "user.passwd", F_SPAN("user", jid.local));
     accounts_set_password(c2s->accounts, jid.local, args[1], on_user_done,
@@ -166,6 +164,8 @@ static void on_user_deleted(void *ctx, enum accounts_result r)
     struct user_call *u = ctx;
     if (u->c2s->sm) /* a stopping process answers what it has begun */
         sm_user_deleted(u->c2s->sm, span_of(u->user));
+    if (u->c2s->sm && r == ACCOUNTS_OK)
+        sm_erase(u->c2s->sm, span_of(u->user), NULL, NULL);
     user_part_done(u, r);
 }
 
@@ -176,7 +176,7 @@ static void on_user_del(void *ctx, struct control_call *call, const struct span 
     struct jid jid;
     struct jid_scratch scratch;
     (void)count;
-    if (!parse_user(c2s, call, args[0], &jid, &scratch))
+    if (!control_user(c2s, call, args[0], &jid, &scratch))
         return;
     struct user_call *u = user_call_new(c2s, call);
     u->user = mem_strdup_span(jid.local);
@@ -193,7 +193,7 @@ static void on_each_user(void *ctx, struct span user, int64_t created)
     buf_append_char(&jid, '@');
     buf_append(&jid, u->c2s->host);
     snprintf(when, sizeof when, "%lld", (long long)created / 1000);
-    row(u->call, buf_span(&jid), span_of(when));
+    control_row2(u->call, buf_span(&jid), span_of(when));
     buf_free(&jid);
 }
 
@@ -203,7 +203,7 @@ static void on_user_list(void *ctx, struct control_call *call, const struct span
     struct c2s *c2s = ctx;
     (void)args;
     (void)count;
-    row(call, SPAN("jid"), SPAN("created"));
+    control_row2(call, SPAN("jid"), SPAN("created"));
     accounts_list(c2s->accounts, on_each_user, on_user_done, user_call_new(c2s, call));
 }
 
@@ -249,6 +249,15 @@ const struct control_command c2s_commands[] = {
     {"user del", 1, 1, "user del JID", on_user_del},
     {"user passwd", 2, 2, "user passwd JID PASSWORD", on_user_passwd},
     {"user list", 0, 0, "user list", on_user_list},
+    {"user erase", 1, 1, "user erase JID", control_user_erase},
     {"session list", 0, 0, "session list", on_session_list},
+    {"archive purge", 1, 2, "archive purge BEFORE_MS [JID]", control_archive_purge},
+    {"roster list", 1, 1, "roster list JID", control_roster_list},
+    {"roster add", 2, 5, "roster add JID CONTACT [name=] [group=] [subscription=]",
+     control_roster_add},
+    {"roster remove", 2, 2, "roster remove JID CONTACT", control_roster_remove},
+    {"message user", 2, 2, "message user JID TEXT", control_message_user},
+    {"message all", 2, 2, "message all any|online TEXT", control_message_all},
+    {"backup", 1, 1, "backup FILE", control_backup},
     {NULL, 0, 0, NULL, NULL},
 };

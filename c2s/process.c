@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "c2s/accounts_sm.h"
+#include "c2s/control.h"
 #include "c2s/schema.h"
 #include "tls/crypto.h"
 #include "xmpp/ns.h"
@@ -130,6 +131,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     c2s->started_ms = loop_now(d->loop);
     list_init(&c2s->clients);
     list_init(&c2s->seats);
+    list_init(&c2s->works);
     hibernate_init(&c2s->hibernation);
     if (asprintf(&c2s->name, "%s.%s", d->instance, conf->host) < 0)
         abort();
@@ -295,6 +297,7 @@ static void finish(void *ctx)
     sm_free(&c2s->sm);
     accounts_free(&c2s->accounts);
     store_close(&c2s->store);
+    control_works_drop(c2s);
     LOG(LOG_INFO, "c2s.stopped", F_STR("name", c2s->name));
     c2s->on_stopped(c2s->stopped_ctx);
 }
@@ -369,6 +372,7 @@ void c2s_free(struct c2s **c2s_ptr)
         accounts_free(&c2s->accounts);
     if (c2s->store)
         store_close(&c2s->store);
+    control_works_drop(c2s);
     tls_ctx_unref(&c2s->tls);
     tls_ctx_unref(&c2s->link_tls);
     limits_deinit(&c2s->limits);

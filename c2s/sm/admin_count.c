@@ -52,7 +52,7 @@ static void write_list(struct sm_run *run, const char *var, struct span lines, u
 
 static int count_accounts(struct db *db, struct sm_run *run)
 {
-    struct db_stmt *st = db_sql(db, "SELECT count(*) FROM account");
+    struct db_stmt *st = db_sql(db, "SELECT count(*) FROM account WHERE name NOT GLOB '/*'");
     int got = db_step(st);
 
     run->at = got > 0 ? (size_t)db_int(st, 0) : 0;
@@ -83,7 +83,8 @@ void sm_admin_registered_num(struct sm_run *run)
 
 static int list_accounts(struct db *db, struct sm_run *run)
 {
-    struct db_stmt *st = db_sql(db, "SELECT name FROM account ORDER BY name LIMIT ?1");
+    struct db_stmt *st = db_sql(db, "SELECT name FROM account WHERE name NOT GLOB '/*'"
+                                    " ORDER BY name LIMIT ?1");
     int got;
 
     db_bind_int(st, 1, run->number);

@@ -8,7 +8,7 @@
  *   contact.c       contacts in memory              presence.c      presence, by type
  *   broadcast.c     to contacts                     probe.c         of contacts, and by them
  *   directed.c      to those who were told          pace.c          not too fast
- *   announce.c      after an outage
+ *   announce.c      after an outage                roster_admin.c  changed by the administration
  */
 #ifndef C2S_SM_CONTACTS_H
 #define C2S_SM_CONTACTS_H
@@ -98,6 +98,9 @@ int sm_roster_read(struct db *db, const struct sm_roster_key *key, struct sm_ros
 int sm_roster_write_state(struct db *db, const struct sm_roster_key *key,
                           const struct sm_roster_row *row, unsigned state, size_t max_items,
                           struct buf *items);
+/* The item as it is, or (row->is_there false) that there is none, for a push. */
+int sm_roster_show(struct db *db, const struct sm_roster_key *key, struct sm_roster_row *row,
+                   struct buf *items, char ver_r[44]);
 /* After a change. */
 int sm_roster_new_version(struct db *db, int64_t account, char ver_r[44]);
 
@@ -123,6 +126,12 @@ int sm_request_list(struct db *db, int64_t account, struct sm_request_batch *bat
 
 /* Tells all interested resources. items: <item/>s, ver: the version with them. */
 void sm_roster_push(struct sm_user *user, struct span items, struct span ver);
+
+/* --- roster_admin.c --- */
+
+/* An item of his (bare JID) has been changed in the store by the administration: here, or at
+ * another instance. */
+void sm_roster_refresh(struct sm_user *user, struct span contact);
 
 /* --- subscribe.c --- */
 
@@ -170,6 +179,7 @@ void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span pre
 
 /* --- probe.c --- */
 void sm_probe_contacts(struct sm_session *s); /* for who has just come */
+void sm_probe_contact(struct sm_session *s, const struct sm_contact *c);
 void sm_probe_answer(struct sm_in *in, struct sm_user *user); /* user NULL: owned by nobody */
 
 /* As these, but for contacts who are not owned here. */

@@ -96,7 +96,7 @@ static bool insert_finish(struct sm_job *job, int result)
         return true;
     }
     if (!i->is_answered)
-        return true;
+        return false;
     bool is_final = result > 0;
     stanza_error_write_parts(sm_out_begin_to(job->sm, i->sender, &out), SPAN("message"),
                              i->id_value, i->from_value, i->to_value,

@@ -6,22 +6,30 @@
  *
  *   stored   a message for him is in the store: he may have come since, or the router was away
  *   deleted  his account is no more
+ *   roster   the item of his roster that is named has been changed in the store
  *   changed  what his owner keeps in memory of him (profile.c) has been changed in the store
  *
  * Called by offline.c, sm.c, and route.c for what comes in.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts.h"
 
 static const struct {
     struct span word;
     void (*handle)(struct sm_user *user);
+    void (*handle_item)(struct sm_user *user, struct span jid);
 } words[] = {
-    {SPAN_INIT("stored"), sm_offline_look},
-    {SPAN_INIT("deleted"), sm_user_end_sessions},
-    {SPAN_INIT("changed"), sm_profile_reload},
+    {SPAN_INIT("stored"), sm_offline_look, NULL},
+    {SPAN_INIT("deleted"), sm_user_end_sessions, NULL},
+    {SPAN_INIT("changed"), sm_profile_reload, NULL},
+    {SPAN_INIT("roster"), NULL, sm_roster_refresh},
 };
 
 void sm_owner_tell(struct sm *sm, struct span name, const char *word)
+{
+    sm_owner_tell_of(sm, name, word, SPAN_NONE);
+}
+
+void sm_owner_tell_of(struct sm *sm, struct span name, const char *word, struct span jid)
 {
     struct sm_out out;
 
@@ -39,6 +47,7 @@ void sm_owner_tell(struct sm *sm, struct span name, const char *word)
     xml_value(buf, sm->opts.host);
     xml_raw(buf, SPAN("'><"));
     buf_append_z(buf, word);
+    xml_attr(buf, "jid", jid);
     xml_raw(buf, SPAN(" xmlns='" NS_FRONT "'/></message>"));
     sm_out_end(&out);
 }
@@ -53,10 +62,13 @@ bool sm_owner_on_told(const struct sm_in *in)
         return false;
     struct sm_user *user = sm_user_owned(in->sm, in->to.local);
     for (size_t i = 0; user && i < ARRAY_LEN(words); i++) {
-        if (span_eq(s->nodes[node].name, words[i].word)) {
+        if (!span_eq(s->nodes[node].name, words[i].word))
+            continue;
+        if (words[i].handle)
             words[i].handle(user);
-            break;
-        }
+        else
+            words[i].handle_item(user, stanza_attr(s, node, SPAN("jid")));
+        break;
     }
     return true;
 }

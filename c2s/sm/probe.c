@@ -52,6 +52,16 @@ static void ask_all(struct sm_session *s, bool is_elsewhere_only)
     buf_free(&probe);
 }
 
+void sm_probe_contact(struct sm_session *s, const struct sm_contact *c)
+{
+    struct buf probe = {0};
+
+    xml_attr(&probe, "from", s->full);
+    xml_raw(&probe, SPAN(" type='probe'/>"));
+    ask(s, c, buf_span(&probe), false);
+    buf_free(&probe);
+}
+
 void sm_probe_contacts(struct sm_session *s)
 {
     ask_all(s, false);

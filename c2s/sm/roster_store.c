@@ -131,6 +131,13 @@ static bool is_full(struct db *db, int64_t account, size_t max_items)
     return is_full;
 }
 
+static void write_removed(struct buf *items, struct span jid)
+{
+    xml_raw(items, SPAN("<item"));
+    xml_attr(items, "jid", jid);
+    xml_raw(items, SPAN(" subscription='remove'/>"));
+}
+
 static int remove_item(struct db *db, int64_t account, struct span jid, struct buf *items)
 {
     struct db_stmt *st = db_sql(db, "DELETE FROM roster WHERE account = ?1 AND jid = ?2");
@@ -138,12 +145,9 @@ static int remove_item(struct db *db, int64_t account, struct span jid, struct b
     db_bind_int(st, 1, account);
     db_bind_text(st, 2, jid);
     int result = db_run(st);
-    if (result < 0)
-        return result;
-    xml_raw(items, SPAN("<item"));
-    xml_attr(items, "jid", jid);
-    xml_raw(items, SPAN(" subscription='remove'/>"));
-    return STORE_OK;
+    if (result >= 0)
+        write_removed(items, jid);
+    return result;
 }
 
 static int show_item(struct db *db, int64_t account, struct span jid, struct buf *items)
@@ -187,6 +191,20 @@ int sm_roster_write_state(struct db *db, const struct sm_roster_key *key,
     db_bind_int(st, 4, state >> 2 & 3);
     int result = db_run(st);
     return result < 0 ? result : show_item(db, key->account, buf_span(&row->jid), items);
+}
+
+int sm_roster_show(struct db *db, const struct sm_roster_key *key, struct sm_roster_row *row,
+                   struct buf *items, char ver_r[44])
+{
+    int result = sm_roster_read(db, key, row);
+
+    if (result < 0)
+        return result;
+    write_version(db, key->account, ver_r);
+    if (row->is_there)
+        return show_item(db, key->account, buf_span(&row->jid), items);
+    write_removed(items, key->names.jid);
+    return STORE_OK;
 }
 
 int sm_roster_new_version(struct db *db, int64_t account, char ver_r[44])

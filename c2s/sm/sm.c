@@ -24,12 +24,14 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm->started = loop_now(loop);
     list_init(&sm->ready);
     list_init(&sm->arrived);
+    list_init(&sm->posts);
     list_init(&sm->unannounced);
     sm_access_load(sm, opts->rules, opts->rule_count);
     list_init(&sm->polls);
     list_init(&sm->tells);
     sm_pep_init(sm);
     sm_archive_open(sm);
+    sm_erase_open(sm);
     return sm;
 }
 
@@ -106,6 +108,8 @@ void sm_free(struct sm **sm_p)
     sm_commands_close(sm);
     sm_tell_close(sm);
     sm_multicast_close(sm);
+    sm_post_close(sm);
+    sm_erase_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);
@@ -199,6 +203,7 @@ void sm_user_deleted(struct sm *sm, struct span name)
     if (user)
         sm_user_end_sessions(user);
     sm_owner_tell(sm, name, "deleted");
+    sm_erase_look(sm);
 }
 
 struct span sm_session_jid(const struct sm_session *session)

@@ -196,8 +196,12 @@ void sm_missed(struct sm_session *session, struct span stanza);
 /* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
 void sm_close(struct sm_session *session);
 
-/* The account is no more: ends his sessions (not-authorized) and others' subscriptions to him. */
+/* The account is no more: ends his sessions (not-authorized) and the subscriptions between him and
+ * others, and has what is left of his account removed, soon (erase.c). */
 void sm_user_deleted(struct sm *sm, struct span user);
+/* Begins at once with what is left of removed accounts. done, if there is one, comes once nothing
+ * is left of those of that name, or (false) the store has failed; later, not after sm_free. */
+void sm_erase(struct sm *sm, struct span user, void (*done)(void *ctx, bool is_whole), void *ctx);
 
 /*
  * sm_archive_purge - removes from the archive what is older than before_ms (milliseconds since
@@ -209,6 +213,48 @@ void sm_archive_purge(struct sm *sm, struct span name, int64_t before_ms,
 
 /* Whether somebody may make an account of that name. */
 bool sm_may_register(const struct sm *sm, struct span name);
+/* --- messages of the server (from: the host) --- done comes once, later, not after sm_free */
+
+enum sm_post_result { SM_POST_DONE, SM_POST_NO_USER, SM_POST_FAILED };
+/* Kept up to date until done; failed: the user has no room for it, or the store has failed. */
+struct sm_post_figures {
+    uint64_t sent, failed;
+};
+/* user: who is not online gets it when he comes. text: as utf8_check wants it. */
+void sm_post_user(struct sm *sm, struct span user, struct span text,
+                  struct sm_post_figures *figures,
+                  void (*done)(void *ctx, enum sm_post_result r), void *ctx);
+/* To every account; or to those only who are online and owned by this instance. */
+void sm_post_all(struct sm *sm, bool is_online_only, struct span text,
+                 struct sm_post_figures *figures,
+                 void (*done)(void *ctx, enum sm_post_result r), void *ctx);
+
+/* --- the roster of a user, by the administration --- answers come later, not after sm_free */
+
+enum sm_roster_result {
+    SM_ROSTER_DONE,
+    SM_ROSTER_NO_USER,
+    SM_ROSTER_NO_CONTACT, /* sm_roster_drop */
+    SM_ROSTER_TOO_BIG,    /* it has as many items as it may */
+    SM_ROSTER_BUSY,       /* too much is queued, or the store has failed */
+};
+struct sm_roster_entry {
+    struct span jid;
+    struct span name;         /* none: sm_roster_put leaves it as it is */
+    struct span groups;       /* separated by LF; the same */
+    struct span subscription; /* none, to, from, both; none at all: the same */
+    bool is_asked;            /* only read */
+};
+void sm_roster_list(struct sm *sm, struct span user,
+                    void (*each)(void *ctx, const struct sm_roster_entry *entry),
+                    void (*done)(void *ctx, enum sm_roster_result r), void *ctx);
+/* Makes or changes an item: his resources are told, the contact is not. entry->jid is bare and
+ * prepared, and not the user himself; subscription is one of the four. */
+void sm_roster_put(struct sm *sm, struct span user, const struct sm_roster_entry *entry,
+                   void (*done)(void *ctx, enum sm_roster_result r), void *ctx);
+/* As the user would: the contact is told, too. */
+void sm_roster_drop(struct sm *sm, struct span user, struct span contact,
+                    void (*done)(void *ctx, enum sm_roster_result r), void *ctx);
 
 /* For `session list`: the full JID, and the priority or INT_MIN when unavailable. */
 struct span sm_session_jid(const struct sm_session *session);

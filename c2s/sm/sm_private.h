@@ -37,6 +37,7 @@ struct sm_access;
 struct sm_archive;
 struct sm_archive_prefs;
 struct sm_commands;
+struct sm_erase;
 struct sm_fellows;
 struct sm_front;
 struct pep;
@@ -61,6 +62,7 @@ struct sm {
     struct list_node ready; /* openings that can be answered */
     struct list_node unannounced; /* users whose presence is to be told again */
     struct timer announce_wait;
+    struct list_node posts;   /* messages of the server on their way (post.c) */
     struct list_node arrived; /* sessions that have moved, and are to go on */
     struct deferred answer;
     struct map routes;      /* public routes of the router: name -> struct sm_service */
@@ -81,6 +83,7 @@ struct sm {
     struct list_node tells; /* what is being told to all who are online (tell.c) */
     size_t tell_count;
     struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
+    struct sm_erase *erase;     /* erase.c */
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -509,7 +512,17 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
 
 /* --- owner.c --- words to whoever owns a user */
 void sm_owner_tell(struct sm *sm, struct span name, const char *word);
+/* The same about an address; none: about none. */
+void sm_owner_tell_of(struct sm *sm, struct span name, const char *word, struct span jid);
 bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary message */
+
+/* --- erase.c --- */
+void sm_erase_open(struct sm *sm);  /* for sm_new */
+void sm_erase_close(struct sm *sm); /* for sm_free */
+void sm_erase_look(struct sm *sm);  /* an account has been removed, perhaps by another process */
+
+/* --- post.c --- */
+void sm_post_close(struct sm *sm); /* for sm_free */
 
 /* --- envelope.c --- words between two instances */
 #define NS_FRONT "http://kontalk.org/extensions/front"

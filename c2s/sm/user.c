@@ -83,11 +83,19 @@ bool sm_user_is_reachable(const struct sm_user *user)
     return false;
 }
 
+static void answer_waiting(struct sm_user *user, enum stanza_error refusal);
+
+/* Their farewells are said while his contacts are known; who has his name next has others. */
 void sm_user_end_sessions(struct sm_user *user)
 {
-    LIST_FOR_EACH (node, &user->sessions)
-        sm_session_kick(CONTAINER_OF(node, struct sm_session, node), STREAM_NOT_AUTHORIZED,
-                        "account deleted");
+    LIST_FOR_EACH (node, &user->sessions) {
+        struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
+        sm_session_kick(s, STREAM_NOT_AUTHORIZED, "account deleted");
+        if (user->profile)
+            sm_presence_close(s);
+    }
+    answer_waiting(user, STANZA_NOT_AUTHORIZED);
+    sm_profile_reload(user);
 }
 
 static void user_free(struct sm_user *user)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char suffix[] = ".ctl";
 
@@ -101,6 +102,47 @@ int ctl_ask_c2s(const struct ctl *ctl, const struct span *words, size_t count, c
     ctl_sockets_free(&paths);
     if (result < 0)
         no_c2s(ctl, result, error_r);
+    return result;
+}
+
+/* --- what takes its time --- */
+
+/* It says how far it is every few seconds. */
+#define LONG_PATIENCE_S 60
+
+struct long_rows {
+    ctl_row *row;
+    void *ctx;
+    const char *word;
+    bool header_seen, is_shown;
+};
+
+static void on_long_row(void *ctx, const struct span *words, size_t count)
+{
+    struct long_rows *l = ctx;
+
+    if (!l->header_seen) {
+        l->header_seen = true;
+        return;
+    }
+    if (count == 2 && span_eq(words[0], SPAN("progress"))) {
+        l->is_shown = isatty(STDERR_FILENO) != 0;
+        if (l->is_shown)
+            fprintf(stderr, "\r%.*s %s ", SPAN_ARG(words[1]), l->word);
+    } else if (l->row) {
+        l->row(l->ctx, words, count);
+    }
+}
+
+int ctl_ask_long(const struct ctl *ctl, const struct span *words, size_t count, const char *word,
+                 ctl_row *row, void *ctx, char error_r[CTL_ERROR_MAX])
+{
+    struct long_rows l = {.row = row, .ctx = ctx, .word = word};
+
+    control_ask_patience(LONG_PATIENCE_S);
+    int result = ctl_ask_c2s(ctl, words, count, on_long_row, &l, error_r);
+    if (l.is_shown)
+        fputs("\r\033[K", stderr);
     return result;
 }
 

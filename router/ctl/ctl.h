@@ -20,6 +20,11 @@ struct ctl {
     bool bodies;        /* --bodies: what users wrote is shown */
     unsigned seconds;   /* --seconds: when attach, tap and replay end by themselves; 0: never */
     const char *listen; /* --listen: where replay listens; NULL: where the router does */
+    /* Options of single commands; NULL or false: not given. */
+    bool all, merge, replace;      /* user export, user import */
+    bool to_all, online;           /* message */
+    const char *user, *older_than; /* archive purge */
+    const char *name, *group, *subscription; /* roster add */
 };
 
 struct ctl_command {
@@ -31,6 +36,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command user_commands[]; /* each table ends with name == NULL */
+extern const struct ctl_command data_commands[];
 extern const struct ctl_command list_commands[];
 extern const struct ctl_command call_commands[];
 extern const struct ctl_command reload_commands[];
@@ -67,6 +73,11 @@ int ctl_ask_c2s(const struct ctl *ctl, const struct span *words, size_t count, c
 /* Asks the router. */
 int ctl_ask_router(const struct ctl *ctl, const struct span *words, size_t count, ctl_row *row,
                    void *ctx, char error_r[CTL_ERROR_MAX]);
+/* Asks for something that takes its time (c2s/control_work.c): rows are "key", "value", and what is
+ * only progress is shown on a terminal and not given to row. word: of what progress counts. Returns
+ * as control_ask. */
+int ctl_ask_long(const struct ctl *ctl, const struct span *words, size_t count, const char *word,
+                 ctl_row *row, void *ctx, char error_r[CTL_ERROR_MAX]);
 /* Removes an account at every c2s; returns as control_ask. */
 int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_MAX]);
 

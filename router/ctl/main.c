@@ -37,9 +37,9 @@ static const struct conf_key keys[] = {
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
 
 static const struct ctl_command *const groups[] = {
-    user_commands,   list_commands,  call_commands,   attach_commands,
-    replay_commands, check_commands, reload_commands, cert_commands,
-    selftest_commands, federation_commands,
+    user_commands,   data_commands,  list_commands,   call_commands, attach_commands,
+    replay_commands, check_commands, reload_commands, cert_commands, selftest_commands,
+    federation_commands,
 };
 
 int ctl_fail(const char *format, ...)
@@ -68,6 +68,16 @@ static void print_usage(FILE *to)
             "\noptions:\n"
             "  -c DIR                      directory of kontalkctl.conf (" DEFAULT_DIRECTORY ")\n"
             "  --json                      lists as JSON\n"
+            "  --all                       user export: every account\n"
+            "  --merge                     user import: add to accounts that exist\n"
+            "  --replace                   user import: remove accounts that exist first\n"
+            "  --user JID                  archive purge: of this user only\n"
+            "  --older-than DAYS           archive purge: or a date, YYYY-MM-DD\n"
+            "  --name NAME                 roster add: the contact's name\n"
+            "  --group GROUP               roster add: the contact's group\n"
+            "  --subscription STATE        roster add: none, to, from or both\n"
+            "  --to-all                    message: to every account\n"
+            "  --online                    message: to those only who are online\n"
             "  --bodies                    tap, record: texts, too\n"
             "  --seconds N                 attach, tap, replay: end after N seconds\n"
             "  --listen ADDRESS            replay: instead of where the router listens\n"
@@ -130,34 +140,58 @@ static struct settings *load_settings(const char *directory)
     return settings;
 }
 
-int main(int argc, char **argv)
+/* What an option sets. */
+struct option_row {
+    const char *name;
+    bool is_flag;
+    size_t at; /* in struct ctl */
+};
+
+#define FLAG(option, member) {option, true, offsetof(struct ctl, member)}
+#define TEXT(option, member) {option, false, offsetof(struct ctl, member)}
+static const struct option_row option_rows[] = {
+    FLAG("json", json),       FLAG("bodies", bodies),
+    FLAG("all", all),         FLAG("merge", merge),
+    FLAG("replace", replace), FLAG("to-all", to_all),
+    FLAG("online", online),   TEXT("config", directory),
+    TEXT("listen", listen),   TEXT("user", user),
+    TEXT("name", name),       TEXT("older-than", older_than),
+    TEXT("group", group),     TEXT("subscription", subscription),
+};
+enum { OPT_HELP = 256, OPT_VERSION, OPT_SECONDS, OPT_ROWS };
+
+static void set_option(struct ctl *ctl, const struct option_row *row, const char *value)
 {
-    enum { OPT_HELP = 256, OPT_VERSION, OPT_JSON, OPT_BODIES, OPT_SECONDS, OPT_LISTEN };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, OPT_JSON},
-        {"bodies", no_argument, NULL, OPT_BODIES},
-        {"listen", required_argument, NULL, OPT_LISTEN},
-        {"seconds", required_argument, NULL, OPT_SECONDS},
+    void *member = (char *)ctl + row->at;
+
+    if (row->is_flag)
+        *(bool *)member = true;
+    else
+        *(const char **)member = value;
+}
+
+/* -1: go on; else the exit status. */
+static int read_options(int argc, char **argv, struct ctl *ctl)
+{
+    struct option options[ARRAY_LEN(option_rows) + 4] = {
         {"help", no_argument, NULL, OPT_HELP},
         {"version", no_argument, NULL, OPT_VERSION},
-        {NULL, 0, NULL, 0},
+        {"seconds", required_argument, NULL, OPT_SECONDS},
     };
-    const char *directory = NULL;
-    struct ctl ctl = {0};
 
+    for (size_t i = 0; i < ARRAY_LEN(option_rows); i++)
+        options[3 + i] =
+            (struct option){option_rows[i].name, option_rows[i].is_flag ? no_argument
+                                                                        : required_argument,
+                            NULL, OPT_ROWS + (int)i};
     for (int option; (option = getopt_long(argc, argv, "c:", options, NULL)) != -1;) {
         uint64_t seconds = 0;
         if (option == 'c') {
-            directory = optarg;
-        } else if (option == OPT_JSON) {
-            ctl.json = true;
-        } else if (option == OPT_BODIES) {
-            ctl.bodies = true;
-        } else if (option == OPT_LISTEN) {
-            ctl.listen = optarg;
+            ctl->directory = optarg;
+        } else if (option >= OPT_ROWS) {
+            set_option(ctl, &option_rows[option - OPT_ROWS], optarg);
         } else if (option == OPT_SECONDS && span_to_u64(span_of(optarg), 1000000, &seconds)) {
-            ctl.seconds = (unsigned)seconds;
+            ctl->seconds = (unsigned)seconds;
         } else if (option == OPT_HELP) {
             print_usage(stdout);
             return 0;
@@ -169,15 +203,25 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctl ctl = {0};
+    int status = read_options(argc, argv, &ctl);
+
+    if (status >= 0)
+        return status;
     signal(SIGPIPE, SIG_IGN); /* writing fails instead, and what must be undone is undone */
-    struct settings *settings = load_settings(directory);
+    struct settings *settings = load_settings(ctl.directory);
     if (!settings)
         return 1;
     log_threshold = LOG_ERROR; /* what matters is printed by the commands */
-    ctl.directory = directory ? directory : DEFAULT_DIRECTORY;
+    ctl.directory = ctl.directory ? ctl.directory : DEFAULT_DIRECTORY;
     ctl.runtime = settings->runtime;
     ctl.component = settings->component;
-    int status = run_command(&ctl, argv + optind, argc - optind);
+    status = run_command(&ctl, argv + optind, argc - optind);
     if (fflush(stdout) != 0 && status == 0)
         status = ctl_fail("cannot write: %s", strerror(errno));
     conf_free(&settings_spec, (void **)&settings);

@@ -23,9 +23,9 @@ def shown_by_help():
     text = subprocess.run([os.path.join(BUILD, "kontalkctl"), "--help"], check=True,
                           capture_output=True, text=True).stdout
     commands, _, options = text.partition("options:")
-    names = [re.match(r"  ([a-z]+(?: [a-z]+)?)\b", line)[1]
+    names = [re.match(r"  ([a-z0-9]+(?: [a-z]+)?)\b", line)[1]
              for line in commands.splitlines() if line.startswith("  ")]
-    return names, re.findall(r"--?[a-z]+", re.sub(r"(?m)^(  \S+(?: [A-Z]+)?)  .*$", r"\1", options))
+    return names, re.findall(r"--?[a-z][a-z-]*", re.sub(r"(?m)^(  \S+(?: [A-Z]+)?)  .*$", r"\1", options))
 
 
 def test_every_command_is_offered():

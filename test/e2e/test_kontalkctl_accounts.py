@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kontalkctl's account tools against running processes: erase, roster, messages, archives, backups."""
+import asyncio
+import os
+import sqlite3
+import stat
+
+from helpers import DEADLINE, PASSWORD, Client, eventually, online, run
+
+
+async def in_thread(function, *args, **options):
+    return await asyncio.to_thread(function, *args, **options)
+
+
+async def chat(sender, receiver, *bodies):
+    for body in bodies:
+        sender.send_message(mto=receiver.boundjid.bare, mbody=body, mtype="chat")
+    for body in bodies:
+        await receiver.message(body)
+
+
+def rows(database, query, *values):
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as db:
+        return db.execute(query, values).fetchall()
+
+
+def test_erase(suite):
+    async def play():
+        jid = f"erase-me@{suite.host}"
+        await in_thread(suite.ctl, "user", "add", jid, PASSWORD)
+        async with online(suite, suite.user()) as (b,):
+            await b.get_roster()
+            async with online(suite, jid) as (a,):
+                for one, other in ((a, b), (b, a)):
+                    await in_thread(suite.ctl, "roster", "add", one.boundjid.bare,
+                                    other.boundjid.bare, "--subscription", "both")
+                await chat(b, a, "kept for a while")
+                gone = a.gone()
+                said = await in_thread(suite.ctl, "user", "erase", jid)
+                assert "is erased" in said
+                await asyncio.wait_for(gone, DEADLINE)
+            await b.presence(a.boundjid.full, "unavailable")
+            await b.presence(jid, "unsubscribed")
+            await b.presence(jid, "unsubscribe")
+            roster = await b.request(None, "<query xmlns='jabber:iq:roster'/>")
+            assert "subscription=\"none\"" in str(roster)
+            assert not rows(suite.paths["database"],
+                            "SELECT 1 FROM account WHERE name LIKE '%erase-me'")
+            # The name is free, and nothing is inherited.
+            await in_thread(suite.ctl, "user", "add", jid, "new")
+            async with online(suite, jid, password="new", plugins=["xep_0313"]) as (anew,):
+                assert "item" not in str(await anew.request(
+                    None, "<query xmlns='jabber:iq:roster'/>"))
+                answer = await anew.plugin["xep_0313"].retrieve(jid=anew.boundjid.bare)
+                assert not answer["mam_fin"]["rsm"]["last"]
+            assert "no such account" in await in_thread(
+                suite.ctl, "user", "erase", f"never@{suite.host}", status=1)
+    run(play())
+
+
+def test_roster(suite):
+    async def play():
+        async with online(suite, suite.user(), suite.user()) as (a, b):
+            jid, contact = a.boundjid.bare, b.boundjid.bare
+            await a.get_roster()
+            await b.get_roster()
+            await in_thread(suite.ctl, "roster", "add", jid, contact, "--name", "Beth", "--group",
+                            "Friends", "--subscription", "both")
+            await in_thread(suite.ctl, "roster", "add", contact, jid, "--subscription", "both")
+            await in_thread(eventually, lambda: a.client_roster[contact]["name"] == "Beth", "push")
+            assert a.client_roster[contact]["groups"] == ["Friends"]
+            a.send_presence(pstatus="seen")
+            await b.expect(lambda s: s.get("status", "") == "seen" or "seen" in str(s), "presence")
+            listed = await in_thread(suite.ctl_json, "roster", jid)
+            assert listed == [{"jid": contact, "subscription": "both", "asked": "no",
+                               "name": "Beth", "groups": "Friends"}]
+            await in_thread(suite.ctl, "roster", "remove", jid, contact)
+            await b.presence(jid, "unsubscribed")
+            assert await in_thread(suite.ctl_json, "roster", jid) == []
+            assert "not in the roster" in await in_thread(suite.ctl, "roster", "remove", jid,
+                                                          contact, status=1)
+            assert "nobody is" in await in_thread(suite.ctl, "roster", "add", jid, jid, status=1)
+            assert "none, to, from or both" in await in_thread(
+                suite.ctl, "roster", "add", jid, contact, "--subscription", "some", status=1)
+            assert "no such account" in await in_thread(
+                suite.ctl, "roster", f"never@{suite.host}", status=1)
+    run(play())
+
+
+def test_messages(new_suite):
+    suite = new_suite("--users", "120")
+
+    async def play():
+        absent = f"u7@{suite.host}"
+        async with online(suite, f"u0@{suite.host}", f"u1@{suite.host}") as (a, b):
+            said = await in_thread(suite.ctl, "message", "--to-all", "Maintenance at <noon> & so")
+            assert said.startswith(f"{len(suite.ctl_json('user', 'list'))} messages sent")
+            for client in (a, b):
+                message = await client.message("Maintenance at <noon> & so")
+                assert message["from"] == suite.host
+            said = await in_thread(suite.ctl, "message", "--to-all", "--online", "Who is here?")
+            assert said.startswith("2 messages sent")
+            await a.message("Who is here?")
+            await in_thread(suite.ctl, "message", absent, "for you")
+        async with online(suite, absent) as (late,):
+            await late.message("Maintenance at <noon> & so")
+            await late.message("for you")
+        assert "no such account" in await in_thread(
+            suite.ctl, "message", f"never@{suite.host}", "x", status=1)
+        await in_thread(suite.ctl, "message", absent, "x", "--online", status=2)
+        await in_thread(suite.ctl, "message", absent, status=2)
+    run(play())
+
+
+def test_purge(suite):
+    async def play():
+        async with online(suite, suite.user(), suite.user()) as (a, b):
+            await chat(a, b, "one", "two")
+            jid = a.boundjid.bare
+            count = "SELECT count(*) FROM archive JOIN account ON account.id = account WHERE name=?"
+            name = a.boundjid.user
+            await in_thread(eventually, lambda: rows(suite.paths["database"], count, name) == [(2,)],
+                            "archived")
+            said = await in_thread(suite.ctl, "archive", "purge", "--older-than", "1", "--user", jid)
+            assert said == "0 messages removed\n"
+            said = await in_thread(suite.ctl, "archive", "purge", "--older-than", "0", "--user", jid)
+            assert said == "2 messages removed\n"
+            assert rows(suite.paths["database"], count, b.boundjid.user) == [(2,)]
+            suite.ctl("archive", "purge", "--older-than", "2020-02-02")
+            for wrong in ("2999-01-01", "tomorrow", "-1", "2020-02-02x"):
+                assert wrong in suite.ctl("archive", "purge", f"--older-than={wrong}", status=1)
+            suite.ctl("archive", "purge", status=2)
+    run(play())
+
+
+def test_backup_under_load(suite, tmp_path):
+    """A backup is one moment's, whole, and ours alone, while messages go into the archive."""
+    async def play():
+        async with online(suite, suite.user(), suite.user()) as (a, b):
+            file = tmp_path / "copy.db"
+            done = asyncio.get_running_loop().create_future()
+
+            async def talk():
+                sent = 0
+                while not done.done() or sent < 50:
+                    await chat(a, b, f"message {sent}")
+                    sent += 1
+
+            async def copy():
+                said = await in_thread(suite.ctl, "backup", str(file))
+                done.set_result(said)
+
+            await asyncio.gather(talk(), copy())
+            assert str(file) in done.result()
+            assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+            assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+            assert rows(file, "PRAGMA foreign_key_check") == []
+            assert rows(file, "SELECT 1 FROM account WHERE name = ?", a.boundjid.user)
+            assert "File exists" in await in_thread(suite.ctl, "backup", str(file), status=1)
+            assert "No such file" in await in_thread(suite.ctl, "backup", "/no/where", status=1)
+    run(play())
+
+
+def test_a_suite_runs_on_a_backup(suite, new_suite, tmp_path):
+    file = tmp_path / "copy.db"
+    suite.ctl("backup", str(file))
+    other = new_suite()
+    other.kill("c2s", "TERM")
+    os.replace(file, other.paths["database"])
+    other.restart("c2s")
+
+    async def play():
+        client = Client(other, f"u0@{other.host}")
+        assert await client.login()
+        await client.logout()
+    run(play())
