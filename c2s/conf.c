@@ -12,6 +12,7 @@
 
 /* In the order of enum sm_archive_rule. */
 static const char *const archive_choices[] = {"never", "always", "roster", NULL};
+static const char *const failure_choices[] = {"pass", "refuse", NULL};
 static const char *const tls_choices[] = {"required", "optional", NULL};
 
 /* They are compared with names that are in their prepared form. */
@@ -32,6 +33,20 @@ static const char *check_reserved(const char *text, char scratch[256])
     }
     return NULL;
 }
+
+/* Words of a list, and the bits that they stand for. */
+struct word {
+    const char *name;
+    unsigned bit;
+};
+
+static const struct word stanza_words[] = {
+    {"message", SM_FILTER_MESSAGE}, {"presence", SM_FILTER_PRESENCE}, {"iq", SM_FILTER_IQ},
+    {NULL, 0}};
+static const struct word direction_words[] = {
+    {"sending", SM_SENDING}, {"receiving", SM_RECEIVING}, {NULL, 0}};
+
+static const char *check_component(const char *text, char scratch[256]);
 
 static const struct conf_key keys[] = {
     {.section = "c2s", .name = "host", .type = CONF_STRING, .offset = AT(host),
@@ -196,6 +211,29 @@ static const struct conf_key keys[] = {
      .offset = AT(hibernating_per_user), .default_value = "5", .min = 1, .max = 1000,
      .help = "Sessions of one user that wait at a time; the oldest goes."},
 
+    {.section = "filter", .name = "component", .type = CONF_STRING, .offset = AT(filter),
+     .default_value = "", .check = check_component,
+     .help = "The JID of a component that is asked about stanzas (FILTER.md); empty: none."},
+    {.section = "filter", .name = "stanzas", .type = CONF_LIST, .offset = AT(filter_stanzas),
+     .default_value = "message", .help = "About which: message, presence, iq."},
+    {.section = "filter", .name = "directions", .type = CONF_LIST,
+     .offset = AT(filter_directions), .default_value = "sending receiving",
+     .help = "sending: of our clients; receiving: for our users."},
+    {.section = "filter", .name = "twice", .type = CONF_BOOL, .offset = AT(filter_twice),
+     .default_value = "false",
+     .help = "Stanzas between two of our users are asked about in both directions."},
+    {.section = "filter", .name = "deadline", .type = CONF_TIME, .offset = AT(filter_deadline),
+     .default_value = "1s", .min = 10, .max = 30000, .help = "How long an answer may take."},
+    {.section = "filter", .name = "on_failure", .type = CONF_ENUM,
+     .offset = AT(filter_on_failure), .default_value = "refuse", .choices = failure_choices,
+     .help = "What becomes of a stanza without an answer: pass or refuse."},
+    {.section = "filter", .name = "max_waiting", .type = CONF_INT, .offset = AT(filter_waiting),
+     .default_value = "1000", .min = 1, .max = 1000000,
+     .help = "Stanzas that wait for an answer; beyond, as without one."},
+    {.section = "filter", .name = "max_waiting_bytes", .type = CONF_SIZE,
+     .offset = AT(filter_waiting_bytes), .default_value = "16M", .min = 1024 * 1024, .max = GIB,
+     .help = "The memory that they take."},
+
 #define CONTACT(word, kind, text)                                                                  \
     {.section = "contact", .name = word, .type = CONF_LIST,                                        \
      .offset = AT(contacts) + (kind) * sizeof(struct conf_list), .default_value = "", .help = text}
@@ -276,6 +314,59 @@ static const char *check_services(const struct c2s_conf *c)
     return NULL;
 }
 
+static const char *check_component(const char *text, char scratch[256])
+{
+    struct jid_scratch room;
+    struct jid jid;
+    (void)scratch;
+    if (*text && (!jid_parse(span_of(text), &jid, &room) || !span_eq(jid.full, span_of(text))))
+        return "no JID in its prepared form (lower case)";
+    return NULL;
+}
+
+static bool read_words(const struct conf_list *list, const struct word *words, unsigned *bits_r)
+{
+    *bits_r = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct word *w = words;
+        while (w->name && strcmp(w->name, list->items[i]) != 0)
+            w++;
+        if (!w->name)
+            return false;
+        *bits_r |= w->bit;
+    }
+    return *bits_r != 0;
+}
+
+static const char *check_filter(const struct c2s_conf *c)
+{
+    const struct span component = jid_domain_of(span_of(c->filter));
+    unsigned bits;
+    if (!read_words(&c->filter_stanzas, stanza_words, &bits))
+        return "[filter] stanzas is none of message, presence, iq";
+    if (!read_words(&c->filter_directions, direction_words, &bits))
+        return "[filter] directions is none of sending, receiving";
+    if (!span_is_empty(component) &&
+        (span_eq(component, span_of(c->host)) || span_eq(component, span_of(c->network))))
+        return "[filter] component is in the server's own domain: it needs one of its own";
+    return NULL;
+}
+
+struct sm_filter_opts c2s_conf_filter(const struct c2s_conf *c)
+{
+    struct sm_filter_opts opts = {
+        .component = span_of(c->filter),
+        .deadline = (uint64_t)c->filter_deadline,
+        .refuses = c->filter_on_failure != 0,
+        .is_twice = c->filter_twice,
+        .max_count = (size_t)c->filter_waiting,
+        .max_bytes = (size_t)c->filter_waiting_bytes,
+    };
+    read_words(&c->filter_stanzas, stanza_words, &opts.kinds);
+    read_words(&c->filter_directions, direction_words, &opts.directions);
+    return opts;
+}
+
 static const char *check(const void *conf, char scratch[256])
 {
     const struct c2s_conf *c = conf;
@@ -301,6 +392,8 @@ static const char *check(const void *conf, char scratch[256])
         return scratch;
     }
     const char *wrong = check_contacts(c);
+    if (!wrong)
+        wrong = check_filter(c);
     return wrong ? wrong : check_services(c);
 }
 

@@ -42,6 +42,12 @@ struct c2s_conf {
     int64_t nodes, node_items, item_bytes, published_bytes, push_services, multicast;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;
 
+    char *filter; /* empty: none */
+    struct conf_list filter_stanzas, filter_directions;
+    int64_t filter_deadline, filter_waiting, filter_waiting_bytes;
+    int filter_on_failure; /* 0: pass, 1: refuse */
+    bool filter_twice;
+
     struct sm_rule *rules;
     size_t rule_count;
 
@@ -51,5 +57,8 @@ struct c2s_conf {
 };
 
 extern const struct conf_spec c2s_conf_spec;
+
+/* The settings of [filter]; borrows. */
+struct sm_filter_opts c2s_conf_filter(const struct c2s_conf *conf);
 
 #endif

@@ -99,6 +99,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .version = KONTALK_VERSION,
         .externals = conf->services,
         .external_count = conf->service_count,
+        .filter = c2s_conf_filter(conf),
         .rules = conf->rules,
         .rule_count = conf->rule_count,
         .contacts = conf->contacts,

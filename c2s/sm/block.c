@@ -45,14 +45,19 @@ static void refuse_message(struct sm_in *in)
         sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
-bool sm_block_receiving(struct sm_in *in, struct sm_user *user)
+void sm_block_refuse(struct sm_in *in)
 {
-    if (!sm_is_blocked(user, in->stanza->from))
-        return true;
     if (is_kind(in, SPAN("message")))
         refuse_message(in);
     else if (is_kind(in, SPAN("iq")))
         sm_iq_refuse_stranger(in);
+}
+
+bool sm_block_receiving(struct sm_in *in, struct sm_user *user)
+{
+    if (!sm_is_blocked(user, in->stanza->from))
+        return true;
+    sm_block_refuse(in);
     return false;
 }
 

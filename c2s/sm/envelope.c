@@ -140,8 +140,8 @@ void sm_envelope_to_self(struct sm *sm)
 
 /* --- reading --- */
 
-/* The subtree of node as a stanza of its own, without recursion. */
-static void copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
+/* Without recursion. */
+void sm_copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
 {
     uint32_t at = node, up = 0;
 
@@ -177,7 +177,7 @@ bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t 
     uint32_t child = stanza_child(envelope, node, SPAN(NS_CLIENT), SPAN_NONE);
 
     if (child)
-        copy_subtree(&sm->content, envelope, child);
+        sm_copy_subtree(&sm->content, envelope, child);
     return child != 0;
 }
 

@@ -13,6 +13,8 @@ bool sm_block_sending(struct sm_in *in);
 bool sm_block_receiving(struct sm_in *in, struct sm_user *user);
 void sm_block_get(struct sm_in *in, uint32_t payload);
 void sm_block_set(struct sm_in *in, uint32_t payload);
+/* The answer, if there is one, to who is blocked. */
+void sm_block_refuse(struct sm_in *in);
 /* A message that is refused for an account that nobody owns: not to whom that has blocked. */
 void sm_block_refuse_absent(struct sm_in *in);
 
@@ -122,5 +124,21 @@ void sm_multicast_write_item(const struct sm_in *in, struct buf *out); /* for di
 /* An answer to the server; false: to another question. */
 bool sm_multicast_answer(struct sm_in *in);
 void sm_multicast_close(struct sm *sm);
+
+/* --- filter.c, filter_queue.c --- a component that is asked about stanzas */
+bool sm_filter_sending(struct sm_in *in); /* hooks */
+bool sm_filter_receiving(struct sm_in *in, struct sm_user *user);
+bool sm_filter_absent(struct sm_in *in);
+/* A stanza of a client without a recipient. False: it waits behind what the client has sent. */
+bool sm_filter_own(struct sm_in *in);
+bool sm_filter_answer(const struct sm_in *in); /* false: it is none */
+void sm_filter_set(struct sm *sm, const struct sm_filter_opts *opts);
+/* The router is, or the way to it will be, no more. */
+void sm_filter_away(struct sm *sm);
+void sm_filter_on_route(struct sm *sm, struct span name, bool is_up);
+/* The session, one of its user still, is to move: what waits of it, in order. */
+void sm_filter_give_back(struct sm_session *s, void (*take)(struct sm_session *s, struct stanza *st,
+                                                            struct link_done done));
+void sm_filter_free(struct sm *sm); /* for sm_free: without a word */
 
 #endif

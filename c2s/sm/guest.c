@@ -307,6 +307,22 @@ void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t 
         end(g);
 }
 
+/* Behind it come its last words that are under way, and which deny() sends back, too. */
+void sm_guest_return(struct sm_session *s, struct stanza *stanza, struct link_done done)
+{
+    struct sm_guest *g = (struct sm_guest *)s->client;
+    struct buf *out = sm_envelope_begin(g->sm, g->front, "lost", g->id, (struct link_done){0});
+
+    if (out) {
+        xml_raw(out, SPAN(">"));
+        stanza_write_node(out, stanza, 0, SPAN(NS_CLIENT));
+        sm_envelope_end_with(g->sm, out, "lost");
+    } else {
+        LOG(LOG_WARN, "sm.guest_lost_stanza", F_SPAN("jid", s->full));
+    }
+    sm_done(done, out != NULL);
+}
+
 static void say_lost(struct sm_guest *g)
 {
     if (!g->session) {

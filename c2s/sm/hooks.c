@@ -5,7 +5,8 @@
  *
  * sending: a stanza of a client of ours that has a recipient, before it goes anywhere; in->session
  * is the sender. receiving: one for an account that is owned here, before it is delivered; user is
- * that. A hook that answers false has taken the stanza, and the rows behind it do not see it.
+ * that. absent: one for an account that nobody owns, before it is handled from storage. A hook that
+ * answers false has taken the stanza, and the rows behind it do not see it.
  */
 #include "c2s/sm/access.h"
 #include "c2s/sm/archive.h"
@@ -16,19 +17,21 @@ struct sm_hook {
     bool (*receiving)(struct sm_in *in, struct sm_user *user);
     void (*available)(struct sm_session *s);
     void (*gone)(struct sm_session *s);
+    bool (*absent)(struct sm_in *in);
 };
 
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
-    {"multicast", sm_multicast_sending, NULL, NULL, NULL},
-    {"access", sm_access_sending, NULL, NULL, NULL},
-    {"block", sm_block_sending, sm_block_receiving, NULL, NULL},
-    {"avatar", sm_avatar_sending, NULL, NULL, NULL},
-    {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone},
-    {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL},
-    {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL},
-    {"push", NULL, sm_push_receiving, NULL, NULL},
-    {"motd", NULL, NULL, sm_motd_available, NULL},
+    {"multicast", sm_multicast_sending, NULL, NULL, NULL, NULL},
+    {"access", sm_access_sending, NULL, NULL, NULL, NULL},
+    {"block", sm_block_sending, sm_block_receiving, NULL, NULL, NULL},
+    {"filter", sm_filter_sending, sm_filter_receiving, NULL, NULL, sm_filter_absent},
+    {"avatar", sm_avatar_sending, NULL, NULL, NULL, NULL},
+    {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone, NULL},
+    {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL, NULL},
+    {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL, NULL},
+    {"push", NULL, sm_push_receiving, NULL, NULL, NULL},
+    {"motd", NULL, NULL, sm_motd_available, NULL, NULL},
 };
 
 bool sm_hooks_sending(struct sm_in *in)
@@ -44,6 +47,15 @@ bool sm_hooks_receiving(struct sm_in *in, struct sm_user *user)
 {
     for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
         if (hooks[i].receiving && !hooks[i].receiving(in, user))
+            return false;
+    }
+    return true;
+}
+
+bool sm_hooks_absent(struct sm_in *in)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
+        if (hooks[i].absent && !hooks[i].absent(in))
             return false;
     }
     return true;

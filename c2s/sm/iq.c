@@ -172,7 +172,7 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
     bool is_known;
 
     if (!iq_is_request(in->stanza)) {
-        if (!sm_push_answer(in) && !sm_multicast_answer(in))
+        if (!sm_push_answer(in) && !sm_multicast_answer(in) && !sm_filter_answer(in))
             sm_interest_answer(in);
         return;
     }
@@ -235,6 +235,8 @@ void sm_iq(struct sm_in *in)
             to_client(in, user);
         break;
     case SM_PLACE_ABSENT:
+        if (!sm_hooks_absent(in))
+            break;
         if (jid_is_bare(&in->to))
             serve(in, SM_TO_ACCOUNT, false);
         else

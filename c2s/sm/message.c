@@ -161,7 +161,8 @@ void sm_message(struct sm_in *in)
         sm_send_to_router(in);
         break;
     case SM_PLACE_ABSENT:
-        to_absent(in);
+        if (sm_hooks_absent(in))
+            to_absent(in);
         break;
     case SM_PLACE_HOST: /* nobody reads the server's mail */
         sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);

@@ -263,7 +263,7 @@ void sm_presence_pass_on(struct sm_in *in)
         sm_send_to_router(in);
         break;
     case SM_PLACE_ABSENT:
-        if (type->absent)
+        if (type->absent && sm_hooks_absent(in))
             type->receive(in, NULL);
         break;
     case SM_PLACE_HOST: /* RFC 6121 8.5.1, 8.5.2.2.2: ignored */

@@ -124,12 +124,24 @@ static void by_kind(struct sm_in *in, enum sm_kind kind)
         sm_iq(in);
 }
 
+void sm_in_strip(const struct sm_in *in)
+{
+    strip_forged(in);
+}
+
 bool sm_in_clean(struct sm_in *in)
 {
     if (!stamp_from(in))
         return false;
     strip_forged(in);
     return true;
+}
+
+/* It must not overtake what the client has sent to others. */
+static void own_affair(struct sm_in *in, enum sm_kind kind)
+{
+    if (sm_filter_own(in))
+        to_self(in, kind);
 }
 
 static void from_client(struct sm_in *in)
@@ -149,10 +161,26 @@ static void from_client(struct sm_in *in)
     if (kind == SM_IQ && !is_sound_iq(s))
         sm_refuse(in, STANZA_BAD_REQUEST, NULL);
     else if (span_is_none(s->to))
-        to_self(in, kind);
+        own_affair(in, kind);
     else if (!jid_parse(s->to, &in->to, &scratch))
         sm_refuse(in, STANZA_JID_MALFORMED, NULL);
     else if (sm_hooks_sending(in))
+        by_kind(in, kind);
+}
+
+/* A request to an account is answered by what knows the session's user: it may have none by now. */
+void sm_in_go_on(struct sm_in *in, enum sm_direction direction)
+{
+    enum sm_kind kind = kind_of(in->stanza);
+
+    if (direction == SM_SENDING && span_is_none(in->stanza->to))
+        to_self(in, kind);
+    else if (direction == SM_SENDING) {
+        if (sm_hooks_sending(in))
+            by_kind(in, kind);
+    } else if (kind == SM_IQ && iq_is_request(in->stanza) && in->session && !in->session->user)
+        sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, NULL);
+    else
         by_kind(in, kind);
 }
 

@@ -324,10 +324,26 @@ static void close_away(struct sm_session *s)
         sm_user_settle(user);
 }
 
+/* What it said last is to go on before it is seen to go. */
+static void close_later(struct sm_session *s)
+{
+    s->client = NULL;
+    s->is_gone = true;
+    sm_offline_end(s);
+}
+
+void sm_session_drained(struct sm_session *s)
+{
+    if (s->state == SM_SESSION_OPEN && !s->client)
+        close_here(s);
+}
+
 void sm_close(struct sm_session *s)
 {
     sm_move_drop(s);
-    if (s->state == SM_SESSION_OPEN && !s->front)
+    if (s->filter_lane)
+        close_later(s);
+    else if (s->state == SM_SESSION_OPEN && !s->front)
         close_here(s);
     else
         close_away(s);

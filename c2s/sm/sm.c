@@ -32,6 +32,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm_pep_init(sm);
     sm_archive_open(sm);
     sm_erase_open(sm);
+    sm_filter_set(sm, &opts->filter);
     return sm;
 }
 
@@ -65,6 +66,7 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.archive_page = opts->archive_page;
     sm->opts.archive_days = opts->archive_days;
     sm->opts.archive_messages = opts->archive_messages;
+    sm_filter_set(sm, &opts->filter);
 }
 
 void sm_hold(struct sm *sm)
@@ -101,6 +103,7 @@ void sm_free(struct sm **sm_p)
     sm->is_closed = true;
     sm->link = NULL;
     sm->accounts = NULL;
+    sm_filter_free(sm);
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_archive_close(sm);
     sm_push_close(sm);
@@ -134,6 +137,7 @@ static void on_down(void *ctx)
 {
     struct sm *sm = ctx;
 
+    sm_filter_away(sm);
     sm_disco_free(sm); /* what is still there is told anew */
     sm_front_peer_down(sm, SPAN_NONE);
     sm_guest_peer_down(sm, SPAN_NONE);
@@ -145,6 +149,7 @@ static void on_route(void *ctx, struct span name, bool is_up)
     struct sm *sm = ctx;
 
     sm_disco_route(sm, name, is_up);
+    sm_filter_on_route(sm, name, is_up);
 }
 
 static void on_claim(void *ctx, struct span jid, struct span owner)
@@ -176,8 +181,10 @@ void sm_set_link(struct sm *sm, struct link *link)
 {
     bool was_linked = sm->link != NULL;
 
-    if (was_linked && !link)
-        sm_guest_peer_down(sm, SPAN_NONE); /* while they can still be told */
+    if (was_linked && !link) { /* while they can still be told */
+        sm_filter_away(sm);
+        sm_guest_peer_down(sm, SPAN_NONE);
+    }
     sm->link = link;
     if (was_linked && !link)
         on_down(sm);

@@ -87,6 +87,22 @@ const char *sm_rule_check(const char *text, char scratch[256]);
 /* What is archived of an account that has said nothing about it. */
 enum sm_archive_rule { SM_ARCHIVE_NEVER, SM_ARCHIVE_ALWAYS, SM_ARCHIVE_ROSTER };
 
+/* Which way a stanza goes: from a client of ours, or to an account of ours. */
+enum sm_direction { SM_SENDING = 1, SM_RECEIVING = 2 };
+
+enum { SM_FILTER_MESSAGE = 1, SM_FILTER_PRESENCE = 2, SM_FILTER_IQ = 4 };
+
+/* A component that is asked about stanzas before they go on (FILTER.md). */
+struct sm_filter_opts {
+    struct span component; /* its JID, prepared; empty: there is none. Copied */
+    unsigned kinds;        /* SM_FILTER_... */
+    unsigned directions;   /* of enum sm_direction */
+    uint64_t deadline;     /* ms for an answer */
+    bool refuses;          /* what it has not decided, else lets it pass */
+    bool is_twice;         /* also when it comes, what one of ours has sent */
+    size_t max_count, max_bytes; /* of what waits for it */
+};
+
 struct sm_opts {
     struct span host;            /* "prime.kontalk.net", prepared */
     struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
@@ -120,6 +136,7 @@ struct sm_opts {
     unsigned archive_days;       /* how long they are kept; 0: for ever */
     size_t archive_messages;     /* of one user: the newest; 0: all */
     bool push_sender, push_body; /* are told to push services */
+    struct sm_filter_opts filter;
 };
 
 /*
@@ -146,8 +163,8 @@ struct sm_account_ops {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_*, min_password and archive* of opts, rules, externals and contacts, from now on: what is
- * open or stored already stays. */
+/* The max_*, min_password and archive* of opts, rules, filter, externals and contacts, from now on:
+ * what is open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */

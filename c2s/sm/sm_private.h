@@ -33,12 +33,14 @@
  * need not clear it (-ftrivial-auto-var-init). */
 #define SM_HOT __attribute__((uninitialized))
 
+struct filter_lane;
 struct sm_access;
 struct sm_archive;
 struct sm_archive_prefs;
 struct sm_commands;
 struct sm_erase;
 struct sm_fellows;
+struct sm_filter;
 struct sm_front;
 struct pep;
 struct push_reg;
@@ -84,6 +86,7 @@ struct sm {
     size_t tell_count;
     struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
     struct sm_erase *erase;     /* erase.c */
+    struct sm_filter *filter;   /* filter.h; NULL: there is none */
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
     struct buf nowhere;     /* what is written when there is nobody to write to */
@@ -130,7 +133,7 @@ struct sm_user {
 
 enum sm_session_state {
     SM_SESSION_OPENING,
-    SM_SESSION_OPEN,
+    SM_SESSION_OPEN,   /* without a client: it ends when what it has sent has gone on */
     SM_SESSION_MOVING, /* open for the client; its owner is gone and it is opened again (move.c) */
     SM_SESSION_CLOSED,
 };
@@ -143,6 +146,7 @@ struct sm_session {
     uintptr_t client_address; /* key in sm->openings */
     struct sm_front *front;   /* not NULL: another instance owns the user (front.c) */
     struct sm_fellows *fellows; /* NULL: none known */
+    struct filter_lane *filter_lane; /* what it has sent and the filter looks at; NULL: nothing */
     enum sm_session_state state;
     enum stanza_error refusal; /* of an opening */
     unsigned refs;             /* its list and its jobs */
@@ -183,6 +187,7 @@ struct sm_in {
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
     bool is_again; /* handled before, but a client never got it: it is not archived or copied */
+    unsigned filtered; /* the directions (enum sm_direction) in which the filter has seen it */
     int64_t sent_id;    /* it is in the sender's archive by this number; 0: it is not */
     int64_t archive_id; /* in that of the account which it is being delivered to */
     int64_t stamp;    /* of one that is_again: when it was handled first, ms since 1970 */
@@ -285,6 +290,10 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza);
 enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r);
 /* Makes the sender a true one, and removes what is forged; false: it has claimed to be another. */
 bool sm_in_clean(struct sm_in *in);
+/* The latter alone. */
+void sm_in_strip(const struct sm_in *in);
+/* Goes on, the way that it had taken, from the hooks of that direction. */
+void sm_in_go_on(struct sm_in *in, enum sm_direction direction);
 /* The completion moves to the caller, who calls it; without this it is called with true. */
 struct link_done sm_in_take_done(struct sm_in *in);
 /* The completion for a second purpose: the stanza is done when all of them are. */
@@ -340,6 +349,8 @@ bool sm_account_is_seen_by_any(struct db *db, struct span name, const struct sm_
  * delivered. False: it has been taken (answered, dropped or kept). */
 bool sm_hooks_sending(struct sm_in *in);
 bool sm_hooks_receiving(struct sm_in *in, struct sm_user *user);
+/* To an account that nobody owns, before it is handled from storage. */
+bool sm_hooks_absent(struct sm_in *in);
 /* A session has become available, or has ended. */
 void sm_hooks_available(struct sm_session *s);
 void sm_hooks_gone(struct sm_session *s);
@@ -368,6 +379,8 @@ void sm_session_detach(struct sm_session *s);
 void sm_session_reopen(struct sm_session *s);
 /* The opening of that client; NULL: answered. */
 struct sm_session *sm_session_opening(const struct sm *sm, const struct sm_client *c);
+/* What it has sent has gone on: if its client has left, it ends now. */
+void sm_session_drained(struct sm_session *s);
 void sm_session_drop_all(struct sm *sm); /* for sm_free: without a word */
 /* Available with a priority that is not negative: messages to the bare JID come here. */
 static inline bool sm_session_is_eligible(const struct sm_session *s)
@@ -540,6 +553,8 @@ struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const cha
 void sm_envelope_end(struct sm *sm, struct buf *out); /* without content */
 /* After '>' and content in jabber:client. */
 void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word);
+/* The subtree of node as a stanza of its own. */
+void sm_copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node);
 /* The stanza in node, in sm->content; false: there is none. */
 bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t node);
 
@@ -591,6 +606,8 @@ struct sm_session *sm_guest_session(struct sm *sm, struct span from, const struc
 void sm_guest_peer_down(struct sm *sm, struct span instance);
 /* The user's claim is lost: the front asks who has it. The session is free to go. */
 void sm_guest_lose(struct sm_client *c);
+/* What it has said, and is to say to the next owner. */
+void sm_guest_return(struct sm_session *s, struct stanza *stanza, struct link_done done);
 void sm_guest_open(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_input(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_guest_close(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
