@@ -19,7 +19,7 @@
 #define PUSH_MAX_TARGETS 10000 /* registrations that are being notified, in all */
 #define PUSH_MAX_FAILURES 24   /* temporary ones in a row: then a registration is removed */
 
-/* A registration of an account with a service. */
+/* A registration of an account with a service; its text is behind it. */
 struct push_reg {
     struct push_reg *next;
     int64_t id; /* in the store; the same when it is enabled again */
@@ -28,7 +28,6 @@ struct push_reg {
     struct span jid, node; /* in key; node empty: none */
     struct span domain;    /* of ours, by which the user is known to the service */
     struct span options;   /* XML: its form; empty: none */
-    char text[];
 };
 
 /* What a notification may say of a message; in the stanza, or none. */

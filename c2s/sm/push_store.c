@@ -23,12 +23,12 @@ static struct push_reg *reg_new(struct span jid, struct span node, struct span d
 {
     const size_t key_n = jid.n + 1 + node.n;
     struct push_reg *reg = mem_zalloc(sizeof(*reg) + key_n + domain.n + options.n);
-    char *p = put(reg->text, jid);
+    char *text = (char *)(reg + 1), *p = put(text, jid);
 
     *p++ = '\n';
     p = put(p, node);
-    reg->key = span_make(reg->text, key_n);
-    reg->jid = span_make(reg->text, jid.n);
+    reg->key = span_make(text, key_n);
+    reg->jid = span_make(text, jid.n);
     reg->node = span_from(reg->key, jid.n + 1);
     reg->domain = span_make(p, domain.n);
     p = put(p, domain);
