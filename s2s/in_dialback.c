@@ -18,10 +18,18 @@
 
 #include <stdlib.h>
 
+/* A pin is a certificate that must be there, too. */
+static bool needs_certificate(const struct s2s_policy *policy)
+{
+    return policy->requires_cert || !span_is_empty(policy->pin);
+}
+
 bool in_offers_dialback(const struct in *in)
 {
-    if (!span_is_none(in->remote))
-        return !policy_of(in->s2s, in->remote).requires_cert;
+    if (!span_is_none(in->remote)) {
+        struct s2s_policy policy = policy_of(in->s2s, in->remote);
+        return !needs_certificate(&policy);
+    }
     return in->s2s->conf->auth == S2S_AUTH_DIALBACK;
 }
 
@@ -199,7 +207,7 @@ static void claim(struct in *in, const struct names *n, struct span key)
         answer_error(in, n->local, n->remote, STANZA_POLICY_VIOLATION);
     } else if (in_certificate(in, n->remote) == TLS_PEER_OK) {
         answer_valid(add_pair(in, n->local, n->remote));
-    } else if (policy.requires_cert) {
+    } else if (needs_certificate(&policy)) {
         answer_error(in, n->local, n->remote, STANZA_POLICY_VIOLATION);
     } else {
         ask(add_pair(in, n->local, n->remote), key);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ctx_private - what ctx.c (credentials and policy), session.c (transports) and peer.c (what the other
- * side's certificate is worth) share.
+ * ctx_private - what ctx.c (credentials and policy), session.c (transports) and peer.c (what the
+ * other side's certificate is worth) share.
  */
 #ifndef TLS_CTX_PRIVATE_H
 #define TLS_CTX_PRIVATE_H

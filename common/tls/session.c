@@ -343,8 +343,8 @@ static int verify_peer(gnutls_session_t session)
 void *tls_client_new(struct tls_ctx *ctx, int fd, struct span server_name)
 {
     /* Our certificate is shown whatever authorities the server names. */
-    unsigned flags = ctx->has_certificate ? GNUTLS_CLIENT | GNUTLS_FORCE_CLIENT_CERT : GNUTLS_CLIENT;
-    struct tls_session *t = session_new(ctx, fd, flags);
+    unsigned force = ctx->has_certificate ? GNUTLS_FORCE_CLIENT_CERT : 0;
+    struct tls_session *t = session_new(ctx, fd, GNUTLS_CLIENT | force);
     if (ctx->is_twin)
         return t;
     if (server_name.n > 0) {

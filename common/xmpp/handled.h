@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * handled - which of the stanzas that a stream has brought are in safe hands, counted in the order of
- * their arrival. Of all the stream daemons whose peers speak XEP-0198.
+ * handled - which of the stanzas that a stream has brought are in safe hands, counted in the order
+ * of their arrival. Of all the stream daemons whose peers speak XEP-0198.
  *
  * Completions may come in any order and much later; h, the number that XEP-0198 acknowledges,
  * passes a stanza only when it and all before it are done. Nothing is allocated for a stanza in

@@ -7,6 +7,7 @@
 #include "s2s/dialback.h"
 
 #define MESSAGE_FROM(domain) "<message from='a@" domain "' to='b@" HOST "' id='m'/>"
+#define SHA256 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define RESULT(from, to, key) "<db:result from='" from "' to='" to "'>" key "</db:result>"
 
 struct claim {
@@ -216,7 +217,8 @@ static void refuses_pairs_alone(void **state)
 {
     (void)state;
     struct claim c = claim_new("[domain bad.example]\ndeny = true\n"
-                               "[domain strict.example]\nauth = certificate\n",
+                               "[domain strict.example]\nauth = certificate\n"
+                               "[domain pinned.example]\npin = " SHA256 "\n",
                                RESULT(PEER, HOST, "k"));
     far_accepts(c.h);
     far_says(&c, PEER, HOST, NULL, "valid");
@@ -226,6 +228,8 @@ static void refuses_pairs_alone(void **state)
     wire_say(c.w, RESULT("bad.example", HOST, "k"));
     wire_expect(c.w, "<policy-violation ");
     wire_say(c.w, RESULT("strict.example", HOST, "k"));
+    wire_expect(c.w, "<policy-violation ");
+    wire_say(c.w, RESULT("pinned.example", HOST, "k"));
     wire_expect(c.w, "<policy-violation ");
     wire_say(c.w, MESSAGE_FROM(PEER));
     wire_expect(c.h->router, "<message");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * certs - ECDSA certificates for tests, self-signed or not, made on the spot in a temporary directory.
+ * certs - ECDSA certificates for tests, self-signed or not, made on the spot in a temporary
+ * directory.
  */
 #ifndef TEST_UNIT_TLS_CERTS_H
 #define TEST_UNIT_TLS_CERTS_H
