@@ -6,6 +6,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 
+from federation import NotPossible, Ours, laboratory  # noqa: E402
 from helpers import Suite  # noqa: E402
 
 USERS = 120
@@ -30,3 +31,21 @@ def new_suite(tmp_path):
     yield start
     for it in started:
         it.stop()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A small internet of the module's own."""
+    try:
+        with laboratory(tmp_path_factory.mktemp("lab")) as it:
+            yield it
+    except NotPossible as error:
+        pytest.skip(f"no network of our own: {error}")
+
+
+@pytest.fixture(scope="module")
+def ours(lab, tmp_path_factory):
+    """Our suite in it."""
+    it = Ours(lab, tmp_path_factory.mktemp("ours") / "s")
+    yield it
+    it.stop()

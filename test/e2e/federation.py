@@ -15,20 +15,24 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
+import ssl
 import subprocess
 
-from helpers import DEADLINE, PASSWORD, ROOT, Suite, eventually
+import slixmpp
+from helpers import DEADLINE, PASSWORD, ROOT, Client, Suite, eventually
 
 # Last octets of the addresses.
-NODES = {"dns": 2, "clients": 3, "kontalk": 10, "prosody": 20, "dialback": 21, "external": 22,
+NODES = {"dns": 2, "clients": 3, "kontalk": 10, "other": 11, "prosody": 20, "dialback": 21, "external": 22,
          "ejabberd": 30}
 NET4, NET6 = "10.9.0", "fd09:"
 DEAD = 99  # an address where nobody is
 START_SECONDS = 60
 CLONE_NEWNET = 0x40000000
 ITERATIONS = 4096
+MUC = "http://jabber.org/protocol/muc"
 SALT = b"the salt of all users"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -193,7 +197,7 @@ class Node:
         self.process = None
         self.address = v4(node)
         self.ports = {"c2s": 5222}
-        self.paths = {"certificate": lab.authority.ca}
+        self.paths = {"certificate": None}  # it is not its clients' side that is tested
 
     def path(self, *names):
         return os.path.join(self.directory, *names)
@@ -303,7 +307,7 @@ class Prosody(Node):
                "ping time uptime version posix dialback s2s_bidi").split()
 
     def tls(self, certificate):
-        trust = self.lab.authority.ca if self.trusts else "/dev/null"
+        trust = self.lab.authority.ca if self.trusts else self.lab.pem["selfsigned"]
         return (f'ssl = {{ certificate = "{certificate}"; key = "{self.lab.authority.key}"; '
                 f'cafile = "{trust}"; capath = false }}')
 
@@ -444,6 +448,59 @@ class Ours(Suite):
             return file.read()
 
 
+class Listener:
+    def __init__(self, sock):
+        self.socket = sock
+
+    def has_visitor(self):
+        """Whether anybody has connected: the system answers for us, so none is missed."""
+        if not select.select([self.socket], [], [], 0)[0]:
+            return False
+        self.socket.accept()[0].close()
+        return True
+
+
+@contextlib.asynccontextmanager
+async def online(*pairs, **options):
+    """Clients at (server, name or JID; None: the next of our users), with their presence sent,
+    while the block runs."""
+    clients = []
+    try:
+        for server, name in pairs:
+            jid = name or server.user()
+            jid = jid if "@" in jid else f"{jid}@{server.host}"
+            mine = options if isinstance(server, Ours) else {**options, "mech": None}
+            client = Client(server, jid, **mine)
+            if server.paths["certificate"] is None:
+                client.ssl_context.check_hostname = False
+                client.ssl_context.verify_mode = ssl.CERT_NONE
+            clients.append(client)
+            assert await client.login(), f"{jid} cannot log in"
+        yield clients
+    finally:
+        for client in clients:
+            await client.logout()
+
+
+async def talk(a, b, what):
+    """Each says something to the other's bare address."""
+    a.send_message(b.boundjid.bare, f"{what} there")
+    b.send_message(a.boundjid.bare, f"{what} back")
+    assert (await b.message(f"{what} there"))["from"] == a.boundjid
+    assert (await a.message(f"{what} back"))["from"] == b.boundjid
+
+
+async def forwarded(client, to):
+    """Sends a message that cannot be delivered; returns the error that comes for it."""
+    client.send_message(to, "for nobody")
+    return await client.expect(lambda s: s["type"] == "error" and s["from"] == to,
+                               f"error from {to}")
+
+
+def has_message(client):
+    return any(isinstance(s, slixmpp.Message) and s["type"] != "error" for s in client.arrived)
+
+
 # --- all of it ---------------------------------------------------------------------------------------
 
 class Lab:
@@ -452,6 +509,7 @@ class Lab:
     def __init__(self, directory):
         self.directory = str(directory)
         self.started = []
+        self.servers = {}
         self.network = Network(self.directory)
         try:
             self.authority = Authority(os.path.join(self.directory, "ca"))
@@ -464,13 +522,15 @@ class Lab:
 
     def certificates(self):
         give = self.authority.give
-        own = {name: give(name, [f"{name}.example", f"rooms.{name}.example"])
+        own = {name: give(name, [f"{name}.example", f"rooms.{name}.example"],
+                          self_signed=name == "dialback")
                for name in ("prosody", "dialback", "external", "ejabberd")}
         plain = {name: give(name, [f"{name}.example"])
                  for name in ("six", "dead", "direct", "bare", "danebad")}
         bad = {"expired": give("expired", ["expired.example"], expired=True),
                "selfsigned": give("selfsigned", ["selfsigned.example"], self_signed=True),
                "wrong": give("wrong", ["somebody-else.example"]),
+               "homemade": give("homemade", ["homemade.example"], self_signed=True),
                "dane": give("dane", ["dane.example"], self_signed=True)}
         self.pem = {**own, **plain, **bad}
 
@@ -479,12 +539,12 @@ class Lab:
         ttl = "$TTL 60\n"
         lines = [ttl + "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",
                  f"ns A {v4('dns')}", f"ns AAAA {v6('dns')}"]
-        for node in ("kontalk", "prosody", "dialback", "external", "ejabberd"):
+        for node in ("kontalk", "other", "prosody", "dialback", "external", "ejabberd"):
             lines += [f"host.{node} A {v4(node)}", f"host.{node} AAAA {v6(node)}"]
             for domain in (node, f"rooms.{node}"):
                 lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 host.{node}")
         at = "host.prosody"
-        for domain in ("expired", "selfsigned", "wrong"):
+        for domain in ("expired", "selfsigned", "wrong", "homemade"):
             lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 {at}")
         lines += [
             f"six-host AAAA {v6('prosody')}",
@@ -496,7 +556,9 @@ class Lab:
             f"bare A {v4('prosody')}",
             "_xmpp-server._tcp.closed SRV 0 0 0 .",
             f"closed A {v4('prosody')}",
-            "_xmpp-server._tcp.ssh SRV 10 10 22 host.prosody",
+            "_xmpp-server._tcp.trap SRV 10 10 5269 host.trap",
+            f"host.trap A {v4('clients')}",
+            f"host.trap AAAA {v6('clients')}",
             "_xmpp-server._tcp.lost SRV 10 10 5269 dead-host",
         ]
         for domain in ("dane", "danebad"):
@@ -521,31 +583,46 @@ class Lab:
         node.start()
         return node
 
+    def once(self, name, make):
+        if name not in self.servers:
+            self.servers[name] = make()
+            self.start(self.servers[name])
+        return self.servers[name]
+
     def prosody(self):
-        others = ("six", "dead", "direct", "bare", "expired", "selfsigned", "wrong", "dane",
-                  "danebad", "closed")
-        return self.start(Prosody(self, "prosody", [
+        others = ("six", "dead", "direct", "bare", "expired", "selfsigned", "wrong", "homemade",
+                  "dane", "danebad", "closed")
+        return self.once("prosody", lambda: Prosody(self, "prosody", [
             ("prosody.example", self.pem["prosody"], "rooms.prosody.example"),
             *((f"{name}.example", self.pem.get(name, self.pem["prosody"]), None)
               for name in others)]))
 
     def prosody_dialback(self):
-        """One that believes no certificate."""
-        return self.start(Prosody(
+        """One that believes no certificate, and whose own nobody believes."""
+        return self.once("dialback", lambda: Prosody(
             self, "dialback",
             [("dialback.example", self.pem["dialback"], "rooms.dialback.example")],
             settings=["s2s_secure_auth = false", "s2s_require_encryption = true"], trusts=False))
 
     def prosody_external(self):
         """One that believes certificates alone."""
-        return self.start(Prosody(
+        return self.once("external", lambda: Prosody(
             self, "external",
             [("external.example", self.pem["external"], "rooms.external.example")],
             settings=["s2s_secure_auth = true"], disabled=("dialback",)))
 
     def ejabberd(self):
-        return self.start(Ejabberd(self, "ejabberd", "ejabberd.example", self.pem["ejabberd"],
-                                   "rooms.ejabberd.example"))
+        return self.once("ejabberd", lambda: Ejabberd(
+            self, "ejabberd", "ejabberd.example", self.pem["ejabberd"], "rooms.ejabberd.example"))
+
+    @contextlib.contextmanager
+    def listener(self, node, port):
+        """Somebody who waits for connections at a node, over both families."""
+        with self.network.inside(node):
+            it = Listener(socket.create_server(("::", port), family=socket.AF_INET6,
+                                               dualstack_ipv6=True))
+        with it.socket:
+            yield it
 
     def run(self, coroutine, seconds=6 * DEADLINE):
         """Runs an asynchronous test whose connections come from the clients' namespace."""

@@ -263,8 +263,8 @@ async def attached(suite, key):
 class Raw:
     """A client that sends whatever it is told to."""
 
-    def __init__(self, port, source="127.0.0.1"):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=DEADLINE,
+    def __init__(self, port, source="127.0.0.1", address="127.0.0.1"):
+        self.socket = socket.create_connection((address, port), timeout=DEADLINE,
                                                source_address=(source, 0))
         self.text = ""
 

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways to other servers, and who they prove to be: SRV records, families of addresses, TLS of
+both kinds, certificates good and bad, dialback, DANE; each domain of the laboratory is a case.
+"""
+import pytest
+from federation import Ours, forwarded, has_message, online, talk, v4
+from helpers import Raw
+
+# Domains that must be reached, and what our log says of the stream.
+GOOD = {
+    "six": "an address of IPv6 only",
+    "dead": "two targets, the first of which is dead",
+    "direct": "TLS from the first byte",
+    "bare": "no SRV record",
+    "homemade": "a certificate of its own making, so dialback",
+}
+BAD = {
+    "expired": "expired",
+    "selfsigned": "self-signed",
+    "wrong": "of another name",
+}
+
+
+@pytest.fixture(scope="module", name="ours")
+def start_ours(lab, tmp_path_factory):
+    settings = {f"domain {name}.example.auth": "certificate" for name in (*BAD, "dane")}
+    it = Ours(lab, tmp_path_factory.mktemp("ours") / "s", settings=settings)
+    yield it
+    it.stop()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_ways(lab, ours, name):
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, f"u0@{name}.example")) as (a, b):
+            await talk(a, b, name)
+
+    lab.run(play())
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_certificates(lab, ours, name):
+    """Where the policy asks for a certificate, nothing goes out and nothing comes in."""
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, f"u0@{name}.example")) as (a, b):
+            error = await forwarded(a, b.boundjid.bare)
+            assert error["error"]["condition"] == "remote-server-timeout"
+            assert BAD[name] in error["error"]["text"], error
+            assert (await forwarded(b, a.boundjid.bare))["type"] == "error"
+            assert not has_message(a) and not has_message(b)
+
+    lab.run(play())
+
+
+def test_a_tlsa_record(lab, ours):
+    """No CA knows its certificate, and the policy asks for one: the signed zone names it."""
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, "u0@dane.example")) as (a, b):
+            a.send_message(b.boundjid.bare, "by DANE")
+            await b.message("by DANE")
+
+    lab.run(play())
+
+
+def test_a_wrong_tlsa_record(lab, ours):
+    """The certificate is good by the CA, but the zone says that it is another's."""
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, "u0@danebad.example")) as (a, b):
+            error = await forwarded(a, b.boundjid.bare)
+            assert error["error"]["condition"] == "remote-server-timeout"
+            assert not has_message(b)
+
+    lab.run(play())
+
+
+def test_dialback_alone(lab, ours):
+    other = lab.prosody_dialback()
+
+    async def play():
+        async with online((ours, None), (other, "u0")) as (a, b):
+            await talk(a, b, "dialback")
+
+    lab.run(play())
+    assert "by=dialback" in next(line for line in ours.log().splitlines()
+                                 if "ev=in.proved" in line and other.host in line)
+
+
+def test_certificates_alone(lab, ours):
+    other = lab.prosody_external()
+
+    async def play():
+        async with online((ours, None), (other, "u0")) as (a, b):
+            await talk(a, b, "external")
+
+    lab.run(play())
+    assert "by=external" in next(line for line in ours.log().splitlines()
+                                 if "ev=in.proved" in line and other.host in line)
+
+
+@pytest.mark.parametrize("to", ["u@closed.example", "u@nowhere.example", "u@localhost",
+                                "u@10.9.0.20", "u@single"])
+def test_no_such_server(lab, ours, to):
+    async def play():
+        async with online((ours, None)) as (a,):
+            error = await forwarded(a, to)
+            assert error["error"]["condition"] == "remote-server-not-found"
+
+    lab.run(play())
+
+
+def test_none_answers(lab, tmp_path):
+    """What cannot be delivered comes back when its time has passed, and not before."""
+    impatient = Ours(lab, tmp_path / "s", "other", "other.example",
+                     settings={"limits.queue_time": "3s"})
+    try:
+        async def play():
+            async with online((impatient, None)) as (a,):
+                error = await forwarded(a, "u0@lost.example")
+                assert error["error"]["condition"] == "remote-server-timeout"
+
+        lab.run(play())
+    finally:
+        impatient.stop()
+
+
+def test_private_addresses_see_nothing(lab, tmp_path):
+    """As it is configured without a word: whatever a stranger's DNS says, no connection is made."""
+    careful = Ours(lab, tmp_path / "s", "other", "other.example",
+                   settings={"policy.private": "false"})
+    try:
+        with lab.listener("clients", 5269) as trap:
+            async def play():
+                async with online((careful, None)) as (a,):
+                    error = await forwarded(a, "u0@trap.example")
+                    assert error["error"]["condition"] == "remote-server-not-found"
+
+            lab.run(play())
+            assert not trap.has_visitor()
+            # The trap is set: somebody without a policy goes in.
+            with lab.network.inside("other"):
+                Raw(5269, source=v4("other"), address=v4("clients")).socket.close()
+            assert trap.has_visitor()
+    finally:
+        careful.stop()
