@@ -78,28 +78,37 @@ def test_refusals(suite):
     run(play())
 
 
+def say_that_it_is_one(component):
+    for plugin in ("xep_0030", "xep_0033"):
+        component.register_plugin(plugin)
+    component["xep_0030"].add_feature(ADDRESS)
+
+
+async def until_it_is_known(component, client, people, bcc=()):
+    """Sends to them until a copy for all comes; returns that. Before, each got one."""
+    name = component.boundjid.bare
+    for i in range(50):
+        body = f"{client.boundjid.user} {i}"
+        compose(client, client.boundjid.domain, body, to=people, bcc=bcc).send()
+        copy = await component.message(body)
+        if copy["to"] == name:
+            return copy
+        assert copy["to"] in (*people, *bcc)
+        # Its answer is on its way, behind it comes the answer to this.
+        await component.request(client.boundjid.domain, "<ping xmlns='urn:xmpp:ping'/>")
+    raise AssertionError("never known")
+
+
 def test_a_component_gets_one_copy(suite):
     """A domain that says it is such a service is given one copy for all of its addresses."""
     async def play():
         async with attached(suite, "a") as component, \
                 online(suite, suite.user(), plugins=PLUGINS) as (a,):
-            for plugin in ("xep_0030", "xep_0033"):
-                component.register_plugin(plugin)
-            component["xep_0030"].add_feature(ADDRESS)
+            say_that_it_is_one(component)
             name = component.boundjid.bare
             people = [f"{who}@{name}" for who in ("x", "y", "z")]
-            compose(a, suite.host, "first", to=people[:2], bcc=people[2:]).send()
-            await component.expect(
-                lambda s: s["body"] == "first" and s["to"] in people + [name], "a copy")
-            # It has been asked by then; the answers come in the order of the questions.
-            for i in range(20):
-                await component.request(suite.host, "<ping xmlns='urn:xmpp:ping'/>")
-                component.arrived.clear()
-                compose(a, suite.host, f"again {i}", to=people[:2], bcc=people[2:]).send()
-                copy = await component.message(f"again {i}")
-                if copy["to"] == name:
-                    break
-            assert copy["to"] == name and copy["from"] == a.boundjid
+            copy = await until_it_is_known(component, a, people[:2], people[2:])
+            assert copy["from"] == a.boundjid
             assert told(copy) == [(people[0], "to", False), (people[1], "to", False),
                                   (people[2], "bcc", False)]
             # What it sends on is its own; what it wants sent elsewhere it sends itself.
@@ -110,4 +119,17 @@ def test_a_component_gets_one_copy(suite):
             message.send()
             error = await component.expect(lambda s: s["type"] == "error", "refusal")
             assert "<forbidden" in str(error)
+    run(play())
+
+
+def test_each_instance_gets_its_answer(new_suite):
+    suite = new_suite("--users", "6", "--c2s", "2")
+
+    async def play():
+        async with attached(suite, "a") as component, \
+                online(suite, *[suite.user() for _ in range(6)], plugins=PLUGINS) as clients:
+            say_that_it_is_one(component)
+            people = [f"{who}@{component.boundjid.bare}" for who in ("x", "y")]
+            for client in clients:
+                await until_it_is_known(component, client, people)
     run(play())

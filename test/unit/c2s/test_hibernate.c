@@ -524,6 +524,40 @@ static void the_end_of_the_process_loses_nothing(void **state)
     house_free(h);
 }
 
+/* --- notifications (XEP-0357) ----------------------------------------------------------------- */
+
+/* The service is a client here. It hears of what was not acknowledged, and of what comes while he
+ * is away; an inactive client (XEP-0352) is not away. */
+static void a_push_service_is_told(void **state)
+{
+    char id[MANAGE_ID_LEN + 1];
+    (void)state;
+    struct house *h = house_new("", no_router);
+    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
+    enable(a, id);
+    wire_say(a, "<iq type='set' id='e'><enable xmlns='urn:xmpp:push:0'"
+                " jid='juliet@capulet.example/b' node='n'/></iq><presence/>");
+    wire_expect(a, "id='e'");
+    wire_say(a, "<inactive xmlns='urn:xmpp:csi:0'/>");
+    wire_say(b, TO_ROMEO("1") TO_ROMEO("2"));
+    wire_expect(a, "id='2'");
+    assert_null(strstr(wire_heard(b), "<notification "));
+    lose(&a);
+    loop_sim_advance(h->loop, 100);
+    wire_expect(b, "<field var='message-count'><value>1</value>"); /* and one that waits */
+    loop_sim_advance(h->loop, 40000);
+    wire_expect(b, "<field var='message-count'><value>1</value>");
+    wire_heard(b);
+    a = resume(h, ROMEO, id, 0);
+    wire_expect(a, "id='2'");
+    wire_say(b, TO_ROMEO("3"));
+    wire_expect(a, "id='3'");
+    assert_null(strstr(wire_heard(b), "<notification "));
+    wire_free(&a);
+    wire_free(&b);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +577,7 @@ int main(void)
         cmocka_unit_test(late_twice_is_told_once),
         cmocka_unit_test(others_get_what_they_have_not),
         cmocka_unit_test(the_end_of_the_process_loses_nothing),
+        cmocka_unit_test(a_push_service_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,28 @@ static void no_attempt_once_disabled(void **state)
     kit_free(k);
 }
 
+/* The client has been there since it was sent: there is nothing to try again. */
+static void no_attempt_for_nothing(void **state)
+{
+    struct kit *k = linked(NULL);
+    struct kit_client *a = come(k, "alice", "phone", ENABLE("push.far.test", "n1"));
+    (void)state;
+
+    kit_say(k, a, "<presence/>");
+    kit_drain(&k->link.out);
+    sm_set_away(a->session, true);
+    from_afar(k, ">" BODY);
+    char *out = mem_strdup_span(span_of(expect_pushes(k, 1)));
+    sm_set_away(a->session, false);
+    sm_set_away(a->session, true);
+    fail_for_now(k, out);
+    next_day(k);
+    expect_pushes(k, 0);
+    free(out);
+    kit_close(k, a);
+    kit_free(k);
+}
+
 /* The owner's memory follows, and a client that is back needs nothing. */
 static void errors_and_the_owner(void **state)
 {
@@ -262,8 +284,16 @@ static void by_way_of_a_front(void **state)
     end(&t);
 }
 
-/* Its owner dies while it is away: the next one knows what it has enabled, and that it is away. */
-static void it_moves(void **state)
+static void insert(struct kit *k)
+{
+    kit_sql(k, "INSERT INTO push (account, jid, node, domain, options, stamp)"
+               " SELECT id, 'push.far.test', 'n1', 'net.test', '', 0 FROM account WHERE name = ?1",
+            "alice");
+}
+
+/* Its owner dies while it is away: its own instance knows what it has enabled, and that it is
+ * away. */
+static void it_moves_here(void **state)
 {
     struct two t;
     struct kit_client *own = begin(&t), *c = open_fronted(&t, "phone");
@@ -275,9 +305,7 @@ static void it_moves(void **state)
     sm_set_away(c->session, true);
     pump(&t);
     kit_drain(&k->link.out);
-    kit_sql(k, "INSERT INTO push (account, jid, node, domain, options, stamp)"
-               " SELECT id, 'push.far.test', 'n1', 'net.test', '', 0 FROM account WHERE name = ?1",
-            "alice");
+    insert(k);
     owner_dies(&t);
     sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
     kit_settle(k);
@@ -293,6 +321,36 @@ static void it_moves(void **state)
     end(&t);
 }
 
+/* Another instance becomes its owner, and is told. */
+static void it_moves_there(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *c;
+    (void)state;
+
+    insert(t.owner);
+    kit_link_say(t.owner, "<message type='headline' from='prime.test' to='alice@prime.test'>"
+                          "<changed xmlns='http://kontalk.org/extensions/front'/></message>");
+    c = come(t.front, "alice", "phone", ENABLE("push.far.test", "n1"));
+    kit_say(t.front, c, "<presence/>");
+    sm_set_away(c->session, true);
+    sm_link_events.on_claim(t.front->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    kit_settle(t.front);
+    pump(&t);
+    from_afar(t.owner, ">" BODY);
+    succeed(t.owner, expect_pushes(t.owner, 1));
+    pump(&t);
+    sm_set_away(c->session, false);
+    pump(&t);
+    from_afar(t.owner, ">" BODY);
+    expect_pushes(t.owner, 0);
+    pump(&t);
+    kit_close(t.front, c);
+    pump(&t);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,11 +361,13 @@ int main(void)
         cmocka_unit_test(temporary_errors),
         cmocka_unit_test(it_works_again),
         cmocka_unit_test(no_attempt_once_disabled),
+        cmocka_unit_test(no_attempt_for_nothing),
         cmocka_unit_test(errors_and_the_owner),
         cmocka_unit_test(a_stray_answer),
         cmocka_unit_test(the_link_is_away),
         cmocka_unit_test(by_way_of_a_front),
-        cmocka_unit_test(it_moves),
+        cmocka_unit_test(it_moves_here),
+        cmocka_unit_test(it_moves_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,27 @@ static void keeps_the_order(void **state)
     unacked_free(&q);
 }
 
+static void shows_all(void **state)
+{
+    struct unacked q = {0};
+    struct span stanza;
+    uint32_t i = 0, seen = 0;
+    size_t at = 0;
+    (void)state;
+    for (unsigned n = 1; n <= 40; n++)
+        add(&q, n, n < 20);
+    for (unsigned n = 1; n <= 15; n++)
+        unacked_drop_first(&q);
+    while (unacked_next(&q, &i, &at, &stanza)) {
+        char text[32];
+        snprintf(text, sizeof text, "<m id='%u'/>", 16 + seen++);
+        assert_true(span_eq(stanza, span_of(text)));
+    }
+    assert_int_equal(seen, 25);
+    expect_first(&q, 16);
+    unacked_free(&q);
+}
+
 static void acknowledges_what_was_sent(void **state)
 {
     struct unacked q = {0};
@@ -120,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_the_order),
+        cmocka_unit_test(shows_all),
         cmocka_unit_test(acknowledges_what_was_sent),
         cmocka_unit_test(wraps),
         cmocka_unit_test(forgets_what_was_not_sent),
