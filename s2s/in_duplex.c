@@ -69,7 +69,7 @@ void in_duplex_end(struct in *in)
     struct pair *p = carried(in);
     timer_stop(&in->give_soon);
     if (p)
-        pair_on_lost(p, in, s->error ? STANZA_REMOTE_SERVER_TIMEOUT : STANZA_ERROR_NONE,
+        pair_on_lost(p, in, pair_loss_of(s),
                      s->error ? stream_error_name(s->error) : s->close_reason);
     free((void *)(uintptr_t)in->carries_local.p);
     free((void *)(uintptr_t)in->carries_remote.p);

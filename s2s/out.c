@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define NOTES_MAX 2048
+#define DIAL_STORY_MAX 4096 /* of dns/dial.h */
 
 struct out *out_of(struct stream *s)
 {
@@ -39,6 +40,18 @@ static void tell_story(struct out *o)
     buf_append(story, buf_span(&o->notes));
 }
 
+/* No other target is wanted: what the dial has told goes to the notes. */
+static void keep_story(struct out *o)
+{
+    struct buf notes = o->notes;
+    o->notes = (struct buf){0};
+    buf_append(&o->notes, dial_story(o->dial));
+    buf_append(&o->notes, buf_span(&notes));
+    buf_free(&notes);
+    dial_free(&o->dial);
+    o->target = NULL;
+}
+
 void out_note(struct out *o, const char *format, ...)
 {
     char line[256];
@@ -46,7 +59,7 @@ void out_note(struct out *o, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (buf_len(&o->notes) < NOTES_MAX) {
+    if (buf_len(&o->notes) < NOTES_MAX + (o->dial ? 0 : DIAL_STORY_MAX)) {
         buf_append_z(&o->notes, line);
         buf_append_char(&o->notes, '\n');
     }
@@ -112,18 +125,13 @@ static void on_handled(void *ctx)
     free_if_over(ctx);
 }
 
-/* The peer's word for ending it. */
+/* The peer's word for ending it before it was ready. */
 static enum stanza_error meaning_of(const struct stream *s)
 {
-    switch (s->error) {
-    case STREAM_HOST_UNKNOWN:
-    case STREAM_HOST_GONE:
-        return STANZA_REMOTE_SERVER_NOT_FOUND;
-    case STREAM_NOT_AUTHORIZED:
-        return s->state < OUT_READY ? STANZA_NOT_AUTHORIZED : STANZA_REMOTE_SERVER_TIMEOUT;
-    default:
-        return STANZA_REMOTE_SERVER_TIMEOUT;
-    }
+    return s->error == STREAM_HOST_UNKNOWN || s->error == STREAM_HOST_GONE
+               ? STANZA_REMOTE_SERVER_NOT_FOUND
+           : s->error == STREAM_NOT_AUTHORIZED ? STANZA_NOT_AUTHORIZED
+                                               : STANZA_REMOTE_SERVER_TIMEOUT;
 }
 
 static const char *words_for(const struct stream *s)
@@ -148,8 +156,9 @@ static void on_closed(struct stream *s)
     if (o->is_closing || !o->pair) {
         report(o);
     } else if (was_ready) {
-        if (!s->is_ended || s->error)
-            note_error(o, meaning_of(s), words_for(s));
+        enum stanza_error e = pair_loss_of(s);
+        if (e)
+            note_error(o, e, words_for(s));
         report(o);
     } else {
         if (!o->error || !is_final(o->error)) {
@@ -357,10 +366,9 @@ void out_on_ready(struct out *o)
     LOG(LOG_INFO, "out.ready", F_SPAN("local", o->pair->local), F_SPAN("remote", o->pair->remote),
         F_STR("sid", s->id), F_INT("secure", conn_is_secure(s->conn)), F_INT("bidi", o->is_bidi),
         F_INT("acks", o->is_managed));
+    keep_story(o);
     out_note(o, "ready%s%s", o->is_managed ? ", with acknowledgements" : "",
              o->is_bidi ? ", for both directions" : "");
-    dial_free(&o->dial); /* no other target is wanted */
-    o->target = NULL;
     pair_on_ready(o->pair, NULL);
     pair_on_askable(o->pair);
 }

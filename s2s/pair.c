@@ -251,7 +251,55 @@ void pair_on_ready(struct pair *p, struct in *in)
 /* What senders are told of it. */
 static enum stanza_error told(enum stanza_error e)
 {
-    return e == STANZA_NOT_AUTHORIZED ? STANZA_REMOTE_SERVER_TIMEOUT : e;
+    return e == STANZA_REMOTE_SERVER_NOT_FOUND ? e : STANZA_REMOTE_SERVER_TIMEOUT;
+}
+
+enum stanza_error pair_loss_of(const struct stream *s)
+{
+    if (!s->error)
+        return s->is_ended ? STANZA_ERROR_NONE : STANZA_REMOTE_SERVER_TIMEOUT;
+    switch (s->is_peer_error ? s->error : STREAM_ERROR_NONE) {
+    case STREAM_HOST_UNKNOWN:
+    case STREAM_HOST_GONE:
+        return STANZA_REMOTE_SERVER_NOT_FOUND;
+    case STREAM_BAD_FORMAT:
+    case STREAM_BAD_NAMESPACE_PREFIX:
+    case STREAM_IMPROPER_ADDRESSING:
+    case STREAM_INVALID_FROM:
+    case STREAM_INVALID_NAMESPACE:
+    case STREAM_INVALID_XML:
+    case STREAM_NOT_WELL_FORMED:
+    case STREAM_POLICY_VIOLATION:
+    case STREAM_RESTRICTED_XML:
+    case STREAM_UNSUPPORTED_STANZA_TYPE:
+        return STANZA_POLICY_VIOLATION;
+    default:
+        return STANZA_REMOTE_SERVER_TIMEOUT;
+    }
+}
+
+/*
+ * doubt - the peer has ended the stream with a complaint. What it complains of is one of those that
+ * it has not acknowledged; sent again as before, it would end the next stream, too, and hold up all
+ * that is behind it. So the next stream gets them one at a time; the one that ends that has found
+ * itself, and goes back to its sender. True: it has.
+ */
+static bool doubt(struct pair *p, const char *reason)
+{
+    uint32_t unacked = outbox_unacked(p->outbox);
+    if (unacked == 0)
+        return false;
+    bool is_found = p->is_careful && unacked == 1;
+    p->is_careful = true;
+    if (!is_found)
+        return false;
+    LOG(LOG_WARN, "pair.refused_stanza", F_SPAN("local", p->local), F_SPAN("remote", p->remote),
+        F_STR("reason", reason ? reason : ""));
+    p->last_error = STANZA_NOT_ACCEPTABLE;
+    snprintf(p->why, sizeof p->why, "its server ends the stream: %s", reason ? reason : "");
+    outbox_refuse_first(p->outbox);
+    p->last_error = STANZA_REMOTE_SERVER_TIMEOUT; /* what the others would be told */
+    return true;
 }
 
 static void note_failure(struct pair *p, enum stanza_error e, const char *reason)
@@ -292,6 +340,8 @@ void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char
         return; /* it was there for questions only */
     bool was_good = was_serving && (p->is_proved || outbox_unacked(p->outbox) == 0);
     if (was_serving) {
+        if (e == STANZA_POLICY_VIOLATION && doubt(p, reason))
+            was_good = true; /* with the next one all may be well */
         pair_ack_end(p);
         outbox_rewind(p->outbox);
     }
@@ -300,7 +350,7 @@ void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char
         p->failures = 0;
     else if (was_serving && !was_good && e == STANZA_ERROR_NONE)
         note_failure(p, STANZA_REMOTE_SERVER_TIMEOUT, "it ended the stream without an answer");
-    else if (e != STANZA_ERROR_NONE && (!was_good || e != STANZA_REMOTE_SERVER_TIMEOUT))
+    else if (e != STANZA_ERROR_NONE && (!was_good || e == STANZA_REMOTE_SERVER_NOT_FOUND))
         note_failure(p, e, reason);
     if (p->out)
         set_state(p, PAIR_CONNECTING, 0); /* its own, made for a question, serves it now */

@@ -49,6 +49,7 @@ struct pair {
     struct timer ask;    /* the deadline of the first question */
     bool is_refused;     /* waiting, and nothing is queued meanwhile: it is bounced at once */
     bool is_proved;      /* something has been acknowledged on this stream */
+    bool is_careful;     /* one stanza at a time: perhaps the peer cannot bear the next one */
     bool is_mute;        /* this stream's peer does not answer pings */
     uint32_t acked;      /* the peer's h */
     uint32_t unasked;    /* written since the last <r/> */
@@ -66,6 +67,9 @@ void pair_send(struct pair *p, const struct stanza *stanza);
 /* A stream for the pair is authenticated, or gone: in NULL means its own out stream. */
 void pair_on_ready(struct pair *p, struct in *in);
 void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char *reason);
+/* What the end of a stream that served a pair means, for pair_on_lost: POLICY_VIOLATION when the
+ * peer has complained of what we have written. */
+enum stanza_error pair_loss_of(const struct stream *s);
 /* The stream takes more again. */
 void pair_on_drain(struct pair *p);
 /* The peer has acknowledged h stanzas of this stream since it began, modulo 2^32; false: never so

@@ -74,7 +74,7 @@ void pair_ack_written(struct pair *p, struct buf *out)
 {
     if (p->is_asking)
         return;
-    if (!p->is_mute && p->unasked >= (p->has_acks ? ASK_EVERY : PING_EVERY))
+    if (!p->is_mute && p->unasked >= (p->is_careful ? 1 : p->has_acks ? ASK_EVERY : PING_EVERY))
         ask(p, out);
     else if (!timer_is_running(&p->barrier))
         start_timer(p, ASK_AFTER_MS);
@@ -96,6 +96,8 @@ static void ask_now(struct pair *p)
 static void on_progress(struct pair *p)
 {
     p->is_proved = true;
+    if (outbox_is_empty(p->outbox))
+        p->is_careful = false;
     p->failures = 0;
     p->last_error = STANZA_ERROR_NONE;
     p->why[0] = '\0';
@@ -197,6 +199,11 @@ static void make_room(struct pair *p)
         outbox_acked(p->outbox, unacked / 2);
 }
 
+static bool must_wait(const struct pair *p)
+{
+    return p->is_careful && outbox_unacked(p->outbox) > 0;
+}
+
 void pair_pump(struct pair *p)
 {
     size_t backlog = (size_t)p->s2s->conf->backlog;
@@ -204,7 +211,7 @@ void pair_pump(struct pair *p)
     if (p->state != PAIR_READY)
         return;
     make_room(p);
-    for (struct span stanza; !span_is_none(stanza = outbox_next(p->outbox));) {
+    for (struct span stanza; !must_wait(p) && !span_is_none(stanza = outbox_next(p->outbox));) {
         if (!out && !(out = pair_begin(p)))
             return; /* goes on when it drains */
         buf_append(out, stanza);

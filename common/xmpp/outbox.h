@@ -65,6 +65,8 @@ bool outbox_acked(struct outbox *o, uint32_t count);
 uint32_t outbox_unacked(const struct outbox *o);
 /* The connection is gone: what was sent and not acknowledged will be given again, first. */
 void outbox_rewind(struct outbox *o);
+/* The oldest, sent or not, is given to on_expired now: it cannot be delivered. */
+void outbox_refuse_first(struct outbox *o);
 /* All of it is given to on_expired, now or soon: there is no such destination. */
 void outbox_give_up(struct outbox *o);
 bool outbox_is_empty(const struct outbox *o);

@@ -37,6 +37,15 @@ static bool expire_first(struct outbox *o)
     return true;
 }
 
+void outbox_refuse_first(struct outbox *o)
+{
+    if (o->front.count > 0) {
+        struct span stanza = ring_bytes(&o->front, 0, 1);
+        outbox_drop(o, 1);
+        o->all->events->on_expired(o->all->ctx, o, stanza);
+    }
+}
+
 /* What has been sent is not touched: it will be acknowledged, or given again. */
 void outbox_expire(struct outbox *o)
 {

@@ -141,6 +141,7 @@ static void on_peer_error(struct stream *s, struct stanza *stanza)
     uint32_t child = stanza_child(stanza, 0, SPAN(NS_STREAM_ERRORS), SPAN_NONE);
     struct span name = child ? stanza->nodes[child].name : SPAN("undefined-condition");
     s->error = stream_error_parse(name);
+    s->is_peer_error = true;
     uint32_t text = stanza_child(stanza, 0, SPAN(NS_STREAM_ERRORS), SPAN("text"));
     LOG(LOG_INFO, "stream.peer_error", F_STR("role", s->role->name), F_STR("sid", s->id),
         F_SPAN("cond", name), F_SPAN("text", text ? stanza_text(stanza, text) : SPAN("")));

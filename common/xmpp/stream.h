@@ -100,6 +100,7 @@ struct stream {
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
     bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
     bool header_sent;
+    bool is_peer_error; /* error is what the peer has sent */
     struct buf in; /* an unfinished frame, or what a pause left */
     struct framer framer;
 

@@ -599,6 +599,79 @@ static void test_stop(void **state)
     house_free(h);
 }
 
+/* --- a stanza that the other server cannot bear ----------------------------------------------- */
+
+#define COMPLAINT                                                                                  \
+    "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>" \
+    "</stream:stream>"
+
+/* It is found, and goes back; those before and behind it arrive. */
+static void test_poison(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    for (unsigned i = 1; i < 4; i++)
+        send_one(h, i);
+    wire_heard(h->dialled);
+    wire_heard(h->router);
+    wire_say(h->dialled, COMPLAINT); /* of 1: of which it does not say */
+    pass(h, 21000);
+    assert_int_equal(h->dials, 2);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 0, 1); /* one at a time now */
+    wire_say(h->dialled, A("1"));
+    expect_messages(h->dialled, 1, 2);
+    expect_no_bounce(h);
+    wire_say(h->dialled, COMPLAINT);
+    pass(h, 5000);
+    const char *heard = wire_heard(h->router);
+    assert_non_null(strstr(heard, "id='m1'"));
+    assert_non_null(strstr(heard, "<not-acceptable"));
+    assert_non_null(strstr(heard, "policy-violation"));
+    pass(h, 1100); /* the others need not wait for that */
+    assert_int_equal(h->dials, 3);
+    far_external(h, "", OFFER_SM);
+    wire_say(h->dialled, A("1"));
+    expect_messages(h->dialled, 2, 4);
+    wire_say(h->dialled, A("2"));
+    assert_int_equal(queued(h), 0);
+    expect_no_bounce(h);
+    send_one(h, 4);
+    send_one(h, 5); /* all is as before */
+    expect_messages(h->dialled, 4, 6);
+    house_free(h);
+}
+
+/* A stream that ends for other reasons says nothing of what was on it. */
+static void test_no_poison(void **state)
+{
+    static const char *const words[] = {
+        "<stream:error><system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+        "</stream:error></stream:stream>",
+        "</stream:stream>",
+        "<message from='x@" PEER "' to='y@" HOST "'/>", /* our complaint */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct house *h = house_new("");
+        far_up(h, OFFER_SM);
+        wire_heard(h->router);
+        for (unsigned n = 0; n < 4; n++) {
+            wire_say(h->dialled, words[i]);
+            if (h->dialled->conn)
+                conn_close(h->dialled->conn);
+            while (h->dials < n + 2)
+                pass(h, 1000);
+            far_external(h, "", OFFER_SM);
+        }
+        assert_false(the_pair(h)->is_careful);
+        assert_int_equal(queued(h), 1);
+        expect_no_bounce(h);
+        house_free(h);
+    }
+}
+
 /* --- questions (XEP-0220) --------------------------------------------------------------------- */
 
 struct asker {
@@ -833,8 +906,6 @@ static void test_over_theirs_meanwhile(void **state)
     wire_say(back, ENABLE);
     pass(h, 1100);
     expect_messages(back, 0, 1);
-    assert_null(the_pair(h)->out);
-    wire_expect(h->dialled, "</stream:stream>");
     wire_free(&back);
     house_free(h);
 }
@@ -899,6 +970,8 @@ int main(void)
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_close_early),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_no_poison),
         cmocka_unit_test(test_question),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_question_without_answer),
