@@ -6,6 +6,7 @@
 #define TEST_S2S_FAR_H
 
 #include "house.h"
+#include "s2s/dialback.h"
 
 #define FAR_OPEN(id)                                                                               \
     "<stream:stream from='" PEER "' to='" HOST "' id='" id "' version='1.0' " DECLARED ">"
@@ -17,6 +18,10 @@
 #define OFFER_SM "<sm xmlns='urn:xmpp:sm:3'/>"
 #define OFFER_BIDI "<bidi xmlns='urn:xmpp:features:bidi'/>"
 #define PROCEED "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+#define A(h) "<a xmlns='urn:xmpp:sm:3' h='" h "'/>"
+#define R "<r xmlns='urn:xmpp:sm:3'/>"
+#define ANY_AUTH "[policy]\nauth = dialback\n"
+#define GONE "nowhere.example" /* the DNS does not know it */
 #define RESULT(type) "<db:result from='" PEER "' to='" HOST "' type='" type "'/>"
 
 /* A message of romeo's to somebody in domain, as the router gives it. */
@@ -129,6 +134,22 @@ static inline void expect_no_bounce(struct house *h)
     const char *heard = wire_heard(h->router);
     if (strstr(heard, "type='error'"))
         fail_msg("nobody should be told: %s", heard);
+}
+
+/* The dialback key for that stream has been shown. */
+static inline void expect_key(struct house *h, const char *stream_id)
+{
+    char key[DIALBACK_KEY_LEN + 1], want[300];
+    dialback_key(h->s2s, SPAN(PEER), SPAN(HOST), span_of(stream_id), key);
+    snprintf(want, sizeof want, "<db:result from='" HOST "' to='" PEER "'>%s</db:result>", key);
+    wire_expect(h->dialled, want);
+}
+
+/* The far server ends the connection without a word, at the moment of the attempt. */
+static inline void far_hangs_up(struct house *h)
+{
+    conn_abort(h->dialled->conn, 0);
+    loop_sim_settle(h->loop);
 }
 
 #endif
