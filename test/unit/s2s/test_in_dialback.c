@@ -130,6 +130,7 @@ static void forgets_who_has_gone(void **state)
     struct house *h = c.h;
     far_accepts(h);
     wire_free(&c.w);
+    assert_true(list_is_empty(&pair_find(h->s2s, SPAN(HOST), SPAN(PEER))->questions));
     far_says(&c, PEER, HOST, NULL, "valid");
     house_free(h);
 }

@@ -249,6 +249,9 @@ static void bounds_the_table(void **state)
     wire_heard(h->router);
     wire_say(w, text);
     assert_int_equal(count_of(h->router, "<presence"), 0);
+    /* who was written to first is forgotten, his bucket is full again */
+    wire_say(w, "<presence " FROM " to='u0@" HOST "'/>");
+    assert_int_equal(count_of(h->router, "<presence"), 1);
     end(h, w);
 }
 
