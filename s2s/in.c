@@ -142,6 +142,7 @@ static void on_header(struct stream *s, const struct stanza *header)
 static void on_starttls(struct stream *s, struct stanza *stanza)
 {
     (void)stanza;
+    in_free_pairs(in_of(s));
     stream_send(s, SPAN("<proceed xmlns='" NS_TLS "'/>"));
     stream_start_tls(s, &tls_transport,
                      tls_server_new(in_of(s)->s2s->tls_in, conn_fd(s->conn), false));

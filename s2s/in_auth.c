@@ -69,6 +69,7 @@ static void succeed(struct in *in)
     struct stream *s = &in->stream;
     in->is_external = true;
     stream_send(s, SPAN("<success xmlns='" NS_SASL "'/>"));
+    in_free_pairs(in);
     in_open(in, in->local, in->remote);
     stream_restart(s);
 }

@@ -98,6 +98,7 @@ void in_on_abort(struct stream *s, struct stanza *stanza);
 bool in_offers_dialback(const struct in *in);
 void in_on_result(struct stream *s, struct stanza *stanza);
 void in_on_verify(struct stream *s, struct stanza *stanza);
+/* Also when the stream begins anew: what was said on the old one is void. */
 void in_free_pairs(struct in *in);
 
 /* --- in_manage.c --- */

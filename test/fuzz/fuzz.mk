@@ -34,10 +34,17 @@ $(FUZZ_ROOMS): $(BUILD)/test/fuzz/keep.o $(BUILD)/test/replay/stage.o $(ROUTER_R
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) $(FUZZ_ROOMS) $(SEES_xmpp)
+# Daemons are strangers, and give the same names to different things: s2s is linked alone.
+FUZZ_S2S := $(BUILD)/test/fuzz/fuzz_s2s
+$(FUZZ): FUZZ_SEES = $(FUZZ_ROOMS)
+$(FUZZ_S2S): FUZZ_SEES = $(S2S_ROOM) $(LIB_dns)
+$(FUZZ_S2S): $(S2S_ROOM) $(LIB_dns)
+$(filter-out $(FUZZ_S2S),$(FUZZ)): $(FUZZ_ROOMS)
+
+$(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) \
-	    -Wl,--wrap=crypto_pbkdf2,--wrap=xml_parse_open -o $@ $^ $(PKG_LIBS) \
-	    -lexpat -lpthread
+	    -Wl,--wrap=crypto_pbkdf2,--wrap=xml_parse_open -o $@ $@.o $(BUILD)/test/fuzz/fuzz.o \
+	    $(FUZZ_MAIN) $(FUZZ_SEES) $(SEES_xmpp) $(PKG_LIBS) -lexpat -lpthread
 
 .PHONY: corpus
 corpus: $(FUZZ)

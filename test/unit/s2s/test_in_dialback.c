@@ -135,6 +135,33 @@ static void forgets_who_has_gone(void **state)
     house_free(h);
 }
 
+/* A question from before TLS or EXTERNAL is that of a stream that is no more: its answer is not
+ * said where a header is expected, and proves nothing. */
+static void forgets_what_was_asked_before_a_restart(void **state)
+{
+    (void)state;
+    struct house *h = house_new("");
+    house_proved = PEER;
+    struct wire *w = peer_secure(h);
+    wire_say(w, RESULT("paris.example", HOST, "k") EXTERNAL);
+    wire_expect(w, "<success");
+    assert_true(list_is_empty(&pair_find(h->s2s, SPAN(HOST), SPAN("paris.example"))->questions));
+    loop_sim_advance(h->loop, 31000);
+    assert_int_equal(buf_len(&w->heard), 0);
+    wire_say(w, OPEN);
+    wire_expect(w, "</stream:features>");
+    wire_free(&w);
+    house_free(h);
+
+    h = house_new("[policy]\ntls = optional\n");
+    w = peer_new(h, 0, false);
+    wire_say(w, OPEN RESULT(PEER, HOST, "k") STARTTLS);
+    wire_expect(w, "<proceed");
+    assert_true(list_is_empty(&pair_find(h->s2s, SPAN(HOST), SPAN(PEER))->questions));
+    wire_free(&w);
+    house_free(h);
+}
+
 /* --- S04, S05: answers that are not to our question ---------------------------------------------
  */
 
@@ -393,6 +420,7 @@ int main(void)
         cmocka_unit_test(ends_liars),
         cmocka_unit_test(tells_that_nobody_answers),
         cmocka_unit_test(forgets_who_has_gone),
+        cmocka_unit_test(forgets_what_was_asked_before_a_restart),
         cmocka_unit_test(passes_over_what_was_not_asked),
         cmocka_unit_test(takes_the_answer_from_whom_it_asked),
         cmocka_unit_test(verifies_each_pair),
