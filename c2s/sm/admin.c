@@ -2,9 +2,13 @@
 /*
  * admin - all commands that commands.c serves, in one table: those of XEP-0133 that there is
  * something behind. To restart and shut down is the affair of whoever supervises the processes;
- * accounts have no state of being disabled; lists of who may do what are in the configuration.
+ * accounts have no state of being disabled; lists of who may do what are in the configuration. The
+ * last one is for every user.
  */
 #include "c2s/sm/admin.h"
+
+/* Of commands that are no extension of others: their nodes and forms. */
+#define NS_OWN "http://kontalk.org/extensions/commands"
 
 static const char *const max_items[] = {"25", "50", "75", "100", "150", "200", "none", NULL};
 
@@ -40,6 +44,11 @@ static const struct sm_field announcement[] = {
 };
 static const struct sm_field motd[] = {
     {"motd", "text-multi", "Message of the Day", true, NULL},
+    END,
+};
+
+static const struct sm_field sessions[] = {
+    {"resources", "list-multi", "Sessions", true, NULL},
     END,
 };
 
@@ -96,6 +105,9 @@ const struct sm_command sm_command_table[] = {
      sm_admin_ask_motd, sm_admin_edit_motd},
     {NS_ADMIN "#delete-motd", "Delete Message of the Day", SM_RIGHT_ADMINISTER, NULL, NULL, NULL,
      NULL, sm_admin_delete_motd},
+    {NS_OWN "#end-sessions", "End Other Sessions of Mine", SM_RIGHT_OWN, "Ending Sessions",
+     "Choose which of your other sessions end.", sessions, sm_own_ask_sessions,
+     sm_own_end_sessions},
 };
 const size_t sm_command_count = ARRAY_LEN(sm_command_table);
 

@@ -35,6 +35,10 @@ void sm_admin_ask_motd(struct sm_run *run);
 void sm_admin_edit_motd(struct sm_run *run);
 void sm_admin_delete_motd(struct sm_run *run);
 
+/* --- own.c --- not XEP-0133's: what users can do about their own sessions */
+void sm_own_ask_sessions(struct sm_run *run);
+void sm_own_end_sessions(struct sm_run *run);
+
 /* --- tell.c --- words to all users who are online: answers of census.c */
 /* text as a headline from the host; counts them. They get it some at a time. */
 void sm_tell_all(struct sm *sm, struct span text, uint64_t number, struct sm_tally *tally);
@@ -46,14 +50,5 @@ void sm_tell_motd(struct sm *sm, struct span text, uint64_t number, struct sm_ta
 void sm_admin_note_silent(struct sm_run *run, const struct sm_tally *tally);
 /* The JIDs of the targets, a line each, in run->text. */
 void sm_admin_target_lines(struct sm_run *run);
-/* The first line of text, and its LF, taken off. */
-static inline struct span sm_line_take(struct span *text)
-{
-    const size_t n = span_index(*text, '\n');
-    const struct span line = span_make(text->p, n);
-
-    *text = span_from(*text, n < text->n ? n + 1 : n);
-    return line;
-}
 
 #endif

@@ -7,6 +7,8 @@
  */
 #include "c2s/sm/admin.h"
 
+#include "tls/crypto.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -39,7 +41,7 @@ void sm_admin_add_user(struct sm_run *run)
     const struct span password = sm_run_value(run, "password");
     const struct sm *sm = run->sm;
 
-    if (!span_eq(password, sm_run_value(run, "password-verify"))) {
+    if (!crypto_equal(password, sm_run_value(run, "password-verify"))) {
         sm_run_refuse(run, STANZA_NOT_ACCEPTABLE, "the passwords differ");
         return;
     }

@@ -58,6 +58,8 @@ static bool is_allowed(const struct sm_in *in, enum sm_right right)
     struct jid who;
     struct jid_scratch scratch;
 
+    if (right == SM_RIGHT_OWN)
+        return in->session != NULL;
     return sender_of(in, &who, &scratch) && sm_access_allows(in->sm, right, who.full);
 }
 
@@ -261,7 +263,7 @@ static bool is_filled_in(struct sm_run *run)
     if (!run->form)
         return false;
     struct span form_type = form_value(s, run->form, SPAN("FORM_TYPE"));
-    if (!span_is_none(form_type) && !span_eq(form_type, SPAN(NS_ADMIN)))
+    if (!span_is_none(form_type) && !span_eq(form_type, sm_command_form_type(run->command)))
         return false;
     for (const struct sm_field *f = run->command->fields; f->var; f++) {
         if (f->is_required && span_is_empty(sm_run_value(run, f->var)))
@@ -321,8 +323,7 @@ void sm_command(struct sm_in *in, uint32_t payload)
         sm_command_refuse(in, STANZA_BAD_REQUEST, NULL, "which command?");
     } else if (!command) {
         sm_command_refuse(in, refusal_of_unknown(in, node), NULL, NULL);
-    } else if (!sender_of(in, &who, &scratch) ||
-               !sm_access_allows(in->sm, command->right, who.full)) {
+    } else if (!is_allowed(in, command->right) || !sender_of(in, &who, &scratch)) {
         LOG(LOG_WARN, "command.forbidden", F_SPAN("by", s->from), F_STR("command", command->name));
         sm_command_refuse(in, STANZA_FORBIDDEN, NULL, NULL);
     } else if (action == ACTIONS) {

@@ -14,7 +14,7 @@
 #define C2S_SM_COMMANDS_H
 
 #include "c2s/sm/access.h"
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/fleet.h"
 
 #define NS_COMMANDS "http://jabber.org/protocol/commands"
 #define NS_ADMIN "http://jabber.org/protocol/admin"
@@ -29,9 +29,12 @@ struct sm_field {
 
 struct sm_run;
 
+/* Instead of a right: every user of ours, from his client. */
+#define SM_RIGHT_OWN SM_RIGHTS
+
 struct sm_command {
-    const char *node, *name;
-    enum sm_right right; /* who may see and execute it */
+    const char *node, *name; /* the FORM_TYPE is what the node has before the '#' */
+    enum sm_right right;     /* who may see and execute it */
     const char *title, *instructions;
     const struct sm_field *fields; /* NULL: it asks for nothing */
     /* The form needs values of ours: answers by sm_run_ask, or otherwise. NULL: it does not. */
@@ -89,11 +92,14 @@ static inline struct span sm_run_who(const struct sm_run *run)
  * refused (bad-payload), and nothing is to be done. */
 bool sm_run_targets(struct sm_run *run, const char *var, size_t max, bool may_be_full);
 struct span sm_run_value(struct sm_run *run, const char *var);
+/* Whether that is one of the field's values. */
+bool sm_run_has_value(struct sm_run *run, const char *var, struct span value);
 /* The lines of a text, joined by LF, in run->text; false: too long, refused. */
 bool sm_run_text(struct sm_run *run, const char *var, size_t max);
 
 /* --- answers --- each ends, or suspends, the execution: run is not to be touched after it */
-/* Shows the form; lines (separated by LF) are the values of its first field, none: no value. */
+/* Shows the form; lines (separated by LF) are the values of its first field, or what can be chosen
+ * there when that is a list; none: no value. */
 void sm_run_ask(struct sm_run *run, struct span lines);
 void sm_run_complete(struct sm_run *run);
 /* The form stays: it may be filled in once more. */

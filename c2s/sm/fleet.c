@@ -87,15 +87,6 @@ static const struct sm_question *find_question(struct span word)
     return NULL;
 }
 
-static struct span next_line(struct span *rest)
-{
-    const size_t n = span_index(*rest, '\n');
-    const struct span line = span_make(rest->p, n);
-
-    *rest = span_from(*rest, n < rest->n ? n + 1 : n);
-    return line;
-}
-
 static void add_line(struct buf *lines, struct span line)
 {
     buf_append(lines, line);
@@ -110,7 +101,7 @@ static bool strike(struct poll *p, struct span name)
     bool is_found = false;
 
     while (rest.n > 0) {
-        const struct span line = next_line(&rest);
+        const struct span line = sm_line_take(&rest);
         if (span_eq(line, name))
             is_found = true;
         else
@@ -130,7 +121,7 @@ static void finish_poll(struct poll *p)
     list_remove(&p->node);
     sm->poll_count--;
     for (; rest.n > 0; p->tally.silent++)
-        LOG(LOG_WARN, "fleet.silent", F_SPAN("instance", next_line(&rest)));
+        LOG(LOG_WARN, "fleet.silent", F_SPAN("instance", sm_line_take(&rest)));
     p->then(p->ctx, &p->tally);
     buf_free(&p->text);
     buf_free(&p->pending);
@@ -201,7 +192,7 @@ static bool poll_read(struct sm_job *job, int result)
     if (!p->sm->is_closed)
         p->question->answer(p->sm, buf_span(&p->text), p->number, &p->tally);
     while (rest.n > 0 && sm_is_linked(p->sm))
-        send_question(p, next_line(&rest));
+        send_question(p, sm_line_take(&rest));
     if (buf_len(&p->pending) > 0)
         timer_start(&p->wait, p->sm->loop, WAIT_MS, on_late, p);
     finish_when_all_answered(p);

@@ -20,6 +20,16 @@ struct sm_tally {
     size_t silent;    /* instances that did not answer in time */
 };
 
+/* The first line of text, and its LF, taken off. */
+static inline struct span sm_line_take(struct span *text)
+{
+    const size_t n = span_index(*text, '\n');
+    const struct span line = span_make(text->p, n);
+
+    *text = span_from(*text, n < text->n ? n + 1 : n);
+    return line;
+}
+
 #define SM_TALLY_BYTES (100u << 10) /* of the names of one instance */
 
 struct sm_question {

@@ -10,6 +10,7 @@
 #include "xmpp/form.h"
 #include "xmpp/iq.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -59,6 +60,15 @@ static uint32_t first_value(const struct sm_run *run, const char *var)
 static uint32_t next_value(const struct sm_run *run, uint32_t value)
 {
     return stanza_next(&run->request, value, SPAN(NS_FORM), SPAN("value"));
+}
+
+bool sm_run_has_value(struct sm_run *run, const char *var, struct span value)
+{
+    uint32_t v = first_value(run, var);
+
+    while (v && !span_eq(stanza_text(&run->request, v), value))
+        v = next_value(run, v);
+    return v != 0;
 }
 
 static bool read_target(struct sm_run *run, struct span text, bool may_be_full)
@@ -158,11 +168,8 @@ void sm_run_write_open(const struct sm_run *run, struct buf *out, const char *st
 
 static void write_values(struct buf *out, struct span lines)
 {
-    while (lines.n > 0) {
-        const size_t n = span_index(lines, '\n');
-        form_write_value(out, span_make(lines.p, n));
-        lines = span_from(lines, n < lines.n ? n + 1 : n);
-    }
+    while (lines.n > 0)
+        form_write_value(out, sm_line_take(&lines));
 }
 
 static void write_text_element(struct buf *out, struct span open, const char *text,
@@ -173,15 +180,38 @@ static void write_text_element(struct buf *out, struct span open, const char *te
     xml_raw(out, close);
 }
 
+static void write_options(struct buf *out, struct span lines)
+{
+    char label[JID_PART_MAX + 1];
+
+    while (lines.n > 0) {
+        const struct span line = sm_line_take(&lines);
+        snprintf(label, sizeof(label), "%.*s", SPAN_ARG(line));
+        form_write_option(out, label, line);
+    }
+}
+
 static void write_field(struct buf *out, const struct sm_field *f, struct span lines)
 {
+    const bool is_list = strncmp(f->type, "list-", 5) == 0;
+
     form_write_multi_begin(out, f->var, f->type, f->label);
     if (f->is_required)
         xml_raw(out, SPAN("<required/>"));
-    write_values(out, lines);
+    if (is_list)
+        write_options(out, lines);
+    else
+        write_values(out, lines);
     for (const char *const *option = f->options; option && *option; option++)
         form_write_option(out, *option, span_of(*option));
     form_write_multi_end(out);
+}
+
+struct span sm_command_form_type(const struct sm_command *command)
+{
+    const struct span node = span_of(command->node);
+
+    return span_make(node.p, span_index(node, '#'));
 }
 
 static void write_form(const struct sm_command *command, struct buf *out, struct span lines)
@@ -190,7 +220,7 @@ static void write_form(const struct sm_command *command, struct buf *out, struct
     write_text_element(out, SPAN("<title>"), command->title, SPAN("</title>"));
     write_text_element(out, SPAN("<instructions>"), command->instructions,
                        SPAN("</instructions>"));
-    form_write_field(out, "FORM_TYPE", "hidden", NULL, SPAN(NS_ADMIN));
+    form_write_field(out, "FORM_TYPE", "hidden", NULL, sm_command_form_type(command));
     for (const struct sm_field *f = command->fields; f->var; f++)
         write_field(out, f, f == command->fields ? lines : SPAN_NONE);
     form_write_end(out);
@@ -272,7 +302,7 @@ void sm_run_note(struct sm_run *run, const char *type, struct span about, const 
 
 void sm_run_result(struct sm_run *run)
 {
-    form_write_begin(&run->result, "result", SPAN(NS_ADMIN));
+    form_write_begin(&run->result, "result", sm_command_form_type(run->command));
 }
 
 void sm_run_result_field(struct sm_run *run, const char *var, const char *label, struct span value)

@@ -24,6 +24,7 @@ struct sm_commands {
 void sm_run_take_request(struct sm_run *run, struct sm_in *in);
 void sm_run_forget_request(struct sm_run *run);
 void sm_run_begin(struct sm_run *run); /* the command itself */
+struct span sm_command_form_type(const struct sm_command *command);
 void sm_run_write_open(const struct sm_run *run, struct buf *out, const char *status);
 
 /* --- commands.c --- */

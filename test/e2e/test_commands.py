@@ -15,6 +15,7 @@ from test_restart import in_thread
 
 ADMIN = "http://jabber.org/protocol/admin"
 FORM = "{jabber:x:data}"
+OWN = "http://kontalk.org/extensions/commands#end-sessions"
 STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 ROSTER = "{jabber:iq:roster}"
 PLUGINS = ("xep_0004", "xep_0030", "xep_0050", "xep_0133")
@@ -66,7 +67,8 @@ async def execute(client, name, **fields):
     if start:
         start(jid=client.suite.host, session=session)
     else:
-        client["xep_0050"].start_command(client.suite.host, f"{ADMIN}#{name}", session)
+        client["xep_0050"].start_command(
+            client.suite.host, name if "#" in name else f"{ADMIN}#{name}", session)
     return await asyncio.wait_for(done, DEADLINE)
 
 
@@ -238,7 +240,7 @@ def test_others_may_not(office):
         jid = office.user()
         async with online(office, jid, plugins=PLUGINS) as (a,), attached(office, "a") as bot:
             commands = await a["xep_0133"].get_commands(office.host)
-            assert not commands["disco_items"]["items"]
+            assert [item[1] for item in commands["disco_items"]["items"]] == [OWN]
             for name in ("announce", "add-user", "get-online-users-num", "restart"):
                 with pytest.raises(Refused, match="forbidden"):
                     await execute(a, name)
@@ -250,12 +252,27 @@ def test_others_may_not(office):
                 assert refusal.value.iq.xml.find(f".//{STANZAS}forbidden") is not None
         async with administrator(office) as boss:
             commands = await boss["xep_0133"].get_commands(office.host)
-            assert len(commands["disco_items"]["items"]) == 19
+            assert len(commands["disco_items"]["items"]) == 20
             with pytest.raises(Refused, match="feature-not-implemented"):
                 await execute(boss, "restart")
             info = await boss["xep_0030"].get_info(office.host, f"{ADMIN}#announce")
             assert ("automation", "command-node") in {
                 identity[:2] for identity in info["disco_info"]["identities"]}
+    run(play())
+
+
+def test_a_user_ends_his_other_sessions(office):
+    async def play():
+        jid = office.user()
+        async with on_both(office, jid) as (a, b):
+            for plugin in PLUGINS:
+                a.register_plugin(plugin)
+            b.auto_reconnect = False
+            gone = b.gone()
+            done = await execute(a, OWN, resources=[b.boundjid.resource])
+            assert notes(done) == ["Sessions ended: 1"]
+            await asyncio.wait_for(gone, DEADLINE)
+            assert a.is_connected()
     run(play())
 
 

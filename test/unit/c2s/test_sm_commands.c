@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #define ANNOUNCE ADMIN "announce"
+#define OWN "http://kontalk.org/extensions/commands#end-sessions"
 #define WORDS FIELD("announcement", "hear, hear")
 #define COMPLETED "status='completed'"
 #define MINUTES(n) ((n) * 60 * 1000)
@@ -27,7 +28,8 @@ static void disco(void **state)
     kit_say(o.k, a, GET("<query xmlns='http://jabber.org/protocol/disco#info'/>"));
     EXPECT(a, "<feature var='" COMMANDS "'/>");
     kit_say(o.k, a, GET(LIST));
-    EXPECT(a, "<query xmlns='http://jabber.org/protocol/disco#items' node='" COMMANDS "'></query>");
+    EXPECT(a, "<query xmlns='http://jabber.org/protocol/disco#items' node='" COMMANDS "'><item "
+              "jid='prime.test' node='" OWN "' name='End Other Sessions of Mine'/></query>");
     kit_say(o.k, a, GET(INFO(ANNOUNCE)));
     EXPECT(a, "<forbidden");
     kit_say(o.k, a, GET(INFO(COMMANDS)));
@@ -123,7 +125,7 @@ static void a_right_may_be_taken_away(void **state)
     sm_set_limits(o.k->sm, kit_opts());
     EXPECT_IN(say_command(&o, o.boss, ANNOUNCE, id, "complete", form_of(WORDS)), "<forbidden");
     kit_say(o.k, o.boss, GET(LIST));
-    EXPECT(o.boss, "node='" COMMANDS "'></query>");
+    assert_null(strstr(kit_heard(o.boss), ADMIN));
     office_close(&o);
 }
 
@@ -378,6 +380,42 @@ static void ends(void **state)
     office_close(&o);
 }
 
+/* --- what every user has --------------------------------------------------------------------- */
+
+#define CHOSEN(values) "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>"     \
+                       "http://kontalk.org/extensions/commands</value></field><field "             \
+                       "var='resources'>" values "</field></x>"
+
+static void own_sessions(void **state)
+{
+    struct office o = office_open();
+    struct kit_client *a = kit_open(o.k, "alice", "prime.test", "a"),
+                      *b = kit_open(o.k, "alice", "net.test", "b &"),
+                      *c = kit_open(o.k, "alice", "prime.test", "c"),
+                      *bob = kit_open(o.k, "bob", "prime.test", "c");
+    (void)state;
+
+    const char *heard = say_command(&o, a, OWN, "", "", "");
+    EXPECT_IN(heard, "<field var='FORM_TYPE' type='hidden'>"
+                     "<value>http://kontalk.org/extensions/commands</value></field>"
+                     "<field var='resources' type='list-multi' label='Sessions'><required/>"
+                     "<option label='b &amp;'><value>b &amp;</value></option>"
+                     "<option label='c'><value>c</value></option></field>");
+    EXPECT_IN(say_command(&o, a, OWN, id_in(heard), "",
+                          CHOSEN("<value>b &amp;</value><value>a</value><value>x</value>")),
+              "<note type='info'>Sessions ended: 1</note>");
+    assert_true(b->is_closing);
+    assert_false(a->is_closing || c->is_closing || bob->is_closing);
+    EXPECT_IN(say_command(&o, bob, OWN, "", "", ""), "You have no other sessions.");
+    kit_link_up(o.k);
+    kit_drain(&o.k->link.out);
+    kit_link_say(o.k, "<iq type='set' id='f' from='alice@far.test/x' to='prime.test'><command "
+                      "xmlns='" COMMANDS "' node='" OWN "'/></iq>");
+    EXPECT_LINK(o.k, "<forbidden");
+    kit_close(o.k, a), kit_close(o.k, b), kit_close(o.k, c), kit_close(o.k, bob);
+    office_close(&o);
+}
+
 /* --- the log ---------------------------------------------------------------------------------- */
 
 static void keep_line(void *ctx, struct span line)
@@ -428,6 +466,7 @@ int main(void)
         cmocka_unit_test(of_all_users),
         cmocka_unit_test(twice_at_once),
         cmocka_unit_test(ends),
+        cmocka_unit_test(own_sessions),
         cmocka_unit_test(uses_are_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
