@@ -624,6 +624,18 @@ class Lab:
         with it.socket:
             yield it
 
+    @contextlib.contextmanager
+    def cut(self, node, other="kontalk"):
+        """No packet passes between two nodes while the block runs."""
+        ways = [v4(node.node), v6(node.node)]
+        for way in ways:
+            self.network.ip(other, "route", "add", "blackhole", way)
+        try:
+            yield
+        finally:
+            for way in ways:
+                self.network.ip(other, "route", "del", "blackhole", way)
+
     def run(self, coroutine, seconds=6 * DEADLINE):
         """Runs an asynchronous test whose connections come from the clients' namespace."""
         with self.network.inside("clients"):
