@@ -39,26 +39,11 @@ static inline struct kit *filter_kit(const struct sm_opts *opts)
     return k;
 }
 
-/* A client of a user who is owned here then. */
-static inline struct kit_client *filter_open(struct kit *k, const char *user, const char *resource)
-{
-    char bare[64];
-    struct kit_client *c = kit_open(k, user, "prime.test", resource);
-    snprintf(bare, sizeof(bare), "%s@prime.test", user);
-    if (!c->session)
-        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
-    kit_settle(k);
-    assert_non_null(c->session);
-    return c;
-}
-
 static inline struct kit_client *filter_come(struct kit *k, const char *user, const char *resource)
 {
-    struct kit_client *c = filter_open(k, user, resource);
-    kit_say(k, c, "<presence/>");
-    kit_heard(c);
-    kit_drain(&k->link.out);
-    kit_drain(&k->link.words);
+    struct kit_client *c = kit_come(k, user, resource, "<presence/>");
+    buf_clear(&k->link.out);
+    buf_clear(&k->link.words);
     return c;
 }
 

@@ -358,6 +358,24 @@ static inline void kit_say(struct kit *k, struct kit_client *c, const char *xml)
     assert_int_equal(c->done_count, before + 1);
 }
 
+/* A client of a user who is claimed, if there is a router, has said words and heard what follows. */
+static inline struct kit_client *kit_come(struct kit *k, const char *user, const char *resource,
+                                          const char *words)
+{
+    struct kit_client *c = kit_open(k, user, "prime.test", resource);
+    if (k->link.is_up && !c->session) {
+        char bare[64];
+        snprintf(bare, sizeof(bare), "%s@prime.test", user);
+        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
+        kit_settle(k);
+    }
+    assert_non_null(c->session);
+    if (*words)
+        kit_say(k, c, words);
+    buf_clear(&c->out);
+    return c;
+}
+
 /* From the router. */
 static inline void kit_link_say(struct kit *k, const char *xml)
 {

@@ -13,21 +13,10 @@
 #define UNBLOCK(jid) SET("s", "unblock", "<item jid='" jid "'/>")
 #define DONE "<iq type='result' id='s'"
 
-static struct kit_client *come(struct kit *k, const char *user, const char *resource,
-                               const char *words)
-{
-    struct kit_client *c = kit_open(k, user, "prime.test", resource);
-    assert_non_null(c->session);
-    if (*words)
-        kit_say(k, c, words);
-    kit_heard(c);
-    return c;
-}
-
 static void lists_and_pushes(void **state)
 {
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = come(k, "alice", "a", ""), *b = come(k, "alice", "b", "");
+    struct kit_client *a = kit_come(k, "alice", "a", ""), *b = kit_come(k, "alice", "b", "");
     (void)state;
 
     kit_say(k, a, GET);
@@ -52,7 +41,7 @@ static void lists_and_pushes(void **state)
     EXPECT(a, "<blocklist xmlns='urn:xmpp:blocking'><item jid='bob@far.test'/></blocklist>");
     /* kept, and gone at once */
     kit_close(k, b), kit_close(k, a);
-    a = come(k, "alice", "a", "");
+    a = kit_come(k, "alice", "a", "");
     kit_say(k, a, GET);
     EXPECT(a, "<item jid='bob@far.test'/>");
     kit_say(k, a, SET("s", "unblock", ""));
@@ -101,7 +90,7 @@ static const struct request requests[] = {
 static void bad_and_many(void **state)
 {
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = come(k, "alice", "a", "");
+    struct kit_client *a = kit_come(k, "alice", "a", "");
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
@@ -142,7 +131,7 @@ static const struct match matches[] = {
 static void what_matches(void **state)
 {
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = come(k, "alice", "a", "<presence/>");
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
     char text[512];
     (void)state;
 
@@ -272,8 +261,8 @@ static void try_all(struct kit *k, struct kit_client *bob, struct kit_client *al
 static void looks_absent(void **state)
 {
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = come(k, "alice", "a", "<presence/>");
-    struct kit_client *b = come(k, "bob", "b", "<presence/>");
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    struct kit_client *b = kit_come(k, "bob", "b", "<presence/>");
     (void)state;
 
     kit_say(k, a, SET("s", "block", "<item jid='bob@prime.test'/><item jid='bad.test'/>"));
@@ -302,8 +291,8 @@ static void contacts_see_him_go(void **state)
                " SELECT id, 'bob@prime.test', 3 FROM account WHERE name = ?1", "alice");
     kit_sql(k, "INSERT INTO roster (account, jid, subscription)"
                " SELECT id, 'alice@prime.test', 3 FROM account WHERE name = ?1", "bob");
-    struct kit_client *b = come(k, "bob", "b", "<presence/>");
-    struct kit_client *a = come(k, "alice", "a", "<presence><show>away</show></presence>");
+    struct kit_client *b = kit_come(k, "bob", "b", "<presence/>");
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence><show>away</show></presence>");
     kit_heard(b);
     kit_say(k, a, BLOCK("bob@net.test"));
     assert_string_equal(kit_heard(b), "<presence to='bob@prime.test' from='alice@prime.test/a'"
@@ -325,8 +314,8 @@ static void contacts_see_him_go(void **state)
     /* told directly, without any subscription */
     kit_sql(k, "UPDATE roster SET subscription = 0 WHERE ?1 != ''", "x");
     kit_close(k, a), kit_close(k, b);
-    a = come(k, "alice", "a", "<presence/>");
-    b = come(k, "bob", "b", "<presence/>");
+    a = kit_come(k, "alice", "a", "<presence/>");
+    b = kit_come(k, "bob", "b", "<presence/>");
     kit_say(k, a, "<presence to='bob@prime.test/b'/>");
     EXPECT(b, "<presence to='bob@prime.test/b' from='alice@prime.test/a'");
     kit_say(k, a, BLOCK("bob@prime.test"));
@@ -342,14 +331,14 @@ static void own_clients(void **state)
 {
     struct sm_opts opts = *kit_opts();
     struct kit *k = kit_new(&opts);
-    struct kit_client *a = come(k, "alice", "a", "<presence/>");
-    struct kit_client *b = come(k, "alice", "b", "<presence/>");
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    struct kit_client *b = kit_come(k, "alice", "b", "<presence/>");
     (void)state;
 
     kit_sql(k, "INSERT INTO block SELECT id, 'prime.test' FROM account WHERE name = ?1", "alice");
     kit_close(k, b), kit_close(k, a);
-    a = come(k, "alice", "a", "<presence/>");
-    b = come(k, "alice", "b", "<presence/>");
+    a = kit_come(k, "alice", "a", "<presence/>");
+    b = kit_come(k, "alice", "b", "<presence/>");
     kit_heard(a);
     kit_say(k, a, "<message to='alice@prime.test/b'><body>x</body></message>");
     EXPECT(b, "<body>x</body>");
@@ -385,7 +374,7 @@ static void moved(void **state)
 static void cut_short(void **state)
 {
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = come(k, "alice", "a", "");
+    struct kit_client *a = kit_come(k, "alice", "a", "");
     (void)state;
 
     kit_input(k, a, BLOCK("x@far.test"));
@@ -393,7 +382,7 @@ static void cut_short(void **state)
     a->session = NULL;
     kit_settle(k);
     kit_close(k, a);
-    a = come(k, "alice", "a", "");
+    a = kit_come(k, "alice", "a", "");
     kit_say(k, a, GET);
     EXPECT(a, "<item jid='x@far.test'/>");
     kit_input(k, a, UNBLOCK("x@far.test"));

@@ -13,22 +13,11 @@
 #define BODY "<body>hi &amp; ho</body>"
 #define IS_COPY "xmlns='urn:xmpp:carbons:2'><forwarded"
 
-static struct kit_client *come(struct kit *k, const char *user, const char *resource,
-                               const char *words)
-{
-    struct kit_client *c = kit_open(k, user, "prime.test", resource);
-    assert_non_null(c->session);
-    if (*words)
-        kit_say(k, c, words);
-    kit_heard(c);
-    return c;
-}
-
 static void begin_three(struct kit *k, struct kit_client *at[3])
 {
-    at[0] = come(k, "alice", "a", "<presence/>");
-    at[1] = come(k, "alice", "b", "<presence/>");
-    at[2] = come(k, "bob", "b", "<presence/>");
+    at[0] = kit_come(k, "alice", "a", "<presence/>");
+    at[1] = kit_come(k, "alice", "b", "<presence/>");
+    at[2] = kit_come(k, "bob", "b", "<presence/>");
     kit_say(k, at[1], ENABLE);
     EXPECT(at[1], "<iq type='result' id='c' to='alice@prime.test/b'/>");
     kit_heard(at[0]);
@@ -241,7 +230,7 @@ static void to_oneself(void **state)
     kit_heard(at[0]);
     kit_say(k, at[0], "<message to='alice@prime.test/c' type='chat'>" BODY "</message>");
     assert_null(strstr(kit_heard(at[1]), IS_COPY));
-    struct kit_client *c = come(k, "alice", "c", "<presence/>");
+    struct kit_client *c = kit_come(k, "alice", "c", "<presence/>");
     kit_heard(at[0]), kit_heard(at[1]);
     kit_say(k, at[0], "<message to='alice@prime.test/c' type='chat'>" BODY "</message>");
     EXPECT_NOTHING(at[0]);
@@ -367,7 +356,7 @@ static void undelivered(void **state)
     kit_settle(k);
     EXPECT(at[0], BODY);
     /* the copies of another have been made */
-    struct kit_client *c = come(k, "alice", "c", ENABLE);
+    struct kit_client *c = kit_come(k, "alice", "c", ENABLE);
     sm_undelivered(at[0]->session,
                    SPAN("<message to='alice@prime.test/a' from='bob@prime.test/b' type='chat'>"
                         BODY "</message>"),

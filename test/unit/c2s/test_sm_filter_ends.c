@@ -53,7 +53,7 @@ static void a_session_is_replaced(void **state)
     (void)state;
 
     say_waiting(k, a, TO_BOB("1"));
-    struct kit_client *again = filter_open(k, "alice", "a");
+    struct kit_client *again = kit_come(k, "alice", "a", "");
     assert_int_equal(a->kicked, STREAM_CONFLICT);
     sm_close(a->session);
     a->session = NULL;
@@ -179,7 +179,7 @@ static void a_fronted_client_gets_its_words_back(void **state)
     t.front = kit_new(NULL);
     t.owner = kit_new(&opts);
     kit_link_up(t.front), kit_link_up(t.owner);
-    struct kit_client *own = filter_open(t.owner, "alice", "own");
+    struct kit_client *own = kit_come(t.owner, "alice", "own", "");
     struct kit_client *far = open_fronted(&t, "far");
     assert_non_null(far->session);
     kit_drain(&t.owner->link.out);
