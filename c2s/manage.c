@@ -99,7 +99,13 @@ static void give_up(struct manage *m)
     stream_error(s, STREAM_CONNECTION_TIMEOUT, "no answer to <r/>");
 }
 
-/* What a client says is not seen while it is not read. */
+/* What a client says is not seen while it is not read, nor all at once when it is again. */
+static bool may_have_answered(const struct stream *s)
+{
+    return s->paused ||
+           (s->resumed_at && loop_now(s->loop) - s->resumed_at < ANSWER_TIME_MS);
+}
+
 static void on_timer(void *ctx)
 {
     struct manage *m = ctx;
@@ -107,7 +113,7 @@ static void on_timer(void *ctx)
         return;
     if (!m->is_asking)
         ask(m);
-    else if (m->seat->client->stream.paused)
+    else if (may_have_answered(&m->seat->client->stream))
         start_timer(m, ANSWER_TIME_MS);
     else
         give_up(m);

@@ -497,6 +497,7 @@ void stream_resume(struct stream *s)
 {
     if (s->paused == 0 || --s->paused > 0 || !s->conn)
         return;
+    s->resumed_at = loop_now(s->loop);
     conn_resume(s->conn);
     if (s->is_held)
         loop_defer(s->loop, &s->resume);

@@ -109,6 +109,7 @@ struct stream {
     char id[33];              /* random, 128 bits; set by stream_send_header when receiving */
     struct timer deadline;
     struct timer slowed; /* runs while it is not read because of its rate */
+    uint64_t resumed_at; /* loop time of the last end of a pause */
     struct deferred resume;
     struct span from;   /* ours, for headers; see stream_set_from */
     uint32_t discarded; /* bytes dropped while closing */

@@ -104,6 +104,18 @@ static inline size_t count_of(const char *heard, const char *text)
     return count;
 }
 
+/* Of his resource "a". */
+static inline struct seat *seat_of_romeo(const struct house *h)
+{
+    LIST_FOR_EACH (node, &h->c2s->seats) {
+        struct seat *seat = CONTAINER_OF(node, struct seat, node);
+        if (seat->jid && strcmp(seat->jid, "romeo@capulet.example/a") == 0)
+            return seat;
+    }
+    fail();
+    return NULL;
+}
+
 static inline size_t hibernating(const struct house *h)
 {
     return h->c2s->hibernation.seat_count;

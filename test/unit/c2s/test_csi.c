@@ -9,17 +9,6 @@
 #define ACTIVE "<active xmlns='urn:xmpp:csi:0'/>"
 #define CHATSTATES "xmlns='http://jabber.org/protocol/chatstates'"
 
-static struct seat *seat_of_romeo(const struct house *h)
-{
-    LIST_FOR_EACH (node, &h->c2s->seats) {
-        struct seat *seat = CONTAINER_OF(node, struct seat, node);
-        if (seat->jid && strcmp(seat->jid, "romeo@capulet.example/a") == 0)
-            return seat;
-    }
-    fail();
-    return NULL;
-}
-
 static void say_presence(struct wire *w, unsigned number)
 {
     say_number(w, "<presence to='romeo@capulet.example/a'><status>#</status></presence>", number);

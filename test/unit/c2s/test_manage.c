@@ -11,17 +11,6 @@
 #define R "<r xmlns='urn:xmpp:sm:3'/>"
 #define PING "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>"
 
-static struct seat *seat_of_romeo(const struct house *h)
-{
-    LIST_FOR_EACH (node, &h->c2s->seats) {
-        struct seat *seat = CONTAINER_OF(node, struct seat, node);
-        if (seat->jid && strcmp(seat->jid, "romeo@capulet.example/a") == 0)
-            return seat;
-    }
-    fail();
-    return NULL;
-}
-
 /* --- enabling --------------------------------------------------------------------------------- */
 
 static void is_enabled_once(void **state)
@@ -320,6 +309,31 @@ static void who_does_not_answer_is_given_up(void **state)
     house_free(h);
 }
 
+/* What it has said may not have been read yet when the time for its answer is over. */
+static void who_is_not_read_is_not_silent(void **state)
+{
+    char id[MANAGE_ID_LEN + 1];
+    (void)state;
+    struct house *h = house_new("", no_router);
+    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
+    enable(a, id);
+    wire_say(b, TO_ROMEO("1"));
+    loop_sim_advance(h->loop, 2000);
+    struct stream *s = &seat_of_romeo(h)->client->stream;
+    stream_pause(s);
+    loop_sim_advance(h->loop, 58999);
+    stream_resume(s);
+    loop_sim_advance(h->loop, 1);
+    assert_false(a->is_closed);
+    loop_sim_advance(h->loop, 59999);
+    assert_false(a->is_closed);
+    loop_sim_advance(h->loop, 1);
+    wire_expect_end(a, "<connection-timeout");
+    wire_free(&a);
+    wire_free(&b);
+    house_free(h);
+}
+
 static void expect_messages(struct wire *w, unsigned first, unsigned last)
 {
     char text[64];
@@ -409,6 +423,7 @@ int main(void)
         cmocka_unit_test(refuses_numbers_that_cannot_be),
         cmocka_unit_test(counts_wrap),
         cmocka_unit_test(who_does_not_answer_is_given_up),
+        cmocka_unit_test(who_is_not_read_is_not_silent),
         cmocka_unit_test(a_full_queue_leaves_the_rest_to_the_store),
         cmocka_unit_test(queues_are_bounded),
     };
