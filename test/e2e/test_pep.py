@@ -189,12 +189,12 @@ def test_what_strangers_may(suite):
                              send_last_published_item="never", persist_items="true"))
             read = stranger["xep_0060"].get_items
             assert "devices" in str(await read(owner, "urn:xmpp:omemo:2:devices"))
-            for node, app in (("urn:xmpp:bookmarks:1", "closed-node"), (NODE, None)):
-                if not app:
-                    await a["xep_0060"].publish(None, node, payload=payload("x"))
-                    app = "presence-subscription-required"
-                answer = await condition(read(owner, node))
-                assert answer.xml.find(f".//{{{PUBSUB}#errors}}{app}") is not None, str(answer)
+            answer = await condition(read(owner, "urn:xmpp:bookmarks:1"))
+            assert answer["error"]["condition"] == "item-not-found", str(answer)
+            await a["xep_0060"].publish(None, NODE, payload=payload("x"))
+            answer = await condition(read(owner, NODE))
+            assert answer.xml.find(
+                f".//{{{PUBSUB}#errors}}presence-subscription-required") is not None, str(answer)
             answer = await condition(a["xep_0060"].publish(
                 None, NODE, payload=payload("x"),
                 options=form(a, "publish-options", access_model="open")))

@@ -51,7 +51,9 @@ static struct pubsub_refusal check_model(const struct pubsub_config *c,
     case PUBSUB_WHITELIST:
         break;
     }
-    return (struct pubsub_refusal){STANZA_NOT_ALLOWED, "closed-node"};
+    if (r->sees_presence)
+        return (struct pubsub_refusal){STANZA_NOT_ALLOWED, "closed-node"};
+    return (struct pubsub_refusal){STANZA_ITEM_NOT_FOUND, NULL}; /* as where nobody is (C25) */
 }
 
 static struct pubsub_refusal check_read(const struct pubsub_config *c,

@@ -128,7 +128,7 @@ static const struct access {
      "<presence-subscription-required xmlns='" PS "#errors'/>"},
     {"roster", "type='result'", "<not-in-roster-group xmlns='" PS "#errors'/>",
      "<not-in-roster-group"},
-    {"white", "<not-allowed", "<closed-node xmlns='" PS "#errors'/>", "<closed-node"},
+    {"white", "<not-allowed", "<closed-node xmlns='" PS "#errors'/>", "<item-not-found"},
     {"none", "<item-not-found", "<item-not-found", "<item-not-found"},
 };
 
@@ -195,13 +195,8 @@ static const char *answer_of(struct kit *k, struct kit_client *c, const char *ty
     return heard;
 }
 
-/* C25: nothing tells whether there is such an account. */
-static void nobody_looks_like_one_without_nodes(void **state)
+static void nobody_looks_like_bob(struct kit *k, struct kit_client *e)
 {
-    struct kit *k = with_contacts();
-    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
-    (void)state;
-
     for (size_t i = 0; i < ARRAY_LEN(strange) + ARRAY_LEN(strange_sets); i++) {
         bool is_get = i < ARRAY_LEN(strange);
         const char *inside = is_get ? strange[i] : strange_sets[i - ARRAY_LEN(strange)];
@@ -212,6 +207,23 @@ static void nobody_looks_like_one_without_nodes(void **state)
         if (!is_get || i >= 3)
             assert_null(strstr(first, "<pubsub"));
     }
+}
+
+/* C25: nothing tells whether there is such an account, not even a node that is closed. */
+static void nobody_looks_like_one_without_nodes(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    (void)state;
+
+    nobody_looks_like_bob(k, e);
+    kit_say(k, b, IQ("set", "", PUBSUB(PUBLISH("n", "1", E(""))
+                                       OPTIONS(FIELD("access_model", "whitelist")))));
+    EXPECT(b, "type='result'");
+    nobody_looks_like_bob(k, e);
+    kit_close(k, b);
+    nobody_looks_like_bob(k, e);
     kit_close(k, e);
     kit_free(k);
 }
