@@ -68,10 +68,14 @@ static bool read_entries(const struct sm *sm, struct span name, struct span who,
 
 bool sm_is_blocked(const struct sm_user *user, struct span who)
 {
-    const struct sm_profile *profile = user->profile;
+    return user->profile && sm_profile_blocks(user->profile, user->name, who);
+}
+
+bool sm_profile_blocks(const struct sm_profile *profile, struct span name, struct span who)
+{
     struct entries e SM_HOT;
 
-    if (!profile || profile->blocked.count == 0 || !read_entries(user->sm, user->name, who, &e))
+    if (profile->blocked.count == 0 || !read_entries(profile->sm, name, who, &e))
         return false;
     for (size_t i = 0; i < e.count; i++) {
         if (map_get(&profile->blocked, e.items[i]))

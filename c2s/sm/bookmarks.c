@@ -304,7 +304,7 @@ static void done(struct sm_task *task, struct sm_in *in, int result)
 
     sm_pep_answer(in, &t->ask, result);
     if (result >= 0)
-        sm_pep_notify(in->sm, t->user, &t->ask);
+        sm_pep_notify(in->sm, t->user, &t->ask, NULL);
 }
 
 bool sm_bookmarks_private(struct sm_in *in, uint32_t query)

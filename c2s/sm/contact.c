@@ -138,11 +138,6 @@ bool sm_user_is_seen_by(const struct sm_user *user, struct span who)
     return sm_user_is(user, local_of(bare), jid_domain_of(bare));
 }
 
-bool sm_account_is_seen_by(struct db *db, struct span name, struct span who)
-{
-    return sm_account_is_seen_by_any(db, name, &(struct sm_names){.jid = jid_bare_of(who)});
-}
-
 bool sm_account_is_seen_by_any(struct db *db, struct span name, const struct sm_names *who)
 {
     struct db_stmt *st = db_sql(db, "SELECT 1 FROM roster WHERE account ="

@@ -21,7 +21,9 @@ void sm_block_refuse_absent(struct sm_in *in);
 /* --- block_store.c --- */
 /* Whether the user has blocked who (any address): by his JID, his bare JID or his domain. */
 bool sm_is_blocked(const struct sm_user *user, struct span who);
-/* The same of an account that nobody owns; in run(). */
+/* The same by a list that has been loaded for an account that nobody owns. */
+bool sm_profile_blocks(const struct sm_profile *profile, struct span name, struct span who);
+/* The same of such an account; in run(). */
 bool sm_account_blocks(const struct sm *sm, struct db *db, struct span name, struct span who);
 /* False: it is there already, or it was not. */
 bool sm_blocked_put(struct sm_profile *profile, struct span jid);

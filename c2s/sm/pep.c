@@ -113,7 +113,10 @@ bool sm_pep_ask_init(struct pubsub_ask *ask, const struct sm_in *in)
 
 static void destroy(struct sm_task *task)
 {
-    pubsub_ask_free(&((struct pep_task *)task)->ask);
+    struct pep_task *t = (struct pep_task *)task;
+
+    pubsub_ask_free(&t->ask);
+    sm_blocked_free(&t->absent);
 }
 
 struct pep_task *sm_pep_task_new(struct sm_in *in)
@@ -184,6 +187,15 @@ void sm_pep_answer(struct sm_in *in, const struct pubsub_ask *ask, int result)
     }
 }
 
+/* What others publish there goes out although its user may not be there. */
+static int load_blocked(struct pep_task *t, struct db *db)
+{
+    if (t->ask.is_owner || list_is_empty(&t->ask.events))
+        return STORE_OK;
+    t->absent.sm = t->task.job.sm;
+    return sm_blocked_load(db, t->ask.account, &t->absent);
+}
+
 static int run(struct db *db, struct store_job *store_job)
 {
     struct pep_task *t = (struct pep_task *)(void *)store_job;
@@ -194,6 +206,8 @@ static int run(struct db *db, struct store_job *store_job)
     if (sm_bookmarks_run(&t->ask, db, &result))
         return result;
     result = pubsub_run(&t->ask, db);
+    if (result >= 0)
+        result = load_blocked(t, db);
     if (result >= 0)
         result = sm_avatar_published(&t->ask, db, t->user, &t->avatar);
     return result < 0 ? result : sm_bookmarks_published(&t->ask, db);
@@ -206,7 +220,7 @@ static void done(struct sm_task *task, struct sm_in *in, int result)
     sm_pep_answer(in, &t->ask, result);
     if (result < 0)
         return;
-    sm_pep_notify(in->sm, t->user, &t->ask);
+    sm_pep_notify(in->sm, t->user, &t->ask, &t->absent);
     sm_avatar_show(in->sm, t->user, &t->avatar);
 }
 

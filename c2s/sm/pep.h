@@ -77,6 +77,7 @@ struct pep_task {
     struct pubsub_ask ask;
     struct sm_avatar avatar;
     struct span user;    /* name of the account */
+    struct sm_profile absent; /* its block list, if nobody owned it and others are to hear of this */
 };
 /* For a request to an account; NULL: refused already. In run() ask.account is to be set. */
 struct pep_task *sm_pep_task_new(struct sm_in *in);
@@ -91,8 +92,9 @@ void sm_pep_ask_self(struct pubsub_ask *ask, struct sm *sm, struct span service)
 struct span sm_pep_local_name(const struct sm *sm, struct span bare);
 
 /* --- pep_notify.c --- */
-/* What has come of it: on the loop. */
-void sm_pep_notify(struct sm *sm, struct span user, const struct pubsub_ask *ask);
+/* What has come of it: on the loop. absent: the account's block list if nobody owns it, or NULL. */
+void sm_pep_notify(struct sm *sm, struct span user, const struct pubsub_ask *ask,
+                   const struct sm_profile *absent);
 /* The last items of the nodes that the peer wants, of the user's; of a user's own resource, also of
  * those of his contacts who are owned here. */
 void sm_pep_send_last(struct sm *sm, const struct pep_peer *peer);

@@ -110,18 +110,21 @@ static void add_local(struct audience *a, struct span user)
 }
 
 /* Not to whom the user has blocked (XEP-0163 4.3.2). */
-static void send_to(struct sm *sm, struct span name, struct stanza *message, struct span list)
+static void send_to(struct sm *sm, struct span name, struct stanza *message, struct span list,
+                    const struct sm_profile *absent)
 {
     struct span jid;
 
     while (!span_is_none(jid = pubsub_next_jid(&list))) {
         const struct sm_user *user = sm_user_owned(sm, name);
-        if (!user || !sm_is_blocked(user, jid))
+        const struct sm_profile *profile = user ? user->profile : absent;
+        if (!profile || !sm_profile_blocks(profile, name, jid))
             sm_send_notice(sm, message, jid);
     }
 }
 
-static void notify(struct sm *sm, struct span user, const struct pubsub_event *event)
+static void notify(struct sm *sm, struct span user, const struct pubsub_event *event,
+                   const struct sm_profile *absent)
 {
     struct audience a = {.sm = sm, .event = event};
     struct stanza *message = make_message(sm, event);
@@ -135,18 +138,19 @@ static void notify(struct sm *sm, struct span user, const struct pubsub_event *e
         add_peers(&a, user);
         add_local(&a, user);
     }
-    send_to(sm, user, message, buf_span(&event->subscribers));
-    send_to(sm, user, message, buf_span(&a.to));
+    send_to(sm, user, message, buf_span(&event->subscribers), absent);
+    send_to(sm, user, message, buf_span(&a.to), absent);
     map_free(&a.people);
     map_free(&a.denied);
     map_free(&a.subscribers);
     buf_free(&a.to);
 }
 
-void sm_pep_notify(struct sm *sm, struct span user, const struct pubsub_ask *ask)
+void sm_pep_notify(struct sm *sm, struct span user, const struct pubsub_ask *ask,
+                   const struct sm_profile *absent)
 {
     LIST_FOR_EACH (node, &ask->events)
-        notify(sm, user, CONTAINER_OF(node, struct pubsub_event, link));
+        notify(sm, user, CONTAINER_OF(node, struct pubsub_event, link), absent);
 }
 
 /* --- last items, for who has come --- */

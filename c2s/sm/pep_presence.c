@@ -6,6 +6,7 @@
  *
  * Called by route.c, hooks.c and move.c.
  */
+#include "c2s/sm/contacts.h"
 #include "c2s/sm/pep.h"
 
 #include "xml/parser.h"
@@ -84,10 +85,12 @@ bool sm_pep_receiving(struct sm_in *in, struct sm_user *user)
 static int absent_run(struct db *db, struct store_job *store_job)
 {
     struct pep_task *t = (struct pep_task *)(void *)store_job;
+    struct sm_names who;
 
     if (sm_account_blocks(t->task.job.sm, db, t->user, t->ask.who_full))
         return 0;
-    return sm_account_is_seen_by(db, t->user, t->ask.who) ? 1 : 0;
+    who = sm_names_of(t->task.job.sm, &t->ask.arena, t->ask.who);
+    return sm_account_is_seen_by_any(db, t->user, &who) ? 1 : 0;
 }
 
 static void absent_done(struct sm_task *task, struct sm_in *in, int result)

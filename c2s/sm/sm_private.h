@@ -338,9 +338,7 @@ int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile)
 /* May see his presence: himself (in either of our domains), or a contact with a subscription
  * "from" or "both". who: a JID, bare or full. */
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who);
-/* The same of an account that nobody owns; in run(). who: bare. */
-bool sm_account_is_seen_by(struct db *db, struct span name, struct span who);
-/* The same for all the names of one of our users. */
+/* The same of an account that nobody owns, by any of the names of who asks; in run(). */
 struct sm_names;
 bool sm_account_is_seen_by_any(struct db *db, struct span name, const struct sm_names *who);
 

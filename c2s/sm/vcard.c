@@ -119,7 +119,7 @@ static void set_done(struct sm_task *task, struct sm_in *in, int result)
         return;
     }
     sm_iq_empty_result(in);
-    sm_pep_notify(in->sm, t->user, &t->ask);
+    sm_pep_notify(in->sm, t->user, &t->ask, NULL);
     sm_avatar_show(in->sm, t->user, &t->avatar);
 }
 

@@ -201,6 +201,62 @@ static void an_absent_account_speaks(void **state)
     kit_free(k);
 }
 
+/* One of our users is in a roster by one of his names, and comes by the other. */
+static void a_contact_has_two_names(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    (void)state;
+
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'eve@net.test', 3"
+               " FROM account WHERE name = ?1", "alice");
+    kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
+    kit_close(k, a);
+    kit_link_up(k);
+    kit_link_say(k, "<presence from='eve@prime.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    EXPECT_LINK(k, "<iq to='eve@prime.test/y' from='alice@prime.test' id='caps-");
+    sm_set_link(k->sm, NULL);
+    kit_free(k);
+}
+
+/* What others publish is not sent to whom the account has blocked, its user there or not. */
+static void the_blocked_hear_nothing(void **state)
+{
+    struct kit *k = with_contacts();
+    struct kit_client *a = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *b = kit_open(k, "bob", "prime.test", "y");
+    struct kit_client *e = kit_open(k, "eve", "prime.test", "z");
+    (void)state;
+
+    kit_say(k, a, IQ("set", "", PUBSUB("<create node='all'/><configure>" FORM("node_config",
+        FIELD("access_model", "open") FIELD("publish_model", "open")) "</configure>")));
+    kit_say(k, b, IQ("set", TO_ALICE, PUBSUB("<subscribe node='all' jid='bob@prime.test'/>")));
+    kit_say(k, e, IQ("set", TO_ALICE, PUBSUB("<subscribe node='all' jid='eve@prime.test'/>")));
+    kit_say(k, b, "<presence/>"), kit_say(k, e, "<presence/>");
+    kit_heard(b), kit_heard(e);
+    for (int is_away = 0; is_away < 2; is_away++) {
+        kit_say(k, b, IQ("set", TO_ALICE, PUBSUB(PUBLISH("all", "1", E("one")))));
+        EXPECT(b, "<items node='all'><item id='1'");
+        EXPECT(e, "<items node='all'><item id='1'");
+        if (is_away)
+            kit_sql(k, "INSERT INTO block (account, jid) SELECT id, 'eve@net.test' FROM account"
+                       " WHERE name = ?1", "alice");
+        else
+            kit_say(k, a, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>"
+                          "<item jid='eve@prime.test'/></block></iq>");
+        kit_say(k, b, IQ("set", TO_ALICE, PUBSUB(PUBLISH("all", "2", E("two")))));
+        EXPECT(b, "<items node='all'><item id='2'");
+        EXPECT_NOTHING(e);
+        if (is_away)
+            break;
+        kit_say(k, a, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>");
+        kit_heard(e);
+        kit_close(k, a);
+    }
+    kit_close(k, b), kit_close(k, e);
+    kit_free(k);
+}
+
 static void subscribers_are_told(void **state)
 {
     struct kit *k = with_contacts();
@@ -287,6 +343,8 @@ int main(void)
         cmocka_unit_test(a_newcomer_is_sent_the_last_items),
         cmocka_unit_test(contacts_elsewhere_are_told),
         cmocka_unit_test(an_absent_account_speaks),
+        cmocka_unit_test(a_contact_has_two_names),
+        cmocka_unit_test(the_blocked_hear_nothing),
         cmocka_unit_test(subscribers_are_told),
         cmocka_unit_test(interest_moves_with_the_session),
     };
