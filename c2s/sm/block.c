@@ -200,6 +200,36 @@ static void apply(struct sm_user *user, const struct change *c)
     }
 }
 
+/* What the first list has and the second has not. */
+static void apply_difference(struct sm_user *user, const struct map *first,
+                             const struct map *second, bool is_block)
+{
+    struct arena arena = {0};
+    struct change c = {.is_block = is_block};
+    const struct sm_blocked *b;
+    size_t cursor = 0;
+
+    c.jids = arena_alloc(&arena, (first->count + 1) * sizeof(*c.jids));
+    while ((b = map_next(first, &cursor)) != NULL) {
+        const struct span jid = span_make(b->jid, b->n);
+        if (!map_get(second, jid))
+            c.jids[c.count++] = arena_span(&arena, jid);
+    }
+    if (c.count > 0)
+        apply(user, &c);
+    arena_free(&arena);
+}
+
+void sm_block_follow(struct sm_user *user, const struct sm_profile *now)
+{
+    struct map *list = &user->profile->blocked;
+
+    if (list->count > 0)
+        apply_difference(user, list, &now->blocked, false);
+    if (now->blocked.count > 0)
+        apply_difference(user, &now->blocked, list, true);
+}
+
 static void change_done(struct sm_task *task, struct sm_in *in, int result)
 {
     const struct change *c = (const struct change *)task;

@@ -126,6 +126,50 @@ int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile)
     return got;
 }
 
+/* --- what another instance has changed --- */
+
+/* Of more at once, clients learn when they ask for their roster again. */
+#define FOLLOWED_MAX 100
+
+static bool is_same(const struct sm_contact *a, const struct sm_contact *b)
+{
+    return a && b && a->subscription == b->subscription && a->ask == b->ask;
+}
+
+static void follow(struct sm_user *user, const struct sm_contact *old, const struct sm_contact *now)
+{
+    const unsigned before = old ? old->subscription : 0, after = now ? now->subscription : 0;
+    const struct span bare = now ? now->bare : old->bare;
+
+    if (before & ~after & SM_SUB_FROM)
+        sm_broadcast_end_to(user, bare);
+    else if (after & ~before & SM_SUB_FROM)
+        sm_broadcast_all_to(user, bare);
+    sm_roster_refresh(user, bare);
+}
+
+void sm_contacts_follow(struct sm_user *user, const struct sm_profile *now)
+{
+    const struct sm_profile *old = user->profile;
+    const struct sm_contact *c;
+    size_t cursor = 0, count = 0;
+
+    while (count < FOLLOWED_MAX && (c = sm_contact_next(now, &cursor)) != NULL) {
+        const struct sm_contact *before = map_get(&old->contacts, c->key);
+        if (is_same(before, c))
+            continue;
+        follow(user, before, c);
+        count++;
+    }
+    cursor = 0;
+    while (count < FOLLOWED_MAX && (c = sm_contact_next(old, &cursor)) != NULL) {
+        if (map_get(&now->contacts, c->key))
+            continue;
+        follow(user, c, NULL);
+        count++;
+    }
+}
+
 /* --- who may see what --- */
 
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who)

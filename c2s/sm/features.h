@@ -13,6 +13,8 @@ bool sm_block_sending(struct sm_in *in);
 bool sm_block_receiving(struct sm_in *in, struct sm_user *user);
 void sm_block_get(struct sm_in *in, uint32_t payload);
 void sm_block_set(struct sm_in *in, uint32_t payload);
+/* A part of the profile: another instance has changed the list. */
+void sm_block_follow(struct sm_user *user, const struct sm_profile *now);
 /* The answer, if there is one, to who is blocked. */
 void sm_block_refuse(struct sm_in *in);
 /* A message that is refused for an account that nobody owns: not to whom that has blocked. */

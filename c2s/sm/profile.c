@@ -15,14 +15,17 @@
 static const struct {
     int (*load)(struct db *db, int64_t account, struct sm_profile *profile); /* as a job's run */
     void (*free)(struct sm_profile *profile);
+    /* It has been read again, and is about to take the place of what the user has: for those who
+     * are to hear what another instance has changed. */
+    void (*follow)(struct sm_user *user, const struct sm_profile *now);
 } parts[] = {
-    {sm_contacts_load, sm_contacts_free},
-    {sm_blocked_load, sm_blocked_free},
-    {sm_requests_load, NULL},
-    {sm_archive_prefs_load, sm_archive_prefs_free},
-    {sm_avatar_load, NULL},
-    {sm_push_load, sm_push_profile_free},
-    {sm_motd_load, NULL},
+    {sm_contacts_load, sm_contacts_free, sm_contacts_follow},
+    {sm_blocked_load, sm_blocked_free, sm_block_follow},
+    {sm_requests_load, NULL, NULL},
+    {sm_archive_prefs_load, sm_archive_prefs_free, NULL},
+    {sm_avatar_load, NULL, NULL},
+    {sm_push_load, sm_push_profile_free, NULL},
+    {sm_motd_load, NULL, NULL},
 };
 
 struct load {
@@ -60,6 +63,14 @@ static int run(struct db *db, struct store_job *store_job)
     return STORE_OK;
 }
 
+static void follow(struct sm_user *user, const struct sm_profile *now)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (parts[i].follow)
+            parts[i].follow(user, now);
+    }
+}
+
 static bool finish(struct sm_job *job, int result)
 {
     struct load *load = (struct load *)job;
@@ -68,6 +79,8 @@ static bool finish(struct sm_job *job, int result)
     if (load->number != user->loads ||
         (user->state != SM_USER_LOADING && user->state != SM_USER_OWNED))
         return true;
+    if (result == STORE_OK && user->state == SM_USER_OWNED)
+        follow(user, load->profile);
     if (result == STORE_OK) {
         struct sm_profile *old = user->profile;
         user->profile = load->profile;

@@ -335,6 +335,7 @@ void sm_contact_remove(struct sm_profile *profile, struct span bare);
 struct sm_contact *sm_contact_next(const struct sm_profile *profile, size_t *cursor);
 void sm_contacts_free(struct sm_profile *profile);
 int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile);
+void sm_contacts_follow(struct sm_user *user, const struct sm_profile *now);
 /* May see his presence: himself (in either of our domains), or a contact with a subscription
  * "from" or "both". who: a JID, bare or full. */
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who);

@@ -234,6 +234,7 @@ static void refused(struct sm_user *user, struct span owner)
     } else if (user->state == SM_USER_OWNED) {
         set_state(user, SM_USER_LOST);
         move_sessions(user, owner);
+        sm_owner_tell(user->sm, user->name, "changed"); /* while he was ours as well */
     }
     sm_user_settle(user);
 }

@@ -393,12 +393,57 @@ static void cut_short(void **state)
     kit_free(k);
 }
 
+/* Another instance, which took the user for its own, has changed what is kept of him. */
+static void follows_what_others_change(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    (void)state;
+
+    kit_sql(k, "INSERT INTO block (account, jid) SELECT id, 'old@far.test' FROM account"
+               " WHERE name = ?1", "alice");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'eve@far.test', 3"
+               " FROM account WHERE name = ?1", "alice");
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'joe@far.test', 3"
+               " FROM account WHERE name = ?1", "alice");
+    kit_link_up(k);
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    kit_say(k, a, GET);
+    kit_say(k, a, "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    kit_heard(a), kit_drain(&k->link.out);
+    kit_sql(k, "UPDATE block SET jid = 'eve@far.test' WHERE ?1 != ''", "x");
+    kit_sql(k, "UPDATE roster SET subscription = 1 WHERE jid = ?1", "joe@far.test");
+    kit_link_say(k, "<message type='headline' from='prime.test' to='alice@prime.test'>"
+                    "<changed xmlns='http://kontalk.org/extensions/front'/></message>");
+    const char *heard = kit_heard(a);
+    EXPECT_IN(heard, "<unblock xmlns='urn:xmpp:blocking'><item jid='old@far.test'/></unblock>");
+    EXPECT_IN(heard, "<block xmlns='urn:xmpp:blocking'><item jid='eve@far.test'/></block>");
+    EXPECT_IN(heard, "<item jid='joe@far.test' subscription='to'>");
+    const char *out = kit_drain(&k->link.out);
+    EXPECT_IN(out, "<presence to='eve@far.test' from='alice@prime.test/a' type='unavailable'/>");
+    EXPECT_IN(out, "<presence to='joe@far.test' from='alice@prime.test/a' type='unavailable'/>");
+    /* nothing has changed since */
+    kit_link_say(k, "<message type='headline' from='prime.test' to='alice@prime.test'>"
+                    "<changed xmlns='http://kontalk.org/extensions/front'/></message>");
+    EXPECT_NOTHING(a);
+    kit_sql(k, "DELETE FROM roster WHERE jid = ?1", "joe@far.test");
+    kit_sql(k, "UPDATE roster SET subscription = 1 WHERE jid = ?1", "eve@far.test");
+    kit_sql(k, "DELETE FROM block WHERE ?1 != ''", "x");
+    kit_link_say(k, "<message type='headline' from='prime.test' to='alice@prime.test'>"
+                    "<changed xmlns='http://kontalk.org/extensions/front'/></message>");
+    heard = kit_heard(a);
+    EXPECT_IN(heard, "<unblock xmlns='urn:xmpp:blocking'><item jid='eve@far.test'/></unblock>");
+    EXPECT_IN(heard, "<item jid='joe@far.test' subscription='remove'/>");
+    kit_close(k, a);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_and_pushes), cmocka_unit_test(bad_and_many),
         cmocka_unit_test(what_matches), cmocka_unit_test(sends_nothing),
         cmocka_unit_test(looks_absent), cmocka_unit_test(own_clients),
+        cmocka_unit_test(follows_what_others_change),
         cmocka_unit_test(moved), cmocka_unit_test(cut_short),
         cmocka_unit_test(contacts_see_him_go),
     };
