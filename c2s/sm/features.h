@@ -129,6 +129,9 @@ void sm_multicast_write_item(const struct sm_in *in, struct buf *out); /* for di
 bool sm_multicast_answer(struct sm_in *in);
 void sm_multicast_close(struct sm *sm);
 
+/* --- strangers.c --- */
+bool sm_strangers_receiving(struct sm_in *in, struct sm_user *user);
+
 /* --- filter.c, filter_queue.c --- a component that is asked about stanzas */
 bool sm_filter_sending(struct sm_in *in); /* hooks */
 bool sm_filter_receiving(struct sm_in *in, struct sm_user *user);

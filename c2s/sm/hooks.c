@@ -25,6 +25,7 @@ static const struct sm_hook hooks[] = {
     {"multicast", sm_multicast_sending, NULL, NULL, NULL, NULL},
     {"access", sm_access_sending, NULL, NULL, NULL, NULL},
     {"block", sm_block_sending, sm_block_receiving, NULL, NULL, NULL},
+    {"strangers", NULL, sm_strangers_receiving, NULL, NULL, NULL},
     {"filter", sm_filter_sending, sm_filter_receiving, NULL, NULL, sm_filter_absent},
     {"avatar", sm_avatar_sending, NULL, NULL, NULL, NULL},
     {"pep", NULL, sm_pep_receiving, NULL, sm_pep_gone, NULL},

@@ -128,6 +128,8 @@ struct sm_user {
     bool is_changing;      /* his password, or whether he has an account */
     size_t subscribing;    /* subscription stanzas for him on their way through the store */
     struct rate conflicts; /* sessions that replace one of the same resource */
+    struct rate strangers; /* presence from them (strangers.c) */
+    uint64_t strangers_dropped, strangers_told; /* not logged yet; loop time of the last line */
     char text[];
 };
 

@@ -143,6 +143,52 @@ static void subscriptions_are_between_bare_jids(void **state)
     kit_free(k);
 }
 
+/* S18: 100,000 strangers show themselves, all at once. Whom the user knows is heard all the same,
+ * and what he gets, and what is kept of it, stays small. */
+static void a_flood_of_strangers(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    char xml[200];
+    (void)state;
+
+    kit_sql(k, "INSERT INTO roster (account, jid, subscription) SELECT id, 'bob@far.test', 3"
+               " FROM account WHERE name = ?1", "alice");
+    kit_link_up(k);
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    kit_say(k, a, "<presence to='room@muc.test/alice'/>");
+    buf_clear(&a->out), buf_clear(&k->link.out);
+    for (int i = 0; i < 100000; i++) {
+        snprintf(xml, sizeof(xml), "<presence from='x%d@bad.test/y' to='alice@prime.test%s'/>", i,
+                 i % 2 ? "/a" : "");
+        kit_parse(k, NS_COMPONENT, xml);
+        sm_link_events.on_stanza(k->sm, &k->stanza);
+    }
+    assert_in_range(buf_len(&a->out), 1000, 20000);
+    assert_int_equal(a->kicked, STREAM_ERROR_NONE);
+    assert_string_equal(kit_drain(&k->link.out), "");
+    kit_heard(a);
+    kit_parse(k, NS_COMPONENT, "<presence from='bob@far.test/b' to='alice@prime.test'/>");
+    sm_link_events.on_stanza(k->sm, &k->stanza);
+    EXPECT(a, "from='bob@far.test/b'");
+    for (int i = 0; i < 1000; i++) { /* who is in a room is there because of him */
+        snprintf(xml, sizeof(xml), "<presence from='room@muc.test/n%d' to='alice@prime.test/a'/>",
+                 i);
+        kit_parse(k, NS_COMPONENT, xml);
+        sm_link_events.on_stanza(k->sm, &k->stanza);
+        assert_non_null(strstr(kit_heard(a), "room@muc.test/n"));
+    }
+    kit_parse(k, NS_COMPONENT, "<presence from='y@bad.test' to='alice@prime.test'/>");
+    sm_link_events.on_stanza(k->sm, &k->stanza);
+    EXPECT_NOTHING(a);
+    loop_sim_advance(k->loop, 1000);
+    kit_link_say(k, "<presence from='y@bad.test' to='alice@prime.test'/>");
+    EXPECT(a, "from='y@bad.test'");
+    kit_link_say(k, "<presence from='y@bad.test' to='alice@prime.test' type='subscribe'/>");
+    EXPECT(a, "type='subscribe'");
+    kit_close(k, a);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +196,7 @@ int main(void)
         cmocka_unit_test(priorities),
         cmocka_unit_test(directed_presence_ends),
         cmocka_unit_test(directed_presence_is_bounded),
+        cmocka_unit_test(a_flood_of_strangers),
         cmocka_unit_test(subscriptions_are_between_bare_jids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
