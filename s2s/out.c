@@ -85,6 +85,7 @@ void out_fail(struct out *o, enum stream_error se, enum stanza_error e, const ch
 {
     if (!stream_is_open(&o->stream))
         return;
+    o->has_failed = true;
     note_error(o, e, reason);
     out_note(o, "given up: %s", reason);
     if (se)
@@ -161,7 +162,7 @@ static void on_closed(struct stream *s)
             note_error(o, e, words_for(s));
         report(o);
     } else {
-        if (!o->error || !is_final(o->error)) {
+        if (!o->has_failed) {
             note_error(o, meaning_of(s), words_for(s));
             out_note(o, "%s", words_for(s));
         }
@@ -269,6 +270,7 @@ static void on_connected(void *ctx, struct conn *c, const struct dial_target *ta
 
     o->target = target;
     o->has_external = o->has_bidi = o->has_sm = o->is_bidi = o->is_managed = false;
+    o->has_failed = false;
     o->has_stream = true;
     s->out_count++;
     stream_init(&o->stream, &out_role, s->loop, c, o);

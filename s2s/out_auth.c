@@ -286,7 +286,6 @@ void out_on_enabled(struct stream *s, struct stanza *stanza)
     struct out *o = out_of(s);
     (void)stanza;
     o->is_managed = true;
-    handled_restart(&o->handled);
     out_on_ready(o);
 }
 

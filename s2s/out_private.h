@@ -32,6 +32,7 @@ struct out {
     const struct dial_target *target;
     struct stream stream;
     bool has_stream;                     /* between on_connected and on_closed */
+    bool has_failed;                     /* by out_fail: it is known why this one is no good */
     bool is_closing;                     /* by out_close: no other target is tried */
     bool has_external, has_bidi, has_sm; /* offered */
     bool is_bidi, is_managed;            /* agreed */

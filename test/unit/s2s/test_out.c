@@ -101,7 +101,9 @@ static void test_tls_optional(void **state)
     struct house *h = house_with_message("[policy]\nauth = dialback\ntls = optional\n");
     (void)state;
     wire_say(h->dialled, FAR_OPEN("far0") FEATURES(OFFER_DIALBACK OFFER_EXTERNAL OFFER_BIDI));
-    expect_key(h, "far0"); /* no EXTERNAL, no second direction in clear */
+    /* no EXTERNAL, no second direction in clear */
+    assert_null(strstr(buf_z(&h->dialled->heard), "bidi"));
+    expect_key(h, "far0");
     house_free(h);
 
     h = house_with_message("[policy]\nauth = dialback\ntls = optional\n");
@@ -204,6 +206,25 @@ static void test_next_target(void **state)
     house_free(h);
 }
 
+/* One that says no counts for more than one that is not there. */
+static void test_last_target_is_away(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    resolver_sim_add(h->resolver, RESOLVE_SRV, "_xmpp-server._tcp." PEER, "9 0 5269 two." PEER,
+                     false);
+    resolver_sim_add(h->resolver, RESOLVE_A, "two." PEER, "8.8.4.5", false);
+    house_link(h);
+    send_one(h, 0);
+    wire_say(h->dialled, FAR_OPEN("far0") STREAM_ERROR("host-unknown"));
+    pass(h, 6000);
+    assert_int_equal(h->dials, 2);
+    conn_abort(h->dialled->conn, 0);
+    pass(h, 1000);
+    expect_bounce(h, "<remote-server-not-found");
+    house_free(h);
+}
+
 static void test_denied(void **state)
 {
     struct house *h = house_new("[domain " PEER "]\ndeny = true\n");
@@ -246,6 +267,62 @@ static void test_bidi(void **state)
     wire_say(h->dialled, FROM_JULIET("verona.example"));
     wire_expect_end(h->dialled, "invalid-from");
     wire_expect_not(h->router, "<body>hail</body>");
+    house_free(h);
+}
+
+/* After login the limits are those of servers. */
+static void test_bidi_large(void **state)
+{
+    struct house *h = house_new("");
+    struct buf text = {0};
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_external(h, OFFER_BIDI, "");
+    wire_heard(h->router);
+    buf_append_z(&text, "<message from='juliet@" PEER "' to='romeo@" HOST "'><body>");
+    for (int i = 0; i < 20000; i++)
+        buf_append_char(&text, 'x');
+    buf_append_z(&text, "hail</body></message>");
+    wire_say_span(h->dialled, buf_span(&text));
+    wire_expect(h->router, "hail");
+    buf_free(&text);
+    house_free(h);
+}
+
+/* What comes in is a use, too. */
+static void test_bidi_is_not_idle(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_external(h, OFFER_BIDI, OFFER_SM);
+    wire_say(h->dialled, A("1"));
+    for (int i = 0; i < 4; i++) {
+        pass(h, 600000);
+        wire_say(h->dialled, FROM_JULIET(HOST));
+    }
+    assert_int_equal(h->dials, 1);
+    assert_false(h->dialled->is_closed);
+    house_free(h);
+}
+
+/* The router is away, and the stream ends before it is back. */
+static void test_bidi_under_way(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    send_one(h, 0);
+    far_external(h, OFFER_BIDI, OFFER_SM);
+    wire_heard(h->dialled);
+    conn_abort(h->router->conn, 0);
+    loop_sim_settle(h->loop);
+    wire_say(h->dialled, FROM_JULIET(HOST) "<r xmlns='urn:xmpp:sm:3'/>");
+    wire_expect(h->dialled, "h='0'"); /* not in safe hands */
+    conn_abort(h->dialled->conn, 0);
+    house_link(h);
     house_free(h);
 }
 
@@ -338,8 +415,12 @@ int main(void)
         cmocka_unit_test(test_stream_errors),
         cmocka_unit_test(test_slow),
         cmocka_unit_test(test_next_target),
+        cmocka_unit_test(test_last_target_is_away),
         cmocka_unit_test(test_denied),
         cmocka_unit_test(test_bidi),
+        cmocka_unit_test(test_bidi_large),
+        cmocka_unit_test(test_bidi_is_not_idle),
+        cmocka_unit_test(test_bidi_under_way),
         cmocka_unit_test(test_bidi_other_sender),
         cmocka_unit_test(test_no_bidi),
         cmocka_unit_test(test_acks_of_what_comes),

@@ -93,6 +93,19 @@ static void test_foreign_results(void **state)
     }
 }
 
+static void test_result_too_late(void **state)
+{
+    struct house *h = house_new(ANY_AUTH);
+    (void)state;
+    far_up(h, OFFER_SM);
+    wire_heard(h->dialled);
+    wire_say(h->dialled, RESULT("valid"));
+    wire_say(h->dialled, RESULT("invalid"));
+    assert_string_equal(out_state_name(the_pair(h)->out), "ready");
+    assert_string_equal(wire_heard(h->dialled), "");
+    house_free(h);
+}
+
 /* Requests of the other server's own are not for this stream. */
 static void test_requests_over_ours(void **state)
 {
@@ -273,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_no_id),
         cmocka_unit_test(test_external_refused),
         cmocka_unit_test(test_foreign_results),
+        cmocka_unit_test(test_result_too_late),
         cmocka_unit_test(test_requests_over_ours),
         cmocka_unit_test(test_dialback_failures),
         cmocka_unit_test(test_wrong_certificate),

@@ -238,6 +238,28 @@ static void test_never_reads(void **state)
     house_free(h);
 }
 
+/* What has waited goes as the peer reads it. */
+static void test_much_at_once(void **state)
+{
+    struct house *h = house_new("[limits]\nbacklog = 64K\n");
+    (void)state;
+    house_link(h);
+    for (unsigned i = 0; i < 900; i++)
+        send_one(h, i);
+    house_proved = PEER;
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL));
+    wire_say(h->dialled, "<success xmlns='" SASL "'/>");
+    conn_pause(h->dialled->conn);
+    wire_say(h->dialled, FAR_OPEN("far2") FEATURES(""));
+    size_t len = stream_out_len(out_stream(the_pair(h)->out));
+    assert_true(len > 64 * 1024 && len < 66 * 1024);
+    conn_resume(h->dialled->conn);
+    loop_sim_settle(h->loop);
+    assert_int_equal(outbox_unacked(the_pair(h)->outbox), 900);
+    house_free(h);
+}
+
 /* Slow, but alive: the rest follows as it drains. */
 static void test_drains(void **state)
 {
@@ -461,6 +483,7 @@ int main(void)
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_never_reads),
+        cmocka_unit_test(test_much_at_once),
         cmocka_unit_test(test_drains),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_used_is_not_idle),

@@ -103,11 +103,16 @@ static const char *heard_ping(struct house *h)
 }
 
 /* Its answer comes over the stream that the other server opens. */
-static void say_pong(struct wire *w, const char *type, const char *id)
+static void say_pong_from(struct wire *w, const char *from, const char *type, const char *id)
 {
     char text[300];
-    snprintf(text, sizeof text, "<iq type='%s' id='%s' from='" PEER "' to='" HOST "'/>", type, id);
+    snprintf(text, sizeof text, "<iq type='%s' id='%s' from='%s' to='" HOST "'/>", type, id, from);
     wire_say(w, text);
+}
+
+static void say_pong(struct wire *w, const char *type, const char *id)
+{
+    say_pong_from(w, PEER, type, id);
 }
 
 static void test_ping(void **state)
@@ -122,7 +127,9 @@ static void test_ping(void **state)
         const char *id = heard_ping(h);
         wire_heard(h->router);
         say_pong(back, types[i], "another");
+        say_pong_from(back, "juliet@" PEER, types[i], id);
         assert_int_equal(queued(h), 1);
+        wire_heard(h->router);
         send_one(h, 1); /* after the ping: not answered by it */
         say_pong(back, types[i], id);
         assert_int_equal(queued(h), 1);

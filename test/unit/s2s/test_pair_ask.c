@@ -77,8 +77,10 @@ static void test_questions(void **state)
     ask(h, &a, PEER, "s1");
     ask(h, &b, PEER, "s2");
     const char *heard = wire_heard(h->dialled);
-    assert_non_null(strstr(heard, VERIFY_ASKED("s1")));
-    assert_non_null(strstr(heard, VERIFY_ASKED("s2")));
+    const char *first = strstr(heard, VERIFY_ASKED("s1"));
+    assert_non_null(first);
+    assert_null(strstr(first + 1, VERIFY_ASKED("s1")));
+    assert_non_null(strstr(first, VERIFY_ASKED("s2")));
     wire_say(h->dialled, VERIFY("s3", "valid"));
     wire_say(h->dialled, "<db:verify from='paris.example' to='" HOST "' id='s1' type='valid'/>");
     wire_say(h->dialled, "<db:verify from='" PEER "' to='verona.example' id='s1' type='valid'/>");
@@ -128,6 +130,24 @@ static void test_question_to_nobody(void **state)
         assert_int_equal(h->dials, 0);
         house_free(h);
     }
+}
+
+/* The stream is closed by hand before it could be asked: on the next one. */
+static void test_question_asked_again(void **state)
+{
+    struct house *h = house_new(ANY_AUTH);
+    struct asker a;
+    (void)state;
+    house_link(h);
+    ask(h, &a, PEER, "s1");
+    pair_close(the_pair(h));
+    pass(h, 6000);
+    assert_int_equal(a.count, 0);
+    assert_int_equal(h->dials, 2);
+    far_secure(h);
+    wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_DIALBACK));
+    wire_expect(h->dialled, VERIFY_ASKED("s1"));
+    house_free(h);
 }
 
 static void test_unask(void **state)
@@ -261,7 +281,7 @@ static void test_question_beside_theirs(void **state)
     assert_int_equal(a.count, 1);
     send_one(h, 0);
     expect_messages(back, 0, 1);
-    wire_say(h->dialled, A("0"));
+    wire_say(h->dialled, A("1")); /* that is not what it has got */
     conn_abort(back->conn, 0);
     loop_sim_settle(h->loop);
     assert_int_equal(h->dials, 1);
@@ -279,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_question_without_answer),
         cmocka_unit_test(test_question_to_nobody),
+        cmocka_unit_test(test_question_asked_again),
         cmocka_unit_test(test_unask),
         cmocka_unit_test(test_question_while_waiting),
         cmocka_unit_test(test_question_in_answer),
