@@ -39,6 +39,7 @@ void bind_done(struct client *c)
     stream_set_state(s, C2S_BOUND);
     stream_set_deadline(s, 0);
     stream_set_rate(s, (uint64_t)c->c2s->conf->input_rate, (uint64_t)c->c2s->conf->input_burst);
+    stream_set_pace(s, (uint64_t)c->c2s->conf->stanza_rate, (uint64_t)c->c2s->conf->stanza_burst);
 }
 
 void bind_on_opened(struct client *c, struct span full_jid, enum stanza_error e, const char *text)
@@ -125,6 +126,7 @@ static bool answer_session(struct client *c, const struct stanza *stanza)
 void bind_on_stanza(struct stream *s, struct stanza *stanza)
 {
     struct client *c = client_of(s);
+    stream_spend_stanza(s);
     if (answer_session(c, stanza) ||
         (span_eq(stanza->type, SPAN("error")) && stanza_is_error_of_error(stanza)))
         seat_count(c->seat);

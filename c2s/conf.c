@@ -164,6 +164,12 @@ static const struct conf_key keys[] = {
     {.section = "limits", .name = "input_burst", .type = CONF_SIZE, .offset = AT(input_burst),
      .default_value = "256K", .min = 1024, .max = GIB,
      .help = "Bytes read from it at once after it has been quiet."},
+    {.section = "limits", .name = "stanza_rate", .type = CONF_INT, .offset = AT(stanza_rate),
+     .default_value = "50", .max = 1000000,
+     .help = "Stanzas a second taken from a session in the long run; 0: no limit."},
+    {.section = "limits", .name = "stanza_burst", .type = CONF_INT, .offset = AT(stanza_burst),
+     .default_value = "200", .min = 1, .max = 1000000,
+     .help = "Stanzas taken from it at once after it has been quiet."},
     {.section = "limits", .name = "roster", .type = CONF_INT, .offset = AT(roster),
      .default_value = "1000", .min = 1, .max = 100000, .help = "Items of a roster."},
     {.section = "limits", .name = "presence_rate", .type = CONF_INT, .offset = AT(presence_rate),
@@ -384,6 +390,8 @@ static const char *check(const void *conf, char scratch[256])
     /* What one read has brought must be made up for before the client takes us for dead. */
     if (c->input_rate > 0 && c->input_rate < 4096)
         return "[limits] input_rate is under 4K (0: no limit)";
+    if (c->stanza_rate > 0 && c->stanza_rate < 10)
+        return "[limits] stanza_rate is under 10 (0: no limit)";
     if (c->name_min > c->name_max)
         return "[register] name_min is over name_max";
     if (strlen(c->router_secret) < 32) {

@@ -35,7 +35,7 @@ struct c2s_conf {
     struct conf_list reserved;
 
     int64_t prelogin_bytes, login_time, prelogin, prelogin_per_address, connections_per_address;
-    int64_t max_connections, failure_delay, input_rate, input_burst;
+    int64_t max_connections, failure_delay, input_rate, input_burst, stanza_rate, stanza_burst;
     int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes;
     int64_t backlog, blocked;
     int64_t presence_rate, presence_burst;

@@ -14,6 +14,9 @@
 /* After our end tag, this much more of the peer's is read and dropped before we close. */
 #define DISCARD_MAX (64 * 1024)
 
+/* Stanzas that are handled without a look at the clock. */
+#define PORTION_MAX 10
+
 /* One stanza is handled at a time in a process: all streams parse into this one. */
 static struct stanza incoming;
 
@@ -310,16 +313,22 @@ static void on_slowed_enough(void *ctx)
     stream_resume(ctx);
 }
 
-/* Charges what has been read; beyond the rate, nothing more is read until that is made up for. */
-static void spend_rate(struct stream *s, size_t n)
+/* Nothing more is handled or read until what came too fast is made up for. */
+static void slow_down(struct stream *s, uint64_t wait_ms)
 {
-    uint64_t wait_ms = rate_charge(&s->rate, n, loop_now(s->loop));
     if (wait_ms == 0 || !stream_is_open(s) || timer_is_running(&s->slowed))
         return;
     LOG(LOG_DEBUG, "stream.slowed", F_STR("role", s->role->name), F_STR("sid", s->id),
         F_INT("ms", wait_ms));
     stream_pause(s);
     timer_start(&s->slowed, s->loop, wait_ms, on_slowed_enough, s);
+}
+
+/* In portions, each paid for in advance, so that the clock is not looked at for every stanza. */
+void stream_next_allowance(struct stream *s)
+{
+    s->allowance = s->portion;
+    slow_down(s, rate_charge(&s->pace, s->portion, loop_now(s->loop)));
 }
 
 /* --- the connection's events ------------------------------------------------------------------ */
@@ -335,7 +344,7 @@ static void on_data(void *ctx, struct span bytes)
     else
         process(s, bytes);
     if (s->rate.per_second)
-        spend_rate(s, bytes.n);
+        slow_down(s, rate_charge(&s->rate, bytes.n, loop_now(s->loop)));
 }
 
 static void on_resume(void *ctx)
@@ -436,6 +445,15 @@ void stream_set_budget(struct stream *s, uint64_t bytes)
 void stream_set_rate(struct stream *s, uint64_t per_second, uint64_t burst)
 {
     rate_init(&s->rate, per_second, burst, loop_now(s->loop));
+}
+
+void stream_set_pace(struct stream *s, uint64_t per_second, uint64_t burst)
+{
+    uint64_t portion = per_second / 5 < burst ? per_second / 5 : burst;
+    s->portion = (uint16_t)(portion > PORTION_MAX ? PORTION_MAX : portion < 1 ? 1 : portion);
+    s->allowance = per_second ? s->portion : 0;
+    rate_init(&s->pace, per_second, burst, loop_now(s->loop));
+    rate_charge(&s->pace, s->portion, loop_now(s->loop));
 }
 
 void stream_set_state(struct stream *s, int state)

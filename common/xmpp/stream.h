@@ -95,12 +95,15 @@ struct stream {
     uint64_t budget;   /* bytes that may still come (pre-login limit); 0: no limit */
     struct rate rate;  /* of its input; see stream_set_rate */
     uint16_t paused;   /* count */
+    uint16_t allowance; /* stanzas until the clock is looked at again; 0: no limit */
     bool is_held;      /* in is what a pause left, not yet looked at; else the start of a frame */
     bool is_ended;     /* the peer's end tag has come */
     bool is_upgrading; /* TLS has been laid over: nothing may be left of the clear text */
     bool is_restarted; /* the next header has not begun: white space still belongs to the old one */
     bool header_sent;
     bool is_peer_error; /* error is what the peer has sent */
+    uint16_t portion;  /* of stanzas: what an allowance is */
+    struct rate pace;  /* of stanzas; see stream_set_pace */
     struct buf in; /* an unfinished frame, or what a pause left */
     struct framer framer;
 
@@ -128,6 +131,15 @@ void stream_set_budget(struct stream *s, uint64_t bytes);
 /* Bytes that are read from the peer in a second in the long run, and how many at once after a rest;
  * 0: no limit. Who sends more is read later; nothing is lost. */
 void stream_set_rate(struct stream *s, uint64_t per_second, uint64_t burst);
+
+/* The same for stanzas, of which the role says with stream_spend_stanza that it has one. */
+void stream_set_pace(struct stream *s, uint64_t per_second, uint64_t burst);
+void stream_next_allowance(struct stream *s);
+static inline void stream_spend_stanza(struct stream *s)
+{
+    if (s->allowance && --s->allowance == 0)
+        stream_next_allowance(s);
+}
 
 /* The one setter of the role's state: logs old and new at debug level. */
 void stream_set_state(struct stream *s, int state);

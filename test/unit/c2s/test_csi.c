@@ -148,7 +148,7 @@ static void what_is_held_is_bounded(void **state)
 {
     struct buf big = {0};
     (void)state;
-    struct house *h = house_new("[limits]\ninput_rate = 0\n", no_router);
+    struct house *h = house_new("[limits]\ninput_rate = 0\nstanza_rate = 0\n", no_router);
     struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
     wire_say(a, INACTIVE);
     struct seat *seat = seat_of_romeo(h);

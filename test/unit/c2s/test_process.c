@@ -174,7 +174,7 @@ static void cuts_off_who_does_not_read(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct house *h = house_new("[limits]\nbacklog = 65536\n", no_router);
+        struct house *h = house_new("[limits]\nbacklog = 65536\nstanza_rate = 0\n", no_router);
         struct wire *w = login(h);
         if (*cases[i].first)
             wire_say(w, cases[i].first);
@@ -193,7 +193,7 @@ static void cuts_off_who_does_not_read(void **state)
 static void does_not_read_on_while_much_waits(void **state)
 {
     (void)state;
-    struct house *h = house_new("", no_router);
+    struct house *h = house_new("[limits]\nstanza_rate = 0\n", no_router);
     struct wire *w = login(h);
     wire_say(w, BIND("a"));
     wire_expect(w, "type='result'");
