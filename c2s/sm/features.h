@@ -41,8 +41,9 @@ int sm_block_remove(struct db *db, struct span name, const struct span *jids, si
 void sm_register_get(struct sm_in *in, uint32_t payload);
 void sm_register_set(struct sm_in *in, uint32_t payload);
 
-/* --- farewell.c --- */
-void sm_farewell(struct sm *sm, struct span name);
+/* --- rights.c --- */
+/* What others have given to the name of an account that is no more. */
+void sm_rights_end(struct sm *sm, struct span name);
 
 /* --- vcard.c --- */
 void sm_vcard_get(struct sm_in *in, uint32_t payload);

@@ -84,8 +84,10 @@ static void on_removed(void *ctx, enum stanza_error e, const char *text)
     answer(c, e, text);
     if (e == STANZA_ERROR_NONE) {
         LOG(LOG_INFO, "register.removed", F_SPAN("jid", c->session->full));
-        if (!c->sm->is_closed)
+        if (!c->sm->is_closed) {
             sm_user_deleted(c->sm, c->user->name);
+            sm_erase(c->sm, c->user->name, NULL, NULL);
+        }
     }
     change_end(c);
 }

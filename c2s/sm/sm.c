@@ -206,7 +206,7 @@ void sm_user_deleted(struct sm *sm, struct span name)
     struct sm_user *user = sm_user_find(sm, name);
 
     sm_front_user_deleted(sm, name);
-    sm_farewell(sm, name);
+    sm_rights_end(sm, name);
     if (user)
         sm_user_end_sessions(user);
     sm_owner_tell(sm, name, "deleted");
