@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * rights - what others have given to the name of an account that is no more: affiliations with their
- * nodes, and subscriptions to them. They end at once, so that whoever gets the name next has none
- * of them; what has been forbidden to the name stays forbidden. Subscriptions to presence are
+ * rights - what others have given to the name of an account that is no more: affiliations with
+ * their nodes, and subscriptions to them. They end at once, so that whoever gets the name next has
+ * none of them; what has been forbidden to the name stays forbidden. Subscriptions to presence are
  * erase.c's affair.
  *
  * Called by sm.c when an account has been removed.

@@ -314,7 +314,8 @@ int main(int argc, char **argv)
     log_threshold = LOG_ERROR;
     char settings[200];
     snprintf(settings, sizeof settings,
-             "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\nstanza_rate = 0\nfailure_delay = 0ms\n"
+             "[c2s]\ntls = optional\n[limits]\ninput_rate = 0\nstanza_rate = 0\n"
+             "failure_delay = 0ms\n"
              "[archive]\nenabled = %s\n",
              argc == 3 && strcmp(argv[1], "archive") == 0 ? "true" : "false");
     stage = stage_new(0, NULL, settings);

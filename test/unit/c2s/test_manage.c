@@ -352,7 +352,8 @@ static void a_full_queue_leaves_the_rest_to_the_store(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
     (void)state;
-    struct house *h = house_new("[limits]\nunacked = 50\ninput_rate = 0\nstanza_rate = 0\n", no_router);
+    struct house *h =
+        house_new("[limits]\nunacked = 50\ninput_rate = 0\nstanza_rate = 0\n", no_router);
     struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
     enable(a, id);
     wire_say(a, "<presence/>");
@@ -393,7 +394,8 @@ static void queues_are_bounded(void **state)
     struct buf big = {0};
     (void)state;
     struct house *h =
-        house_new("[limits]\nunacked = 50\nunacked_bytes = 65536\ninput_rate = 0\nstanza_rate = 0\n", no_router);
+        house_new("[limits]\nunacked = 50\nunacked_bytes = 65536\ninput_rate = 0\n"
+                  "stanza_rate = 0\n", no_router);
     struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
     enable(a, id);
     buf_printf(&big, "<message to='romeo@capulet.example/a'><body>%020000d</body></message>", 1);
