@@ -170,17 +170,21 @@ static struct span bytes(const void *p, size_t n)
     return span_make(p, n);
 }
 
+/* Those of one hash; none: empty. */
+static void bind_hash(struct db_stmt *st, int index, const struct scram_keys *k, enum crypto_hash h)
+{
+    size_t n = k->iterations > 0 ? crypto_hash_len(h) : 0;
+    db_bind_blob(st, index, bytes(k->salt, k->salt_len));
+    db_bind_blob(st, index + 1, bytes(k->stored_key, n));
+    db_bind_blob(st, index + 2, bytes(k->server_key, n));
+}
+
 /* iterations and the six keys, from index on; both statements name them in this order. */
 static void bind_keys(struct db_stmt *st, int index, const struct sasl_credentials *keys)
 {
-    size_t n1 = crypto_hash_len(CRYPTO_SHA1), n256 = crypto_hash_len(CRYPTO_SHA256);
-    db_bind_int(st, index, keys->sha1.iterations);
-    db_bind_blob(st, index + 1, bytes(keys->sha1.salt, keys->sha1.salt_len));
-    db_bind_blob(st, index + 2, bytes(keys->sha1.stored_key, n1));
-    db_bind_blob(st, index + 3, bytes(keys->sha1.server_key, n1));
-    db_bind_blob(st, index + 4, bytes(keys->sha256.salt, keys->sha256.salt_len));
-    db_bind_blob(st, index + 5, bytes(keys->sha256.stored_key, n256));
-    db_bind_blob(st, index + 6, bytes(keys->sha256.server_key, n256));
+    db_bind_int(st, index, keys->sha1.iterations > 0 ? keys->sha1.iterations : 1);
+    bind_hash(st, index + 1, &keys->sha1, CRYPTO_SHA1);
+    bind_hash(st, index + 4, &keys->sha256, CRYPTO_SHA256);
 }
 
 static int run_add(struct db *db, struct store_job *job)
@@ -302,6 +306,14 @@ void accounts_add(struct accounts *a, struct span user, struct span password,
         change_refuse(c, ACCOUNTS_EXISTS); /* the name is taken */
     else
         change_derive(c, password);
+}
+
+void accounts_add_without_password(struct accounts *a, struct span user,
+                                   void (*done)(void *ctx, enum accounts_result r), void *ctx)
+{
+    struct change *c = change_new(a, user, run_add, done, ctx);
+    c->created = loop_wall(a->loop);
+    store_submit(a->store, STORE_WRITE, &c->call.job);
 }
 
 void accounts_set_password(struct accounts *a, struct span user, struct span password,

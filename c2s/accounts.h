@@ -38,6 +38,9 @@ void accounts_credentials(struct accounts *a, struct span user,
 /* Keys are derived on work threads; the password is copied and wiped. */
 void accounts_add(struct accounts *a, struct span user, struct span password,
                   void (*done)(void *ctx, enum accounts_result r), void *ctx);
+/* Nobody can log in to it until it has a password, or keys that come from elsewhere. */
+void accounts_add_without_password(struct accounts *a, struct span user,
+                                   void (*done)(void *ctx, enum accounts_result r), void *ctx);
 void accounts_set_password(struct accounts *a, struct span user, struct span password,
                            void (*done)(void *ctx, enum accounts_result r), void *ctx);
 /* Removes the account: its name is free, and nobody can log in to it. sm_user_deleted must follow:

@@ -46,6 +46,8 @@ struct c2s {
     struct link_bind binds[2];
     struct control *control;
     struct list_node works;     /* requests of it that take their time (control.h) */
+    struct list_node imports;   /* accounts that are being imported (control_pie.c) */
+    size_t import_count;
     struct limits limits;
     struct quota registrations;
     struct listener *listeners[C2S_LISTENERS_MAX];

@@ -34,6 +34,8 @@ struct control_work {
 void control_work_begin(struct control_work *work, struct c2s *c2s, struct control_call *call);
 /* Answers and frees it; error NULL: it has been done. */
 void control_work_end(struct control_work *work, const char *error);
+/* What is being imported is forgotten: at the end of the process. */
+void control_imports_drop(struct c2s *c2s);
 /* For the end of the process, when nothing that they wait for comes any more. */
 void control_works_drop(struct c2s *c2s);
 

@@ -133,6 +133,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     list_init(&c2s->clients);
     list_init(&c2s->seats);
     list_init(&c2s->works);
+    list_init(&c2s->imports);
     hibernate_init(&c2s->hibernation);
     if (asprintf(&c2s->name, "%s.%s", d->instance, conf->host) < 0)
         abort();
@@ -299,6 +300,7 @@ static void finish(void *ctx)
     accounts_free(&c2s->accounts);
     store_close(&c2s->store);
     control_works_drop(c2s);
+    control_imports_drop(c2s);
     LOG(LOG_INFO, "c2s.stopped", F_STR("name", c2s->name));
     c2s->on_stopped(c2s->stopped_ctx);
 }
@@ -374,6 +376,7 @@ void c2s_free(struct c2s **c2s_ptr)
     if (c2s->store)
         store_close(&c2s->store);
     control_works_drop(c2s);
+    control_imports_drop(c2s);
     tls_ctx_unref(&c2s->tls);
     tls_ctx_unref(&c2s->link_tls);
     limits_deinit(&c2s->limits);

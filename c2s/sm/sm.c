@@ -25,6 +25,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     list_init(&sm->ready);
     list_init(&sm->arrived);
     list_init(&sm->posts);
+    list_init(&sm->exports);
     list_init(&sm->unannounced);
     sm_access_load(sm, opts->rules, opts->rule_count);
     list_init(&sm->polls);
@@ -112,6 +113,7 @@ void sm_free(struct sm **sm_p)
     sm_tell_close(sm);
     sm_multicast_close(sm);
     sm_post_close(sm);
+    sm_export_close(sm);
     sm_erase_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);

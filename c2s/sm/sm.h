@@ -230,6 +230,43 @@ void sm_archive_purge(struct sm *sm, struct span name, int64_t before_ms,
 
 /* Whether somebody may make an account of that name. */
 bool sm_may_register(const struct sm *sm, struct span name);
+/* --- accounts as files of XEP-0227 (pie/) --- */
+
+enum sm_pie_result { SM_PIE_DONE, SM_PIE_NO_USER, SM_PIE_FAILED };
+
+/*
+ * sm_export - writes the document: of the user of that name, or of all (none). In slices: write()
+ * gets a piece (valid during the call), and is not called while queued() is big. done comes once,
+ * later, not after sm_free; after sm_export_stop it comes as SM_PIE_FAILED, soon.
+ */
+struct sm_export;
+struct sm_export_ops {
+    void (*write)(void *ctx, struct span xml);
+    size_t (*queued)(void *ctx); /* bytes that have been written and not yet taken */
+    void (*done)(void *ctx, enum sm_pie_result r, uint64_t users);
+};
+struct sm_export *sm_export(struct sm *sm, struct span user, const struct sm_export_ops *ops,
+                            void *ctx);
+void sm_export_stop(struct sm_export *e);
+
+/*
+ * sm_import - puts elements of a document's <user/> into the account of that name, which exists: xml
+ * is a sequence of whole ones. Elements may come in several pieces, each in its own container. What
+ * the account has already stays. One slice: the caller sends bounded pieces, one after the other.
+ */
+struct sm_import_figures {
+    uint64_t taken, known, refused; /* entries; known: they were there already */
+    uint64_t ignored;               /* elements that are about something else */
+    char example[128];              /* of what was refused or ignored: its name */
+    bool has_keys;                  /* to log in with, of SCRAM */
+    bool has_sha1_only;
+};
+void sm_import(struct sm *sm, struct span user, struct span xml, bool may_set_keys,
+               void (*done)(void *ctx, enum sm_pie_result r, const struct sm_import_figures *f),
+               void *ctx);
+/* All has been imported: whoever owns the user reads what he keeps of him anew. */
+void sm_import_end(struct sm *sm, struct span user);
+
 /* --- messages of the server (from: the host) --- done comes once, later, not after sm_free */
 
 enum sm_post_result { SM_POST_DONE, SM_POST_NO_USER, SM_POST_FAILED };

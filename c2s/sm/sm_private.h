@@ -65,6 +65,7 @@ struct sm {
     struct list_node unannounced; /* users whose presence is to be told again */
     struct timer announce_wait;
     struct list_node posts;   /* messages of the server on their way (post.c) */
+    struct list_node exports; /* pie/export.c */
     struct list_node arrived; /* sessions that have moved, and are to go on */
     struct deferred answer;
     struct map routes;      /* public routes of the router: name -> struct sm_service */
@@ -534,6 +535,9 @@ bool sm_owner_on_told(const struct sm_in *in); /* false: it is an ordinary messa
 void sm_erase_open(struct sm *sm);  /* for sm_new */
 void sm_erase_close(struct sm *sm); /* for sm_free */
 void sm_erase_look(struct sm *sm);  /* an account has been removed, perhaps by another process */
+
+/* --- pie/export.c --- */
+void sm_export_close(struct sm *sm); /* for sm_free */
 
 /* --- post.c --- */
 void sm_post_close(struct sm *sm); /* for sm_free */

@@ -36,6 +36,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command user_commands[]; /* each table ends with name == NULL */
+extern const struct ctl_command pie_commands[];
 extern const struct ctl_command data_commands[];
 extern const struct ctl_command list_commands[];
 extern const struct ctl_command call_commands[];

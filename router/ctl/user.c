@@ -3,7 +3,7 @@
  * user - accounts. One c2s changes the storage that all share; only the removal is told to all,
  * because each ends its own sessions.
  */
-#include "router/ctl/ctl.h"
+#include "router/ctl/pie.h"
 
 #include "base/buf.h"
 #include "base/control.h"
@@ -175,6 +175,15 @@ static int import_file(const struct ctl *ctl, FILE *file, struct batch *b)
     return status ? status : batch_send(ctl, b);
 }
 
+/* No address begins with '<', nor with a byte order mark. */
+static bool is_document(FILE *file)
+{
+    int first = getc(file);
+
+    ungetc(first, file);
+    return first == '<' || first == 0xEF;
+}
+
 static int run_import(const struct ctl *ctl, char **args, int count)
 {
     bool is_piped = strcmp(args[0], "-") == 0;
@@ -185,6 +194,12 @@ static int run_import(const struct ctl *ctl, char **args, int count)
     if (!file)
         return ctl_fail("%s: %s", args[0], strerror(errno));
     control_ask_patience(IMPORT_PATIENCE_S);
+    if (is_document(file)) {
+        int read = pie_import(ctl, file, args[0]);
+        if (!is_piped)
+            fclose(file);
+        return read;
+    }
     int status = import_file(ctl, file, &batch);
     if (!is_piped)
         fclose(file);
@@ -213,7 +228,7 @@ static int run_list(const struct ctl *ctl, char **args, int count)
 const struct ctl_command user_commands[] = {
     {"user add", 2, 2, "JID PASSWORD", "make an account (PASSWORD -: from standard input)",
      run_add},
-    {"user import", 1, 1, "FILE", "make accounts from lines \"JID PASSWORD\" (FILE -: input)",
+    {"user import", 1, 1, "FILE", "make accounts of lines \"JID PASSWORD\", or of XEP-0227",
      run_import},
     {"user del", 1, 1, "JID", "remove an account and end its sessions", run_del},
     {"user passwd", 2, 2, "JID PASSWORD", "change a password", run_passwd},

@@ -174,3 +174,99 @@ def test_a_suite_runs_on_a_backup(suite, new_suite, tmp_path):
         assert await client.login()
         await client.logout()
     run(play())
+
+
+# --- XEP-0227 ---
+
+def exported(suite, tmp_path, *what):
+    file = tmp_path / f"{len(list(tmp_path.iterdir()))}.xml"
+    suite.ctl("user", "export", *what, str(file))
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    return file
+
+
+async def furnish(suite, jid, other):
+    """An account with something of everything."""
+    async with online(suite, jid, other) as (a, b):
+        await a.get_roster()
+        await in_thread(suite.ctl, "roster", "add", jid, other, "--name", "B & <b>", "--group",
+                        "Friends", "--subscription", "both")
+        await chat(b, a, "first & foremost", "second")
+        await chat(a, b, "answer")
+        for payload in (
+                "<vCard xmlns='vcard-temp'><FN>A &amp; B</FN></vCard>",
+                "<query xmlns='jabber:iq:private'><x xmlns='own:prefs'><y z='1'/>t</x></query>",
+                "<block xmlns='urn:xmpp:blocking'><item jid='spam@away.example'/></block>",
+                "<prefs xmlns='urn:xmpp:mam:2' default='roster'><always>"
+                "<jid>x@away.example</jid></always><never/></prefs>",
+                "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+                "<publish node='urn:xmpp:bookmarks:1'><item id='room@conference.example'>"
+                "<conference xmlns='urn:xmpp:bookmarks:1' name='Room' autojoin='true'/>"
+                "</item></publish><publish-options><x xmlns='jabber:x:data' type='submit'>"
+                "<field var='FORM_TYPE' type='hidden'><value>"
+                "http://jabber.org/protocol/pubsub#publish-options</value></field>"
+                "<field var='pubsub#access_model'><value>whitelist</value></field>"
+                "<field var='pubsub#max_items'><value>max</value></field>"
+                "</x></publish-options></pubsub>"):
+            answer = await a.request(None, payload, "set")
+            assert answer["type"] == "result", answer
+        b.send_presence_subscription(pto=f"u90@{suite.host}")
+    async with online(suite, other) as (b,):
+        b.send_message(mto=jid, mbody="for later", mtype="chat")
+        await b.request(suite.host, "<ping xmlns='urn:xmpp:ping'/>")
+
+
+async def check_furnished(suite, jid, other):
+    async with online(suite, jid, plugins=["xep_0313"]) as (a,):
+        await a.get_roster()
+        assert a.client_roster[other]["name"] == "B & <b>"
+        assert a.client_roster[other]["groups"] == ["Friends"]
+        assert a.client_roster[other]["subscription"] == "both"
+        late = await a.message("for later")
+        assert late["delay"]["stamp"] if "delay" in late else "urn:xmpp:delay" in str(late)
+        bodies = []
+        async for found in a.plugin["xep_0313"].iterate(jid=a.boundjid.bare):
+            bodies.append(found["mam_result"]["forwarded"]["stanza"]["body"])
+        assert bodies == ["first & foremost", "second", "answer", "for later"]
+        for question, word in (
+                ("<vCard xmlns='vcard-temp'/>", "A &amp; B"),
+                ("<query xmlns='jabber:iq:private'><x xmlns='own:prefs'/></query>", "z=\"1\""),
+                ("<blocklist xmlns='urn:xmpp:blocking'/>", "spam@away.example"),
+                ("<prefs xmlns='urn:xmpp:mam:2'/>", "x@away.example"),
+                ("<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+                 "<items node='urn:xmpp:bookmarks:1'/></pubsub>", "room@conference.example")):
+            assert word in str(await a.request(None, question)), word
+
+
+def test_an_account_moves(suite, new_suite, tmp_path):
+    """Out of one suite into another: the old password opens it, everything is there, and what is
+    written there again is the same file."""
+    jid, other = suite.user(), suite.user()
+    run(furnish(suite, jid, other))
+    file = exported(suite, tmp_path, jid)
+    there = new_suite()
+    said = there.ctl("user", "import", str(file))
+    assert f"{jid}: new" in said and "refused" not in said and "not known" not in said
+    assert "1 accounts made" in said
+    again = exported(there, tmp_path, jid)
+    assert again.read_text() == file.read_text()
+
+    assert "exists already" in there.ctl("user", "import", str(file), status=1)
+    said = there.ctl("user", "import", str(file), "--merge")
+    assert f"{jid}: merged, 0 entries" in said
+    assert exported(there, tmp_path, jid).read_text() == file.read_text()
+    said = there.ctl("user", "import", str(file), "--replace")
+    assert f"{jid}: new" in said
+    assert exported(there, tmp_path, jid).read_text() == file.read_text()
+    run(check_furnished(there, jid, other))
+
+
+def test_export_of_all_and_of_nobody(suite, tmp_path):
+    file = exported(suite, tmp_path, "--all")
+    assert file.read_text().count("<user ") == len(suite.ctl_json("user", "list"))
+    assert "File exists" in suite.ctl("user", "export", "--all", str(file), status=1)
+    nobody = tmp_path / "nobody.xml"
+    assert "no such account" in suite.ctl("user", "export", f"never@{suite.host}", str(nobody),
+                                          status=1)
+    assert not nobody.exists() and not list(tmp_path.glob("*.unfinished"))
+    assert suite.ctl("user", "export", suite.user(), "-").endswith("</server-data>\n")

@@ -207,6 +207,25 @@ int pubsub_item_put(struct pubsub_ask *ask, struct db *db, struct span node, str
 int pubsub_item_drop(struct pubsub_ask *ask, struct db *db, struct span node, struct span id);
 /* From now on only its affiliates may read it, if it is there. */
 int pubsub_node_close(struct pubsub_ask *ask, struct db *db, struct span node);
+/* --- for accounts that move (transfer.c), in run(); XEP-0227 4.10 --- */
+
+/* Where an export stands; zeroed: at the beginning. */
+struct pubsub_cursor {
+    int64_t node, seq;
+    bool is_open; /* <items> */
+};
+/* The next node's <configure/>, <affiliations/> and <subscriptions/>. 1: there was one. */
+int pubsub_export_node(struct pubsub_ask *ask, struct db *db, struct pubsub_cursor *cursor,
+                       struct buf *out);
+/* <items/> of all nodes, until out has max bytes. 1: there may be more. */
+int pubsub_export_items(struct pubsub_ask *ask, struct db *db, struct pubsub_cursor *cursor,
+                        size_t max, struct buf *out);
+/* Such an element of s (configure, affiliations, subscriptions or items); what is there already
+ * stays as it is. taken_r: nodes, people or items that have been taken; refused_r: that cannot be
+ * (too many, too big, or malformed). 0, or < 0: the store has failed. */
+int pubsub_import(struct pubsub_ask *ask, struct db *db, struct stanza *s, uint32_t element,
+                  size_t *taken_r, size_t *refused_r);
+
 /* An event that is written by the caller: nobody but the account's owner hears of it. */
 struct pubsub_event *pubsub_event_new(struct pubsub_ask *ask, struct span node);
 static inline int pubsub_ask_refuse(struct pubsub_ask *ask, enum stanza_error e,
