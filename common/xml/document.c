@@ -3,8 +3,8 @@
  * document - a long document in pieces: see document.h.
  *
  * Each open container has a framer that has seen its start tag: for that, its children are what a
- * stream's stanzas are. What comes next in it is looked at first: an end tag, white space and leaves
- * go to that framer; the start tag of a container goes, completed by the declarations that are in
+ * stream's stanzas are. What comes next in it is looked at first: an end tag and leaves go to that
+ * framer; the start tag of a container goes, completed by the declarations that are in
  * force around it, to a framer of its own, and from then on that one is asked. So nothing reaches a
  * parser that no framer has passed. Leaves are parsed by a parser that knows what their containers
  * have declared.
@@ -112,7 +112,8 @@ static bool declares(struct span tag, struct span prefix)
     buf_append(&word, prefix);
     for (size_t i = 0; !is_found && i + buf_len(&word) < tag.n; i++) {
         struct span rest = span_from(tag, i);
-        is_found = strchr(" \t\r\n", tag.p[i]) && span_starts(span_from(rest, 1), buf_span(&word)) &&
+        is_found = strchr(" \t\r\n", tag.p[i]) &&
+                   span_starts(span_from(rest, 1), buf_span(&word)) &&
                    strchr(" \t\r\n=", rest.p[1 + buf_len(&word)]);
     }
     buf_free(&word);

@@ -6,8 +6,8 @@
  * so is what they hold. Every other element is one stanza, whole. Only that is ever held in memory,
  * so a document may be of any size while none of its leaves is.
  *
- * The same rules hold as for streams, by the same framer and parser: UTF-8, no DOCTYPE, no comments,
- * no processing instructions but the XML declaration, bounds for everything.
+ * The same rules hold as for streams, by the same framer and parser: UTF-8, no DOCTYPE, no
+ * comments, no processing instructions but the XML declaration, bounds for everything.
  */
 #ifndef XML_DOCUMENT_H
 #define XML_DOCUMENT_H
@@ -20,8 +20,8 @@
 
 /* Each returns true to go on. level: 0 for the root. */
 struct xml_document_ops {
-    /* An element of that name (as it is spelled, without its prefix) at that level: a container? The
-     * root always is one. */
+    /* An element of that name (as it is spelled, without its prefix) at that level: a container?
+     * The root always is one. */
     bool (*is_container)(void *ctx, size_t level, struct span name);
     /* Its start tag: node 0, with its plain attributes; declarations of namespaces are among the
      * attributes, as xml_parse_open gives them. */

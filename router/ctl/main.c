@@ -37,7 +37,7 @@ static const struct conf_key keys[] = {
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
 
 static const struct ctl_command *const groups[] = {
-    user_commands,   pie_commands,   data_commands,  list_commands,   call_commands, attach_commands,
+    user_commands,   pie_commands,   data_commands,   list_commands, call_commands, attach_commands,
     replay_commands, check_commands, reload_commands, cert_commands, selftest_commands,
     federation_commands,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * pie - accounts to and from files of XEP-0227: `user export`, and `user import` of such a file. The
- * server gives and takes pieces (c2s/control_pie.c); the files are this user's, readable by nobody
- * else, since there are keys in them.
+ * pie - accounts to and from files of XEP-0227: `user export`, and `user import` of such a file.
+ * The server gives and takes pieces (c2s/control_pie.c); the files are this user's, readable by
+ * nobody else, since there are keys in them.
  */
 #include "router/ctl/pie.h"
 

@@ -2,8 +2,8 @@
 /*
  * export - accounts as a document of XEP-0227, written slice by slice: one slice a job, and the
  * next one when whoever gets it has taken the last ones. So a million archived messages cost the
- * memory of a slice, and keep neither the storage thread nor the loop. What changes meanwhile may be
- * in it or not; each row is as it was at one moment.
+ * memory of a slice, and keep neither the storage thread nor the loop. What changes meanwhile may
+ * be in it or not; each row is as it was at one moment.
  *
  * Called by c2s/control_pie.c. The struct is in sm->exports until done() has been called.
  */

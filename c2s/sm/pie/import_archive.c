@@ -126,7 +126,8 @@ int pie_import_archive(struct pie_import *im, struct db *db)
 
     for (uint32_t r = stanza_child(&im->stanza, 0, SPAN(NS_MAM), SPAN("result")); r && result >= 0;
          r = stanza_next(&im->stanza, r, SPAN(NS_MAM), SPAN("result")))
-        result = pie_count(im, take_result(im, db, r), "an archived message (malformed or too old)");
+        result = pie_count(im, take_result(im, db, r),
+                           "an archived message, malformed or too old");
     return result;
 }
 

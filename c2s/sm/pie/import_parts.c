@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * import_parts - what an account is and what it keeps, out of elements of XEP-0227: keys, roster,
- * requests, vCard, private XML, blocked addresses, nodes, and what is to be archived. All of it runs
- * on the storage thread. What is there already stays.
+ * requests, vCard, private XML, blocked addresses, nodes, and what is to be archived. All of it
+ * runs on the storage thread. What is there already stays.
  */
 #include "c2s/sm/pie/pie.h"
 

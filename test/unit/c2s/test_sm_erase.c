@@ -95,7 +95,8 @@ static void contacts_are_told(void **state)
     EXPECT_IN(heard, "type='unsubscribed'/>");
     EXPECT_IN(heard, "subscription='none'");
     heard = kit_drain(&k->link.out);
-    EXPECT_IN(heard, "<presence to='far@away.example' from='alice@prime.test' type='unsubscribe'/>");
+    EXPECT_IN(heard, "<presence to='far@away.example' from='alice@prime.test'"
+                     " type='unsubscribe'/>");
     EXPECT_IN(heard, "<presence to='asks@away.example' from='alice@prime.test'"
                      " type='unsubscribed'/>");
     assert_null(strstr(heard, "nothing@"));
