@@ -166,6 +166,11 @@ class Authority:
     def path(self, name):
         return os.path.join(self.directory, name)
 
+    def pin(self, path):
+        """SHA-256 of a certificate."""
+        with open(path, encoding="ascii") as file:
+            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
+
     def tool(self, name, template, *words):
         done = self.path(f"{name}.pem")
         command("certtool", "--no-text", *words, "--load-privkey", self.key, "--template",
@@ -173,10 +178,11 @@ class Authority:
                 done)
         return done
 
-    def give(self, name, names, *, self_signed=False, expired=False):
+    def give(self, name, names, *, self_signed=False, expired=False, for_clients=False):
         """The path of a certificate for these names (with its key: key.pem)."""
         template = [f"cn = {names[0]}", *(f"dns_name = {n}" for n in names), "tls_www_server",
                     "signing_key"]
+        template += ["tls_www_client"] if for_clients else []
         template += (['activation_date = "2020-01-01 00:00:00"',
                       'expiration_date = "2021-01-01 00:00:00"'] if expired else
                      ["expiration_days = 30"])
@@ -420,7 +426,7 @@ class Ejabberd(Node):
 class Ours(Suite):
     """Our suite in its namespace, with s2s."""
 
-    def __init__(self, lab, directory, node="kontalk", host="kontalk.example", settings=(), users=20):
+    def __init__(self, lab, directory, node="kontalk", host="kontalk.example", settings=(), users=40):
         self.lab, self.node = lab, node
         self.address = v4(node)
         everywhere = "0.0.0.0:{0} [::]:{0}"
@@ -526,10 +532,11 @@ class Lab:
                           self_signed=name == "dialback")
                for name in ("prosody", "dialback", "external", "ejabberd")}
         plain = {name: give(name, [f"{name}.example"])
-                 for name in ("six", "dead", "direct", "bare", "danebad")}
+                 for name in ("six", "dead", "direct", "bare", "routed", "pinbad", "danebad")}
         bad = {"expired": give("expired", ["expired.example"], expired=True),
                "selfsigned": give("selfsigned", ["selfsigned.example"], self_signed=True),
                "wrong": give("wrong", ["somebody-else.example"]),
+               "pinned": give("pinned", ["pinned.example"], self_signed=True),
                "homemade": give("homemade", ["homemade.example"], self_signed=True),
                "dane": give("dane", ["dane.example"], self_signed=True)}
         self.pem = {**own, **plain, **bad}
@@ -544,7 +551,7 @@ class Lab:
             for domain in (node, f"rooms.{node}"):
                 lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 host.{node}")
         at = "host.prosody"
-        for domain in ("expired", "selfsigned", "wrong", "homemade"):
+        for domain in ("expired", "selfsigned", "wrong", "homemade", "pinned", "pinbad"):
             lines.append(f"_xmpp-server._tcp.{domain} SRV 10 10 5269 {at}")
         lines += [
             f"six-host AAAA {v6('prosody')}",
@@ -590,7 +597,7 @@ class Lab:
         return self.servers[name]
 
     def prosody(self):
-        others = ("six", "dead", "direct", "bare", "expired", "selfsigned", "wrong", "homemade",
+        others = ("six", "dead", "direct", "bare", "routed", "pinned", "pinbad", "expired", "selfsigned", "wrong", "homemade",
                   "dane", "danebad", "closed")
         return self.once("prosody", lambda: Prosody(self, "prosody", [
             ("prosody.example", self.pem["prosody"], "rooms.prosody.example"),

@@ -12,6 +12,7 @@ GOOD = {
     "dead": "two targets, the first of which is dead",
     "direct": "TLS from the first byte",
     "bare": "no SRV record",
+    "routed": "nothing in the DNS, but a way in the configuration",
     "homemade": "a certificate of its own making, so dialback",
 }
 BAD = {
@@ -24,6 +25,11 @@ BAD = {
 @pytest.fixture(scope="module", name="ours")
 def start_ours(lab, tmp_path_factory):
     settings = {f"domain {name}.example.auth": "certificate" for name in (*BAD, "dane")}
+    settings["domain routed.example.route"] = f"{v4('prosody')}:5269"
+    settings["domain pinned.example.pin"] = lab.authority.pin(lab.pem["pinned"])
+    settings["domain pinbad.example.pin"] = lab.authority.pin(lab.pem["pinned"])
+    settings["domain denied.example.deny"] = "true"
+    settings["s2s.cert"] = lab.authority.give("both", ["kontalk.example"], for_clients=True)
     it = Ours(lab, tmp_path_factory.mktemp("ours") / "s", settings=settings)
     yield it
     it.stop()
@@ -81,6 +87,43 @@ def test_a_wrong_tlsa_record(lab, ours):
     lab.run(play())
 
 
+def test_a_pin(lab, ours):
+    """A certificate that nobody has signed, but the one that the configuration names."""
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, "u0@pinned.example")) as (a, b):
+            await talk(a, b, "pinned")
+
+    lab.run(play())
+
+
+def test_a_wrong_pin(lab, ours):
+    """A certificate of a good CA, but another than the configuration names."""
+    prosody = lab.prosody()
+
+    async def play():
+        async with online((ours, None), (prosody, "u0@pinbad.example")) as (a, b):
+            error = await forwarded(a, b.boundjid.bare)
+            assert error["error"]["condition"] == "remote-server-timeout"
+            assert (await forwarded(b, a.boundjid.bare))["type"] == "error"
+            assert not has_message(a) and not has_message(b)
+
+    lab.run(play())
+
+
+def test_ejabberd_takes_our_certificate(lab, ours):
+    """It asks for one that is for clients, too; without, it takes dialback (test_federation)."""
+    ejabberd = lab.ejabberd()
+
+    async def play():
+        async with online((ours, None), (ejabberd, "u0")) as (a, b):
+            await talk(a, b, "external")
+
+    lab.run(play())
+    assert "authenticated by our certificate" in ours.ctl("s2s", "explain", ejabberd.host)
+
+
 def test_dialback_alone(lab, ours):
     other = lab.prosody_dialback()
 
@@ -105,8 +148,8 @@ def test_certificates_alone(lab, ours):
                                  if "ev=in.proved" in line and other.host in line)
 
 
-@pytest.mark.parametrize("to", ["u@closed.example", "u@nowhere.example", "u@localhost",
-                                "u@10.9.0.20", "u@single"])
+@pytest.mark.parametrize("to", ["u@closed.example", "u@nowhere.example", "u@denied.example",
+                                "u@localhost", "u@10.9.0.20", "u@single"])
 def test_no_such_server(lab, ours, to):
     async def play():
         async with online((ours, None)) as (a,):
