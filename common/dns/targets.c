@@ -86,7 +86,7 @@ static size_t choose(const struct target *list, size_t n, uint64_t *state)
     uint64_t running = 0;
     for (size_t i = 0; i < n; i++) {
         running += list[i].weight;
-        if (list[i].weight > 0 && running >= value)
+        if (running >= value)
             return i;
     }
     return 0;

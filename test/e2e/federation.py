@@ -25,8 +25,8 @@ import slixmpp
 from helpers import DEADLINE, PASSWORD, ROOT, Client, Suite, eventually
 
 # Last octets of the addresses.
-NODES = {"dns": 2, "clients": 3, "kontalk": 10, "other": 11, "prosody": 20, "dialback": 21, "external": 22,
-         "ejabberd": 30}
+NODES = {"dns": 2, "clients": 3, "kontalk": 10, "other": 11, "prosody": 20,
+         "dialback": 21, "external": 22, "ejabberd": 30}
 NET4, NET6 = "10.9.0", "fd09:"
 DEAD = 99  # an address where nobody is
 START_SECONDS = 60
@@ -147,7 +147,7 @@ class Network:
             holder.stderr.close()
 
 
-# --- certificates ---------------------------------------------------------------------------------
+# --- certificates --------------------------------------------------------------------------------
 
 class Authority:
     """A CA, and the certificates that it gives and those that it would not."""
@@ -192,7 +192,7 @@ class Authority:
         return self.tool(name, template, *how)
 
 
-# --- processes of others ---------------------------------------------------------------------------
+# --- processes of others -------------------------------------------------------------------------
 
 class Node:
     """A server of somebody else's in its namespace. Also what helpers.Client wants of a suite."""
@@ -421,12 +421,13 @@ class Ejabberd(Node):
             api.close()
 
 
-# --- ours --------------------------------------------------------------------------------------------
+# --- ours ----------------------------------------------------------------------------------------
 
 class Ours(Suite):
     """Our suite in its namespace, with s2s."""
 
-    def __init__(self, lab, directory, node="kontalk", host="kontalk.example", settings=(), users=40):
+    def __init__(self, lab, directory, node="kontalk", host="kontalk.example", *, settings=(),
+                 users=40):
         self.lab, self.node = lab, node
         self.address = v4(node)
         everywhere = "0.0.0.0:{0} [::]:{0}"
@@ -507,7 +508,7 @@ def has_message(client):
     return any(isinstance(s, slixmpp.Message) and s["type"] != "error" for s in client.arrived)
 
 
-# --- all of it ---------------------------------------------------------------------------------------
+# --- all of it -----------------------------------------------------------------------------------
 
 class Lab:
     """The network, the zone, the certificates and the servers; servers start when asked for."""
@@ -597,8 +598,8 @@ class Lab:
         return self.servers[name]
 
     def prosody(self):
-        others = ("six", "dead", "direct", "bare", "routed", "pinned", "pinbad", "expired", "selfsigned", "wrong", "homemade",
-                  "dane", "danebad", "closed")
+        others = ("six", "dead", "direct", "bare", "routed", "pinned", "pinbad", "expired",
+                  "selfsigned", "wrong", "homemade", "dane", "danebad", "closed")
         return self.once("prosody", lambda: Prosody(self, "prosody", [
             ("prosody.example", self.pem["prosody"], "rooms.prosody.example"),
             *((f"{name}.example", self.pem.get(name, self.pem["prosody"]), None)

@@ -287,6 +287,28 @@ static void test_the_whole_is_bounded(void **state)
     assert_int_equal(c.at, DIAL_SEARCH_MS);
 }
 
+/* A host that did not speak to us is not asked again at its next address of the same kind. */
+static void test_next_is_of_the_other_family(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    a(D, "8.8.8.1");
+    a(D, "8.8.8.2");
+    host("8.8.8.1:5269", TAKES);
+    host("8.8.8.2:5269", TAKES);
+    start(&c, &o);
+    loop_sim_settle(loop);
+    conn_abort(c.conn, 0);
+    dial_next(c.dial);
+    loop_sim_advance(loop, 100000);
+    assert_int_equal(c.connects, 1);
+    assert_int_equal(c.why, DIAL_EXHAUSTED);
+    expect_tries("8.8.8.1:5269@0 ");
+    end(&c);
+}
+
 /* The caller is not content: what is left comes next, one of each family for each target. */
 static void test_next(void **state)
 {
@@ -416,6 +438,7 @@ int main(void)
         T(test_failures_are_told_apart),
         T(test_dns_that_is_silent),
         T(test_the_whole_is_bounded),
+        T(test_next_is_of_the_other_family),
         T(test_next),
         T(test_a_thousand_silent_delay_nobody),
         T(test_story),
