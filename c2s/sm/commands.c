@@ -183,7 +183,7 @@ static bool was_ours(const struct sm_commands *c, struct span id, struct span wh
 }
 
 /* Room for one more of his: his oldest form that nobody fills in makes way. */
-static bool make_room(struct sm_commands *c, struct span bare)
+static bool make_room(struct sm_commands *c, struct span bare, enum sm_right right)
 {
     struct sm_run *oldest = NULL;
     size_t own = 0;
@@ -201,7 +201,7 @@ static bool make_room(struct sm_commands *c, struct span bare)
             return false;
         sm_run_free(oldest);
     }
-    return c->count < SM_RUNS_MAX;
+    return c->count < (right == SM_RIGHT_OWN ? SM_RUNS_OWN : SM_RUNS_MAX);
 }
 
 static struct sm_run *run_new(struct sm_in *in, const struct sm_command *command,
@@ -209,7 +209,7 @@ static struct sm_run *run_new(struct sm_in *in, const struct sm_command *command
 {
     struct sm_commands *c = commands_of(in->sm);
 
-    if (!make_room(c, who->bare))
+    if (!make_room(c, who->bare, command->right))
         return NULL;
     struct sm_run *run = mem_zalloc(sizeof(*run));
     run->sm = in->sm;

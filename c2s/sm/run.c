@@ -153,7 +153,7 @@ static void release(struct sm_run *run, bool is_over)
     }
     if (session)
         sm_session_unref(session);
-    sm_done(done, true);
+    sm_done(done, !sm->is_closed);
     sm_unhold(sm);
 }
 

@@ -8,6 +8,7 @@
 #include "c2s/sm/commands.h"
 
 #define SM_RUNS_MAX 1000
+#define SM_RUNS_OWN 500 /* no more for those whom everyone may: administrators need some, too */
 #define SM_RUNS_OF_ONE 10 /* of all resources of a bare JID */
 #define SM_RUN_LIFE_MS (10 * 60 * 1000)
 

@@ -119,6 +119,9 @@ static void end_sessions(void **state)
                       JIDS(V("bob@prime.test") V("alice@net.test"))), "Sessions ended: 2");
     assert_true(a->is_closing && c->is_closing);
     assert_false(o.boss->is_closing);
+    /* they are not there any more, although their streams are */
+    EXPECT_IN(number(&o, ADMIN "get-online-users-num"), "<value>1</value>");
+    EXPECT_IN(number(&o, ADMIN "get-idle-users-num"), "<value>1</value>");
     kit_close(o.k, a), kit_close(o.k, b), kit_close(o.k, c);
     office_close(&o);
 }

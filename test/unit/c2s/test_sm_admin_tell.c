@@ -48,10 +48,11 @@ static void announce(void **state)
 /* More than one slice; the last of them is told, too. */
 static void announce_to_many(void **state)
 {
-    enum { USERS = 250 };
+    enum { USERS = 450 };
     struct office o = office_open();
     struct kit_client *clients[USERS];
     char name[16];
+    int told = 0;
     (void)state;
 
     for (int i = 0; i < USERS; i++) {
@@ -60,7 +61,10 @@ static void announce_to_many(void **state)
         kit_say(o.k, clients[i], "<presence/>");
         kit_heard(clients[i]);
     }
-    EXPECT_IN(execute(&o, ADMIN "announce", TEXT("announcement")), "told now: 250</note>");
+    EXPECT_IN(execute(&o, ADMIN "announce", TEXT("announcement")), "told now: 450</note>");
+    for (int i = 0; i < USERS; i++)
+        told += buf_len(&clients[i]->out) > 0;
+    assert_in_range(told, 1, USERS - 1);
     loop_sim_advance(o.k->loop, 1000);
     for (int i = 0; i < USERS; i++)
         EXPECT(clients[i], BODY);
@@ -118,6 +122,26 @@ static void motd(void **state)
     EXPECT(a, "<body>new</body>");
     EXPECT(b, "<body>new</body>");
     go(&o, a), go(&o, b);
+    office_close(&o);
+}
+
+#define CHANGED "<message type='headline' from='prime.test' to='boss@prime.test'><changed "        \
+                "xmlns='http://kontalk.org/extensions/front'/></message>"
+
+/* His profile, read while he was given it, says that he has not seen it. */
+static void motd_is_given_once(void **state)
+{
+    struct office o = office_open();
+    (void)state;
+
+    execute(&o, ADMIN "set-motd", TEXT("motd"));
+    kit_parse(o.k, NS_COMPONENT, CHANGED);
+    sm_link_events.on_stanza(o.k->sm, &o.k->stanza);
+    kit_say(o.k, o.boss, "<presence/>");
+    EXPECT(o.boss, BODY);
+    kit_say(o.k, o.boss, "<presence type='unavailable'/>");
+    kit_say(o.k, o.boss, "<presence/>");
+    assert_null(strstr(kit_heard(o.boss), BODY));
     office_close(&o);
 }
 
@@ -321,6 +345,7 @@ int main(void)
         cmocka_unit_test(announce),
         cmocka_unit_test(announce_to_many),
         cmocka_unit_test(motd),
+        cmocka_unit_test(motd_is_given_once),
         cmocka_unit_test(motd_is_deleted),
         cmocka_unit_test(of_two_instances),
         cmocka_unit_test(motd_of_two_instances),

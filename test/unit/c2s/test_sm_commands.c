@@ -326,6 +326,9 @@ static void of_all_users(void **state)
         kit_parse(o.k, NS_COMPONENT, buf_z(&xml));
         sm_link_events.on_stanza(o.k->sm, &o.k->stanza);
         EXPECT_LINK(o.k, "status='executing'");
+        if (i == 498 || i == 499) /* half of them are for administrators only */
+            EXPECT_IN(say_command(&o, o.boss, OWN, "", "", ""),
+                      i == 498 ? COMPLETED : "<resource-constraint");
     }
     EXPECT_IN(say_command(&o, o.boss, ANNOUNCE, "", "", ""), "<resource-constraint");
     loop_sim_advance(o.k->loop, MINUTES(11));
