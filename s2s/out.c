@@ -18,8 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NOTES_MAX 2048
-#define DIAL_STORY_MAX 4096 /* of dns/dial.h */
+#define NOTES_MAX 6144 /* with what the dial has told */
 
 struct out *out_of(struct stream *s)
 {
@@ -59,7 +58,7 @@ void out_note(struct out *o, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (buf_len(&o->notes) < NOTES_MAX + (o->dial ? 0 : DIAL_STORY_MAX)) {
+    if (buf_len(&o->notes) < NOTES_MAX) {
         buf_append_z(&o->notes, line);
         buf_append_char(&o->notes, '\n');
     }
@@ -375,11 +374,24 @@ void out_on_ready(struct out *o)
     pair_on_askable(o->pair);
 }
 
+static bool is_backlogged(const struct out *o)
+{
+    return stream_out_len(&o->stream) > (size_t)o->s2s->conf->backlog;
+}
+
+/* What we send of our own accord may fill the backlog; as much again is left for answers. */
+bool out_has_room(struct out *o)
+{
+    if (stream_out_len(&o->stream) <= 2 * (size_t)o->s2s->conf->backlog)
+        return true;
+    stream_error(&o->stream, STREAM_RESOURCE_CONSTRAINT, "too much unread");
+    return false;
+}
+
 struct buf *out_begin(struct out *o)
 {
     struct stream *s = &o->stream;
-    if (!o->has_stream || s->state != OUT_READY || !stream_is_open(s) ||
-        stream_out_len(s) > (size_t)o->s2s->conf->backlog)
+    if (!o->has_stream || s->state != OUT_READY || !stream_is_open(s) || is_backlogged(o))
         return NULL;
     return stream_out(s);
 }

@@ -185,12 +185,23 @@ void out_on_success(struct stream *s, struct stanza *stanza)
     out_send_header(o);
 }
 
+/* A condition as people may read it: the peer chooses the element. */
+static struct span plain(struct span name)
+{
+    if (name.n == 0 || name.n > 40)
+        return SPAN("for no known reason");
+    for (size_t i = 0; i < name.n; i++)
+        if ((name.p[i] < 'a' || name.p[i] > 'z') && name.p[i] != '-')
+            return SPAN("for no known reason");
+    return name;
+}
+
 void out_on_sasl_failure(struct stream *s, struct stanza *stanza)
 {
     struct out *o = out_of(s);
     uint32_t cond = stanza_child(stanza, 0, SPAN(NS_SASL), SPAN_NONE);
-    struct span name = cond ? stanza->nodes[cond].name : SPAN("unknown");
-    out_note(o, "our certificate is not taken: %.*s", (int)(name.n < 60 ? name.n : 60), name.p);
+    out_note(o, "our certificate is not taken: %.*s",
+             SPAN_ARG(plain(cond ? stanza->nodes[cond].name : SPAN_NONE)));
     start_dialback(o);
 }
 
@@ -210,12 +221,11 @@ static void on_dialback_error(struct out *o, struct stanza *stanza)
 {
     uint32_t error = stanza_child(stanza, 0, SPAN_NONE, SPAN("error"));
     uint32_t cond = error ? stanza_child(stanza, error, SPAN(NS_STANZA_ERRORS), SPAN_NONE) : 0;
-    struct span name = cond ? stanza->nodes[cond].name : SPAN("unknown");
-    enum stanza_error e = stanza_error_parse(name);
+    enum stanza_error e = cond ? stanza_error_parse(stanza->nodes[cond].name) : STANZA_ERROR_NONE;
     char reason[120];
 
-    snprintf(reason, sizeof reason, "it could not verify us: %.*s",
-             (int)(name.n < 60 ? name.n : 60), name.p);
+    snprintf(reason, sizeof reason, "it could not verify us: %s",
+             e ? stanza_error_name(e) : "for no known reason");
     if (e == STANZA_ITEM_NOT_FOUND)
         e = STANZA_REMOTE_SERVER_NOT_FOUND; /* it does not serve that domain */
     else if (e == STANZA_NOT_AUTHORIZED || e == STANZA_NOT_ALLOWED || e == STANZA_FORBIDDEN ||
@@ -231,6 +241,8 @@ void out_on_result(struct stream *s, struct stanza *stanza)
 {
     struct out *o = out_of(s);
     if (span_is_none(stanza->type)) {
+        if (!out_has_room(o))
+            return;
         dialback_write_error(stream_out(s), "result", stanza->to, stanza->from, SPAN_NONE,
                              STANZA_NOT_ALLOWED); /* XEP-0288: domains of its own, over ours */
         stream_flush(s);

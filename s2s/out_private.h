@@ -56,6 +56,9 @@ void out_fail(struct out *o, enum stream_error se, enum stanza_error e, const ch
 void out_send_header(struct out *o);
 void out_on_ready(struct out *o);
 
+/* For an answer to what the peer says. False: he reads none; the stream has been ended. */
+bool out_has_room(struct out *o);
+
 /* --- out_auth.c --- the rules until READY */
 void out_on_header(struct stream *s, const struct stanza *header);
 void out_on_secure(struct stream *s);

@@ -33,6 +33,8 @@ void out_on_verify(struct stream *s, struct stanza *stanza)
 {
     struct out *o = out_of(s);
     if (span_is_none(stanza->type)) {
+        if (!out_has_room(o))
+            return;
         dialback_write_error(stream_out(s), "verify", stanza->to, stanza->from, stanza->id,
                              STANZA_NOT_ALLOWED); /* that is asked on a stream of its own */
         stream_flush(s);
@@ -68,8 +70,10 @@ void out_on_stanza(struct stream *s, struct stanza *stanza)
 void out_on_r(struct stream *s, struct stanza *stanza)
 {
     struct out *o = out_of(s);
-    struct buf *out = stream_out(s);
     (void)stanza;
+    if (!out_has_room(o))
+        return;
+    struct buf *out = stream_out(s);
     xml_raw(out, SPAN("<a xmlns='" NS_SM "' h='"));
     buf_append_u64(out, handled_count(&o->handled));
     xml_raw(out, SPAN("'/>"));

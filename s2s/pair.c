@@ -362,6 +362,8 @@ void pair_on_lost(struct pair *p, struct in *in, enum stanza_error e, const char
 
 void pair_close(struct pair *p)
 {
+    if (p->s2s->is_stopping && pair_ack_last(p))
+        return;
     p->failures = 0;
     p->is_proved = true; /* that it ends is no failure of it */
     if (p->out)

@@ -49,6 +49,7 @@ struct pair {
     struct timer ask;    /* the deadline of the first question */
     bool is_refused;     /* waiting, and nothing is queued meanwhile: it is bounced at once */
     bool is_proved;      /* something has been acknowledged on this stream */
+    bool is_last;        /* <r/> has been sent for the last time: we are stopping */
     bool is_careful;     /* one stanza at a time: perhaps the peer cannot bear the next one */
     bool is_mute;        /* this stream's peer does not answer pings */
     uint32_t acked;      /* the peer's h */
@@ -101,6 +102,10 @@ struct buf *pair_begin(struct pair *p);
 void pair_end(struct pair *p);
 /* Writes what is queued to it. */
 void pair_pump(struct pair *p);
+
+/* We are stopping: what has been sent is asked for a last time. False: there is nothing to wait
+ * for; else pair_close follows. */
+bool pair_ack_last(struct pair *p);
 
 /* --- pair_ask.c, for pair.c --- */
 

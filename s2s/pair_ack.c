@@ -18,6 +18,7 @@
 #define PING_EVERY 100    /* a ping is an answer's work, too */
 #define ASK_AFTER_MS 1000 /* of quiet */
 #define ANSWER_MS 60000
+#define LAST_MS 2000 /* for an answer when we are stopping */
 
 static void on_barrier(void *ctx);
 
@@ -91,6 +92,17 @@ static void ask_now(struct pair *p)
     pair_end(p);
 }
 
+bool pair_ack_last(struct pair *p)
+{
+    if (p->state != PAIR_READY || p->in || !p->has_acks || p->is_last ||
+        outbox_unacked(p->outbox) == 0)
+        return false;
+    p->is_last = true;
+    ask_now(p);
+    start_timer(p, LAST_MS);
+    return true;
+}
+
 /* --- answers ---------------------------------------------------------------------------------- */
 
 static void on_progress(struct pair *p)
@@ -107,6 +119,11 @@ static void on_progress(struct pair *p)
 static void answered(struct pair *p)
 {
     p->is_asking = false;
+    if (p->s2s->is_stopping) {
+        if (outbox_unacked(p->outbox) == 0)
+            pair_close(p); /* else they may still be on their way */
+        return;
+    }
     timer_stop(&p->barrier);
     if (outbox_unacked(p->outbox) > 0)
         start_timer(p, ASK_AFTER_MS);
@@ -169,7 +186,9 @@ static void on_barrier(void *ctx)
     struct pair *p = ctx;
     if (p->state != PAIR_READY || outbox_unacked(p->outbox) == 0)
         return;
-    if (p->is_asking)
+    if (p->s2s->is_stopping)
+        pair_close(p);
+    else if (p->is_asking)
         on_silence(p);
     else
         ask_now(p);
@@ -208,7 +227,7 @@ void pair_pump(struct pair *p)
 {
     size_t backlog = (size_t)p->s2s->conf->backlog;
     struct buf *out = NULL;
-    if (p->state != PAIR_READY)
+    if (p->state != PAIR_READY || p->s2s->is_stopping)
         return;
     make_room(p);
     for (struct span stanza; !must_wait(p) && !span_is_none(stanza = outbox_next(p->outbox));) {

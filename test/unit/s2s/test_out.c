@@ -369,6 +369,28 @@ static void test_acks_of_what_comes(void **state)
     house_free(h);
 }
 
+/* Who asks and asks and reads no answer. */
+static void test_asks_and_never_reads(void **state)
+{
+    static const char *const words[] = {
+        "<r xmlns='urn:xmpp:sm:3'/>",
+        "<db:verify from='" PEER "' to='" HOST "' id='1'>1</db:verify>",
+        "<db:result from='" PEER "' to='" HOST "'>1</db:result>",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct house *h = house_new("[limits]\nbacklog = 64K\n[policy]\nrate = 10M\nburst = 10M\n");
+        far_up(h, OFFER_SM);
+        conn_pause(h->dialled->conn);
+        struct stream *s = out_stream(the_pair(h)->out);
+        for (int n = 0; n < 20000 && s->phase == STREAM_OPEN; n++)
+            wire_say(h->dialled, words[i]);
+        assert_int_equal(s->phase, STREAM_CLOSING);
+        assert_true(stream_out_len(s) < 140 * 1024);
+        house_free(h);
+    }
+}
+
 static void test_sm_refused(void **state)
 {
     struct house *h = house_new("");
@@ -424,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_bidi_other_sender),
         cmocka_unit_test(test_no_bidi),
         cmocka_unit_test(test_acks_of_what_comes),
+        cmocka_unit_test(test_asks_and_never_reads),
         cmocka_unit_test(test_sm_refused),
         cmocka_unit_test(test_story),
     };

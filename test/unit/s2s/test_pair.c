@@ -388,13 +388,37 @@ static void test_stop(void **state)
     send_one(h, 1);
     wire_heard(h->dialled);
     s2s_stop(h->s2s, house_on_stopped, h);
-    loop_sim_settle(h->loop);
+    loop_sim_advance(h->loop, 1900);
+    wire_expect_not(h->dialled, "system-shutdown");
+    loop_sim_advance(h->loop, 200);
     wire_expect(h->dialled, "system-shutdown");
     wire_say(h->dialled, "</stream:stream>");
     pass(h, 6000);
     assert_int_equal(h->stopped, 1);
     assert_int_equal(queued(h), 2); /* in the store, for the next start */
     expect_no_bounce(h);
+    house_free(h);
+}
+
+/* What it has taken is not sent again by the next start. */
+static void test_stop_waits_for_acks(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    far_up(h, OFFER_SM);
+    send_one(h, 1);
+    wire_heard(h->dialled);
+    s2s_stop(h->s2s, house_on_stopped, h);
+    loop_sim_settle(h->loop);
+    wire_expect(h->dialled, R);
+    wire_say(h->dialled, A("1"));
+    assert_int_equal(queued(h), 1);
+    wire_say(h->dialled, A("2"));
+    assert_int_equal(queued(h), 0);
+    wire_expect(h->dialled, "system-shutdown");
+    wire_say(h->dialled, "</stream:stream>");
+    loop_sim_settle(h->loop);
+    assert_true(h->s2s->is_flushing); /* without waiting for more */
     house_free(h);
 }
 
@@ -492,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_close_early),
         cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_waits_for_acks),
         cmocka_unit_test(test_poison),
         cmocka_unit_test(test_no_poison),
     };
