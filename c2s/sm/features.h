@@ -117,7 +117,7 @@ void sm_push_close(struct sm *sm);
 struct sm_push_absent;
 struct sm_push_absent *sm_push_absent_new(const struct sm_in *in); /* NULL: nobody is told */
 void sm_push_absent_free(struct sm_push_absent *a);
-int sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name); /* in run() */
+void sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name); /* in run() */
 void sm_push_absent_send(struct sm *sm, const struct sm_push_absent *a, struct span name);
 
 /* --- multicast.c --- */

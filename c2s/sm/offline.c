@@ -80,7 +80,7 @@ static int insert_run(struct db *db, struct store_job *store_job)
     if (result == STORE_OK && i->absent && id)
         result = sm_archive_absent_store(db, i->absent, stanza);
     if (result == STORE_OK && i->push)
-        result = sm_push_absent_read(db, i->push, i->name);
+        sm_push_absent_read(db, i->push, i->name);
     return result;
 }
 

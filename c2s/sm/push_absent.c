@@ -42,9 +42,10 @@ void sm_push_absent_free(struct sm_push_absent *a)
     free(a);
 }
 
-int sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name)
+/* When that fails nobody is told; the message is stored all the same. */
+void sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name)
 {
-    return sm_push_read(db, sm_account_id(db, name), &a->list);
+    sm_push_read(db, sm_account_id(db, name), &a->list);
 }
 
 /* He may have come while it was stored: the clients that are there get it. */

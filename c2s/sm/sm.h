@@ -163,8 +163,8 @@ struct sm_account_ops {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_*, min_password and archive* of opts, rules, filter, externals and contacts, from now on:
- * what is open or stored already stays. */
+/* The max_*, min_password, archive* and push_* of opts, rules, filter, externals and contacts, from
+ * now on: what is open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */
