@@ -35,6 +35,7 @@
 struct xml_parser {
     struct xml_parser *next;  /* of the shared ones */
     struct span ns;           /* of a shared one: a literal */
+    const char *declares;     /* likewise; or NULL */
     struct buf header;        /* the made-up root's start tag; empty: the frame brings the root */
     xmlParserCtxtPtr ctxt;    /* NULL: to be made */
     const xmlChar *stream_ns; /* the streams namespace as the library interned it */
@@ -387,11 +388,16 @@ enum xml_fault xml_parse_open(struct span frame, struct stanza *out)
 
 /* --- parsers --- */
 
-static void write_header(struct buf *b, struct span ns, const struct stanza *header)
+static void write_header(struct buf *b, struct span ns, const char *declares,
+                         const struct stanza *header)
 {
     bool has_stream = false;
     buf_append_z(b, "<root");
     xml_attr(b, "xmlns", ns);
+    if (declares) {
+        buf_append_char(b, ' ');
+        buf_append_z(b, declares);
+    }
     uint32_t count = header && header->node_count ? header->nodes[0].attr_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct stanza_attr *a = &header->attrs[header->nodes[0].attrs + i];
@@ -412,7 +418,7 @@ static void write_header(struct buf *b, struct span ns, const struct stanza *hea
 struct xml_parser *xml_parser_new(struct span ns, const struct stanza *header)
 {
     struct xml_parser *p = mem_zalloc(sizeof(*p));
-    write_header(&p->header, ns, header);
+    write_header(&p->header, ns, NULL, header);
     return p;
 }
 
@@ -431,12 +437,19 @@ static struct xml_parser *shared;
 
 struct xml_parser *xml_parser_shared(struct span ns)
 {
+    return xml_parser_shared_with(ns, NULL);
+}
+
+struct xml_parser *xml_parser_shared_with(struct span ns, const char *declares)
+{
     struct xml_parser *p = shared;
-    while (p && !span_is(p->ns, ns))
+    while (p && (p->declares != declares || !span_is(p->ns, ns)))
         p = p->next;
     if (!p) {
-        p = xml_parser_new(ns, NULL);
+        p = mem_zalloc(sizeof(*p));
+        write_header(&p->header, ns, declares, NULL);
         p->ns = ns;
+        p->declares = declares;
         p->next = shared;
         shared = p;
     }

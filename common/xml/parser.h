@@ -25,6 +25,8 @@ struct xml_parser *xml_parser_new(struct span ns, const struct stanza *header);
 void xml_parser_free(struct xml_parser **p);
 /* The parser that all streams of that namespace share in this process. ns must be a literal. */
 struct xml_parser *xml_parser_shared(struct span ns);
+/* The same with more prefixes, as they are written: "xmlns:db='…'", a literal; NULL: none. */
+struct xml_parser *xml_parser_shared_with(struct span ns, const char *declares);
 void xml_parser_shared_free(void); /* all of them: at the end of a process */
 
 /*

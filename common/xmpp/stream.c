@@ -22,14 +22,30 @@ static struct stanza incoming;
 
 /* --- headers ---------------------------------------------------------------------------------- */
 
-static bool has_extra_prefixes(const struct stanza *header)
+/* Ours, too: then the shared parser knows it. */
+static bool is_declared(const struct stream_role *role, struct span name, struct span ns)
+{
+    struct buf text = {0};
+    if (!role->declares)
+        return false;
+    buf_append_z(&text, "xmlns:");
+    buf_append(&text, name);
+    buf_append_z(&text, "='");
+    buf_append(&text, ns);
+    buf_append_char(&text, '\'');
+    bool is_there = strstr(role->declares, buf_z(&text)) != NULL;
+    buf_free(&text);
+    return is_there;
+}
+
+static bool has_extra_prefixes(const struct stream_role *role, const struct stanza *header)
 {
     const struct stanza_node *root = stanza_root(header);
     for (uint32_t i = 0; i < root->attr_count; i++) {
         const struct stanza_attr *a = &header->attrs[root->attrs + i];
         if (span_eq(a->ns, SPAN(NS_XMLNS)) && !span_is_empty(a->name) &&
             !(span_eq(a->name, SPAN("stream")) && span_eq(a->value, SPAN(NS_STREAM))) &&
-            !span_eq(a->name, SPAN("xml")))
+            !span_eq(a->name, SPAN("xml")) && !is_declared(role, a->name, a->value))
             return true;
     }
     return false;
@@ -68,7 +84,7 @@ static void on_open_frame(struct stream *s, struct span frame)
         return;
     }
     xml_parser_free(&s->parser);
-    if (has_extra_prefixes(&incoming))
+    if (has_extra_prefixes(s->role, &incoming))
         s->parser = xml_parser_new(span_of(s->role->ns), &incoming);
     if (s->role->is_initiator) {
         struct span id = stanza_attr(&incoming, 0, SPAN("id"));
@@ -157,7 +173,8 @@ static void on_stanza_frame(struct stream *s, struct span frame)
     s->stanzas_in++;
     if (role->on_frame && role->on_frame(s, frame))
         return;
-    struct xml_parser *parser = s->parser ? s->parser : xml_parser_shared(span_of(role->ns));
+    struct xml_parser *parser =
+        s->parser ? s->parser : xml_parser_shared_with(span_of(role->ns), role->declares);
     enum xml_fault fault = xml_parse_stanza(parser, frame, &incoming);
     if (fault) {
         if (!role->survives_bad_stanza)

@@ -283,6 +283,13 @@ static void test_shared_parsers(void **state)
     assert_ptr_equal(client, xml_parser_shared(CLIENT));
     expect(client, "<a/>", C "a");
     expect(server, "<a/>", "{jabber:server}a");
+    static const char more[] = "xmlns:m='urn:more'";
+    struct xml_parser *with = xml_parser_shared_with(CLIENT, more);
+    assert_ptr_not_equal(with, client);
+    assert_ptr_equal(with, xml_parser_shared_with(CLIENT, more));
+    assert_ptr_equal(client, xml_parser_shared(CLIENT));
+    expect(with, "<m:a/>", "{urn:more}a");
+    expect(with, "<a/>", C "a");
 }
 
 static void test_cached_attrs(void **state)

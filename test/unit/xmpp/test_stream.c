@@ -444,6 +444,35 @@ static void own_prefixes(size_t chunk)
 }
 AT_ALL_CHUNKS(own_prefixes)
 
+/* One that we declare ourselves costs the stream no parser of its own; the same for another
+ * namespace does. */
+static void our_prefixes(size_t chunk)
+{
+    static const struct {
+        const char *declared;
+        bool is_own;
+    } cases[] = {
+        {"xmlns:more='urn:test'", true},
+        {"xmlns:more='urn:more'", false},
+        {"xmlns:mor='urn:more'", true},
+        {"xmlns:more='urn:mor'", true},
+        {"xmlns:ore='urn:more'", true},
+        {"", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct host *h = host_new(chunk);
+        wire_say(h->wire, "<stream:stream to='h' version='1.0' xmlns='jabber:client' "
+                          "xmlns:stream='http://etherx.jabber.org/streams' ");
+        wire_say(h->wire, cases[i].declared);
+        wire_say(h->wire, ">");
+        assert_int_equal(h->stream.parser != NULL, cases[i].is_own);
+        wire_say(h->wire, i == 0 ? "<more:hello/>" : "<hello xmlns='urn:test'/>");
+        wire_expect(h->wire, "<welcome/>");
+        host_free(h);
+    }
+}
+AT_ALL_CHUNKS(our_prefixes)
+
 /* Our close waits for the peer's, but not for ever. */
 static void closes(size_t chunk)
 {
@@ -480,6 +509,7 @@ int main(void)
         cmocka_unit_test(space_behind_starttls),
         cmocka_unit_test(after_the_end_at_all),
         cmocka_unit_test(own_prefixes_at_all),
+        cmocka_unit_test(our_prefixes_at_all),
         cmocka_unit_test(closes_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
