@@ -50,6 +50,7 @@ static void write_list(struct sm_run *run, const char *var, struct span lines, u
 
 /* --- registered ------------------------------------------------------------------------------- */
 
+/* Names that begin with '/' are of accounts that are being removed (erase.c). */
 static int count_accounts(struct db *db, struct sm_run *run)
 {
     struct db_stmt *st = db_sql(db, "SELECT count(*) FROM account WHERE name NOT GLOB '/*'");

@@ -225,6 +225,7 @@ static void registered(void **state)
     struct office o = office_open();
     (void)state;
 
+    kit_account(o.k, "/7/gone"); /* as one that is being removed */
     EXPECT_IN(number(&o, ADMIN "get-registered-users-num"),
               RESULT "<field var='registeredusersnum' label='The number of registered users'>"
                      "<value>3</value></field></x></command>");
