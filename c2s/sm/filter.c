@@ -11,7 +11,6 @@
 #include "c2s/sm/filter.h"
 
 #include "tls/crypto.h"
-#include "xmpp/iq.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,95 +67,6 @@ void filter_fail(struct sm_filter *f, struct filter_entry *e, enum filter_cause 
     e->reason = REASON;
 }
 
-/* --- what is not let through ------------------------------------------------------------------ */
-
-static bool is_iq(const struct stanza *s)
-{
-    return span_eq(stanza_root(s)->name, SPAN("iq"));
-}
-
-/* Who waits for an answer gets one: an error, which says nothing. */
-static void replace_answer(struct sm_filter *f, struct sm_in *in)
-{
-    const struct stanza *s = in->stanza;
-    struct stanza *r = &f->replacement;
-    uint32_t error;
-
-    if (s == r)
-        return;
-    stanza_reset(r);
-    stanza_add(r, 0, SPAN(NS_CLIENT), SPAN("iq"));
-    stanza_set_attr(r, 0, SPAN("type"), SPAN("error"));
-    stanza_set_attr(r, 0, SPAN("id"), s->id);
-    stanza_set_attr(r, 0, SPAN("to"), s->to);
-    r->from = arena_span(&r->arena, s->from);
-    error = stanza_add(r, 0, SPAN_NONE, SPAN("error"));
-    stanza_set_attr(r, error, SPAN("type"), SPAN("cancel"));
-    stanza_add(r, error, SPAN(NS_STANZA_ERRORS), SPAN("service-unavailable"));
-    in->stanza = r;
-}
-
-/* For an account that nobody owns: to whom it has blocked it must look as when its user is there,
- * where the list is looked at first. */
-struct absent {
-    struct sm_task task; /* first */
-    struct span name, who; /* in the request's arena */
-    enum stanza_error error;
-    char reason[256];
-};
-
-static int absent_run(struct db *db, struct store_job *job)
-{
-    struct absent *a = (struct absent *)(void *)job;
-
-    return sm_account_blocks(a->task.job.sm, db, a->name, a->who) ? 1 : 0;
-}
-
-static void absent_done(struct sm_task *task, struct sm_in *in, int result)
-{
-    const struct absent *a = (const struct absent *)task;
-
-    if (result > 0)
-        sm_block_refuse(in);
-    else if (result == 0)
-        sm_refuse(in, a->error, a->reason[0] ? a->reason : NULL);
-    else
-        sm_refuse(in, STANZA_INTERNAL_SERVER_ERROR, NULL);
-}
-
-static void refuse_absent(struct sm_in *in, enum stanza_error e, const char *reason)
-{
-    struct absent *a = mem_zalloc(sizeof(*a));
-
-    stanza_copy(&a->task.request, in->stanza);
-    a->name = arena_span(&a->task.request.arena, in->to.local);
-    a->who = arena_span(&a->task.request.arena, in->stanza->from);
-    a->error = e;
-    if (reason)
-        snprintf(a->reason, sizeof(a->reason), "%s", reason);
-    sm_task_submit(in, STORE_READ, &a->task, absent_run, absent_done);
-}
-
-bool filter_drop(struct sm_filter *f, struct sm_in *in, enum sm_direction direction,
-                 enum stanza_error e, const char *reason)
-{
-    if (is_iq(in->stanza) && !iq_is_request(in->stanza)) {
-        replace_answer(f, in);
-        return true;
-    }
-    if (e == STANZA_ERROR_NONE && is_iq(in->stanza))
-        e = STANZA_SERVICE_UNAVAILABLE; /* RFC 6120 8.2.3: each is answered */
-    if (e == STANZA_ERROR_NONE)
-        return false;
-    if (direction == SM_RECEIVING && !sm_in_user(in))
-        refuse_absent(in, e, reason);
-    else if (direction == SM_SENDING && !span_eq(in->stanza->type, SPAN("error")))
-        sm_refuse_always(in, e, reason); /* presence, too: the client sees that it is not told */
-    else
-        sm_refuse(in, e, reason);
-    return false;
-}
-
 /* --- which stanzas ---------------------------------------------------------------------------- */
 
 static unsigned kind_of(const struct stanza *s)
@@ -168,6 +78,11 @@ static unsigned kind_of(const struct stanza *s)
     return span_eq(name, SPAN("presence")) ? SM_FILTER_PRESENCE : SM_FILTER_IQ;
 }
 
+static bool is_iq(const struct stanza *s)
+{
+    return span_eq(stanza_root(s)->name, SPAN("iq"));
+}
+
 /* To the server, or to the sender's own account: nobody else's affair. */
 static bool is_between_us(const struct sm_in *in)
 {
@@ -176,8 +91,7 @@ static bool is_between_us(const struct sm_in *in)
     if (!is_iq(in->stanza) || !in->session || !jid_is_bare(&in->to))
         return false;
     if (span_is_none(in->to.local))
-        return sm_is_local_domain(sm, in->to.domain) ||
-               span_eq(in->to.domain, sm->opts.instance);
+        return sm_is_local_domain(sm, in->to.domain) || span_eq(in->to.domain, sm->opts.instance);
     return in->session->user && sm_in_user(in) == in->session->user;
 }
 
@@ -199,13 +113,12 @@ static bool is_due(const struct sm_filter *f, const struct sm_in *in, enum sm_di
 {
     const struct span domain = jid_domain_of(buf_span(&f->component));
 
-    if (!(f->opts.directions & direction) || !(f->opts.kinds & kind_of(in->stanza)) ||
-        in->is_again)
+    if (!(f->opts.directions & direction) || !(f->opts.kinds & kind_of(in->stanza)) || in->is_again)
         return false;
     if (direction == SM_SENDING ? span_is_none(in->stanza->to) : is_known(f, in))
         return false;
-    return !span_eq(in->to.domain, domain) &&
-           !span_eq(jid_domain_of(in->stanza->from), domain) && !is_between_us(in);
+    return !span_eq(in->to.domain, domain) && !span_eq(jid_domain_of(in->stanza->from), domain) &&
+           !is_between_us(in);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -287,8 +200,7 @@ static bool fail_now(struct sm_filter *f, struct sm_in *in, enum sm_direction di
                      enum filter_cause cause)
 {
     count_failure(f, cause);
-    return !f->opts.refuses ||
-           filter_drop(f, in, direction, STANZA_RESOURCE_CONSTRAINT, REASON);
+    return !f->opts.refuses || filter_drop(f, in, direction, STANZA_RESOURCE_CONSTRAINT, REASON);
 }
 
 /* When there is no room, those before it have to go first: it must not overtake. */

@@ -3,11 +3,12 @@
  * filter - what the files of the filter share: a component that is asked about stanzas before they
  * go on (c2s/FILTER.md has the words).
  *
- * filter.c looks at stanzas and asks; filter_answer.c reads what is answered; filter_queue.c keeps
- * what waits. A stanza that waits is an entry of a lane, and lanes keep the order: each session has
- * one for all that it sends (session->filter_lane), and each pair of a sender and an account of ours
- * one for what comes (filter->lanes). Whatever follows a stanza that waits goes behind it, asked
- * about or not. An entry leaves its lane when it is the first and decided.
+ * filter.c looks at stanzas and asks; filter_answer.c reads what is answered, filter_drop.c tells
+ * the sender; filter_queue.c keeps what waits. A stanza that waits is an entry of a lane, and lanes
+ * keep the order: each session has one for all that it sends (session->filter_lane), and each pair
+ * of a sender and an account of ours one for what comes (filter->lanes). Whatever follows a stanza
+ * that waits goes behind it, asked about or not. An entry leaves its lane when it is the first and
+ * decided.
  *
  * Who owns what: struct sm its filter (NULL: none is set), that its lanes, a lane its entries; an
  * entry holds the sender's session, and the account that it is for.
@@ -21,12 +22,12 @@
 
 /* Why there was no verdict. */
 enum filter_cause {
-    FILTER_LATE,   /* no answer by the deadline */
+    FILTER_LATE,    /* no answer by the deadline */
     FILTER_REFUSED, /* it has answered with an error: its own, or the router's */
-    FILTER_BAD,    /* with something that is no verdict, or changed what must stay */
-    FILTER_AWAY,   /* it, or the router, is not there */
-    FILTER_FULL,   /* too much waits already */
-    FILTER_BIG,    /* the stanza is too big to be sent to and fro */
+    FILTER_BAD,     /* with something that is no verdict, or changed what must stay */
+    FILTER_AWAY,    /* it, or the router, is not there */
+    FILTER_FULL,    /* too much waits already */
+    FILTER_BIG,     /* the stanza is too big to be sent to and fro */
     FILTER_CAUSES,
 };
 
@@ -85,6 +86,8 @@ struct sm_filter {
 /* --- filter.c --- */
 /* No verdict has come: counts it, and decides by the configuration. */
 void filter_fail(struct sm_filter *f, struct filter_entry *e, enum filter_cause cause);
+
+/* --- filter_drop.c --- */
 /* It is not let through: the sender gets the error (NONE: nothing, if that can be). True: something
  * goes on in its place. */
 bool filter_drop(struct sm_filter *f, struct sm_in *in, enum sm_direction direction,
@@ -101,8 +104,8 @@ struct filter_lane *filter_lane_find(struct sm_filter *f, const struct sm_in *in
 bool filter_has_room(const struct sm_filter *f, const struct filter_lane *lane,
                      const struct stanza *s);
 /* A copy at the end of the lane (NULL: it is made), undecided; takes the completion. */
-struct filter_entry *filter_keep(struct sm_filter *f, struct filter_lane *lane,
-                                 struct sm_in *in, enum sm_direction direction);
+struct filter_entry *filter_keep(struct sm_filter *f, struct filter_lane *lane, struct sm_in *in,
+                                 enum sm_direction direction);
 /* There are no questions about it any more. */
 void filter_close_question(struct filter_entry *e);
 /* Counts what its stanza takes by now. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * filter_answer - what the filter says about a stanza: <pass/>, <drop/> or <edit/>, in an iq of type
- * result (c2s/FILTER.md). What is anything else, or changes what the server must rely on, is a
+ * filter_answer - what the filter says about a stanza: <pass/>, <drop/> or <edit/>, in an iq of
+ * type result (c2s/FILTER.md). What is anything else, or changes what the server must rely on, is a
  * failure.
  *
  * Called by filter.c with an answer from the filter itself.
@@ -73,8 +73,8 @@ static bool is_sound(const struct filter_entry *e, const struct stanza *s)
     const struct stanza *old = &e->stanza;
 
     return span_eq(stanza_root(s)->name, stanza_root(old)->name) && is_same(s->id, old->id) &&
-           span_eq(s->to, buf_span(&e->to)) && span_eq(s->from, old->from) &&
-           keeps_type(old, s) && (!iq_is_request(s) || iq_is_valid_request(s));
+           span_eq(s->to, buf_span(&e->to)) && span_eq(s->from, old->from) && keeps_type(old, s) &&
+           (!iq_is_request(s) || iq_is_valid_request(s));
 }
 
 static bool is_small(struct sm_filter *f, const struct stanza *s)

@@ -217,7 +217,8 @@ void filter_release(struct filter_lane *lane)
 
 void filter_flush(struct filter_lane *lane, enum filter_cause cause)
 {
-    LIST_FOR_EACH (node, &lane->entries) {
+    LIST_FOR_EACH(node, &lane->entries)
+    {
         struct filter_entry *e = CONTAINER_OF(node, struct filter_entry, node);
         if (e->verdict == FILTER_ASKED)
             filter_fail(lane->filter, e, cause);
@@ -227,7 +228,8 @@ void filter_flush(struct filter_lane *lane, enum filter_cause cause)
 
 static struct filter_lane *next_ready(const struct sm_filter *f)
 {
-    LIST_FOR_EACH (node, &f->all) {
+    LIST_FOR_EACH(node, &f->all)
+    {
         struct filter_lane *lane = CONTAINER_OF(node, struct filter_lane, node);
         if (is_ready(lane) && !lane->is_releasing)
             return lane;

@@ -77,7 +77,7 @@ struct pep_task {
     struct pubsub_ask ask;
     struct sm_avatar avatar;
     struct span user;    /* name of the account */
-    struct sm_profile absent; /* its block list, if nobody owned it and others are to hear of this */
+    struct sm_profile absent; /* its block list, if it need be known without an owner */
 };
 /* For a request to an account; NULL: refused already. In run() ask.account is to be set. */
 struct pep_task *sm_pep_task_new(struct sm_in *in);

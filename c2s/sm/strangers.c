@@ -32,7 +32,8 @@ static bool is_from_contact(const struct sm_user *user, struct span bare)
 /* One of his clients has sent its presence there: to him or, of a room, to somebody in it. */
 static bool is_shown_to(const struct sm_user *user, struct span bare)
 {
-    LIST_FOR_EACH (node, &user->sessions) {
+    LIST_FOR_EACH(node, &user->sessions)
+    {
         const struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
         struct span address;
         size_t cursor = 0;

@@ -213,7 +213,8 @@ static void a_contact_has_two_names(void **state)
     kit_say(k, a, IQ("set", "", PUBSUB(PUBLISH("n", "1", E("one")))));
     kit_close(k, a);
     kit_link_up(k);
-    kit_link_say(k, "<presence from='eve@prime.test/y' to='alice@prime.test'>" CAPS_N "</presence>");
+    kit_link_say(k, "<presence from='eve@prime.test/y' to='alice@prime.test'>" CAPS_N
+                    "</presence>");
     EXPECT_LINK(k, "<iq to='eve@prime.test/y' from='alice@prime.test' id='caps-");
     sm_set_link(k->sm, NULL);
     kit_free(k);
