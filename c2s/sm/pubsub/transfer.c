@@ -187,6 +187,7 @@ static int take_configure(struct taking *t, uint32_t element)
     if (t->node.id)
         return 0;
     pubsub_config_default(&config);
+    config.max_items = PUBSUB_ITEMS_MAX; /* what has come is kept, unless that is forbidden */
     if (form && pubsub_config_read(t->s, form, false, PUBSUB_ITEMS_MAX, &config) !=
                     STANZA_ERROR_NONE) {
         t->refused++;
@@ -274,6 +275,7 @@ static int take_items(struct taking *t, uint32_t item)
 
     if (!t->node.id) {
         pubsub_config_default(&config);
+        config.max_items = PUBSUB_ITEMS_MAX;
         config.access = PUBSUB_WHITELIST; /* nobody has said that others may read it */
         int result = make_node(t, &config);
         if (result < 0)
