@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """kontalkctl's account tools against running processes."""
 import asyncio
+import base64
+import hashlib
+import hmac
 import os
 import sqlite3
 import stat
+import time
 
 from helpers import DEADLINE, PASSWORD, Client, eventually, online, run
 
@@ -270,3 +274,157 @@ def test_export_of_all_and_of_nobody(suite, tmp_path):
                                           status=1)
     assert not nobody.exists() and not list(tmp_path.glob("*.unfinished"))
     assert suite.ctl("user", "export", suite.user(), "-").endswith("</server-data>\n")
+
+
+PROSODY = """<?xml version="1.0" encoding="utf-8" ?>
+<server-data xmlns='urn:xmpp:pie:0'><host jid='{host}'><user name='prose'>\
+<scram-credentials mechanism='SCRAM-SHA-1' xmlns='urn:xmpp:pie:0#scram'>\
+<server-key>{server}</server-key><stored-key>{stored}</stored-key><iter-count>10000</iter-count>\
+<salt>{salt}</salt></scram-credentials>\
+<query xmlns='jabber:iq:roster' version='7'>\
+<item jid='friend@away.example' subscription='both' name='Friend'><group>Old friends</group></item>\
+<item jid='wish@away.example' subscription='none' ask='subscribe'/></query>\
+<presence type='subscribe' from='asks@away.example'/>\
+<vCard xmlns='vcard-temp'><FN>Prose</FN></vCard>\
+<query xmlns='jabber:iq:private'><prefs xmlns='own:prefs'>kept</prefs></query>\
+<blocklist xmlns='urn:xmpp:blocking'><item jid='spam@away.example'/></blocklist>\
+<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='urn:xmpp:bookmarks:1'>\
+<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>\
+http://jabber.org/protocol/pubsub#node_config</value></field><field var='pubsub#access_model'>\
+<value>whitelist</value></field><field var='pubsub#max_items'><value>255</value></field>\
+<field var='pubsub#own_extension'><value>1</value></field></x></configure></pubsub>\
+<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:bookmarks:1'>\
+<item id='one@rooms.example'><conference xmlns='urn:xmpp:bookmarks:1'/></item>\
+<item id='two@rooms.example'><conference xmlns='urn:xmpp:bookmarks:1'/></item></items></pubsub>\
+<archive xmlns='urn:xmpp:pie:0#mam'>\
+<result xmlns='urn:xmpp:mam:2' id='Jx2-nO'><forwarded xmlns='urn:xmpp:forward:0'>\
+<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>\
+<message xmlns='jabber:client' to='prose@{host}' from='friend@away.example/x' type='chat'>\
+<body>from elsewhere</body></message></forwarded></result></archive>\
+</user></host></server-data>
+"""
+
+
+def scram_keys(password, salt, rounds):
+    salted = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, rounds)
+    client = hmac.digest(salted, b"Client Key", "sha1")
+    return (base64.b64encode(hmac.digest(salted, b"Server Key", "sha1")).decode(),
+            base64.b64encode(hashlib.sha1(client).digest()).decode())
+
+
+def test_an_account_of_prosody(suite, tmp_path):
+    """As its storage in this format writes one: keys of SHA-1 with a long salt, identifiers of its
+    own, no namespace on what waits."""
+    salt = b"7b4d7dca-56d1-4e5a-9fb1-b5d2a9d4c1f0"
+    server, stored = scram_keys("old password", salt, 10000)
+    file = tmp_path / "prose.xml"
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86400))
+    file.write_text(PROSODY.format(host=suite.host, server=server, stored=stored, stamp=stamp,
+                                   salt=base64.b64encode(salt).decode()))
+    said = suite.ctl("user", "import", str(file))
+    assert f"prose@{suite.host}: new, 11 entries; keys for SCRAM-SHA-1 and PLAIN only\n" in said
+
+    async def play():
+        jid = f"prose@{suite.host}"
+        for mech in ("SCRAM-SHA-1", "PLAIN"):
+            async with online(suite, jid, password="old password", mech=mech,
+                              plugins=["xep_0313"]) as (a,):
+                await a.get_roster()
+                assert a.client_roster["friend@away.example"]["groups"] == ["Old friends"]
+                await a.presence("asks@away.example", "subscribe")
+                answer = await a.request(None, "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+                                               "<items node='urn:xmpp:bookmarks:1'/></pubsub>")
+                assert "one@rooms" in str(answer) and "two@rooms" in str(answer)
+                found = [m async for m in a.plugin["xep_0313"].iterate(jid=jid)]
+                assert len(found) == 1 and "from elsewhere" in str(found[0])
+                assert stamp[:-1] in str(found[0])
+        for mech in ("SCRAM-SHA-256",):
+            client = Client(suite, jid, password="old password", mech=mech)
+            assert not await client.login()
+        client = Client(suite, jid, password="wrong", mech="PLAIN")
+        assert not await client.login()
+        await in_thread(suite.ctl, "user", "passwd", jid, "new password")
+        client = Client(suite, jid, password="new password")
+        assert await client.login()
+        await client.logout()
+    run(play())
+
+
+def test_files_that_include_others(suite, tmp_path):
+    """As ejabberd writes a server: a file that names one of each host; passwords in clear text."""
+    main, host = tmp_path / "main.xml", tmp_path / "host.xml"
+    main.write_text("<?xml version='1.0' encoding='UTF-8'?><server-data xmlns='urn:xmpp:pie:0'"
+                    " xmlns:xi='http://www.w3.org/2001/XInclude'><xi:include href='host.xml'/>"
+                    "</server-data>")
+    host.write_text("<?xml version='1.0' encoding='UTF-8'?><host xmlns='urn:xmpp:pie:0'"
+                    " xmlns:xi='http://www.w3.org/2001/XInclude'"
+                    f" jid='{suite.host}'><user name='clear' password='in &lt;clear>'/>"
+                    "<xi:include href='more/third.xml'/>"
+                    "<user name='none' password='scram:a,b,c,4096'><query xmlns='jabber:iq:roster'>"
+                    "<item jid='a@away.example' subscription='to'/></query></user></host>")
+    os.mkdir(tmp_path / "more")
+    (tmp_path / "more" / "third.xml").write_text(
+        "<user xmlns='urn:xmpp:pie:0' name='third' password='3'><offline-messages><message"
+        " xmlns='jabber:client' from='a@away.example'><body>hello</body></message>"
+        "</offline-messages></user>")
+    said = suite.ctl("user", "import", str(main), status=1)
+    assert "1 accounts are not complete" in said  # one has no password
+    assert suite.ctl_json("roster", f"none@{suite.host}")
+
+    async def play():
+        for name, password in (("clear", "in <clear>"), ("third", "3")):
+            async with online(suite, f"{name}@{suite.host}", password=password) as (a,):
+                if name == "third":
+                    await a.message("hello")
+        client = Client(suite, f"none@{suite.host}", password="scram:a,b,c,4096", mech="PLAIN")
+        assert not await client.login()
+    run(play())
+
+
+def test_hostile_files(suite, tmp_path):
+    """None is taken, each says why and where, and the server does not mind."""
+    begin = f"<server-data xmlns='urn:xmpp:pie:0'><host jid='{suite.host}'>"
+    secret = tmp_path / "secret.xml"
+    secret.write_text("<host xmlns='urn:xmpp:pie:0'/>")
+    inside = tmp_path / "inside"
+    os.mkdir(inside)
+    include = ("<server-data xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude'>"
+               "<xi:include href='{}'{}/></server-data>")
+    loop = include.format("loop.xml", "")
+    (inside / "loop.xml").write_text(loop)
+    cases = {
+        "restricted-xml": ["<!DOCTYPE x [<!ENTITY a 'b'>]>" + begin, begin + "<!-- x -->",
+                           begin + "<user name='h1'><?php x?></user></host></server-data>"],
+        "not-well-formed": [begin + "<user name='h2'><x>&a;</x></user></host></server-data>",
+                            begin + "</server-data>", begin.encode() + b"\xff"],
+        "ends too early": ["<", begin, begin + "<user name='h3'><query xmlns='jabber:iq:roster'>"],
+        "too-complex": [begin + "<user name='h4'>" + "<x>" * 100,
+                        begin + "<user name='h5' x='" + "y" * 100000],
+        "too-big": [begin + "<user name='h6'><vCard xmlns='vcard-temp'>" + "x" * 2000000],
+        "no document": ["<html xmlns='http://www.w3.org/1999/xhtml'></html>",
+                        "<user xmlns='urn:xmpp:pie:0' name='h7'></user>",
+                        "<server-data xmlns='urn:xmpp:pie:0'><host xmlns='u:x'></host>", loop],
+        "without a": [f"{begin}<user/></host></server-data>",
+                      "<host xmlns='urn:xmpp:pie:0'><user name='h8'/></host>"],
+        "cannot be included": [include.format(secret, ""), include.format("../secret.xml", ""),
+                               include.format("file:///etc/passwd", ""),
+                               include.format("loop.xml", " parse='text'")],
+        "No such file": [include.format("absent.xml", "")],
+    }
+    number = 0
+    for reason, texts in cases.items():
+        for text in texts:
+            number += 1
+            file = inside / f"{number}.xml"
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+            said = suite.ctl("user", "import", str(file), status=1)
+            assert reason in said, (text[:200], said)
+            assert ".xml" in said, said
+    assert suite.ctl("info")
+    assert "is not a user's address" in suite.ctl(
+        "user", "import", "-", status=1,
+        stdin="<host xmlns='urn:xmpp:pie:0' jid='elsewhere.example'><user name='x'/></host>")
+    for number in range(9):
+        name = f"h{number}@{suite.host}"
+        if name in {row["jid"] for row in suite.ctl_json("user", "list")}:
+            suite.ctl("user", "erase", name)
