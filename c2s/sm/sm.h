@@ -250,8 +250,8 @@ struct sm_export *sm_export(struct sm *sm, struct span user, const struct sm_exp
 void sm_export_stop(struct sm_export *e);
 
 /*
- * sm_import - puts elements of a document's <user/> into the account of that name, which exists: xml
- * is a sequence of whole ones. Elements may come in several pieces, each in its own container. What
+ * sm_import - puts elements of a document's <user/> into the account of that name, which exists:
+ * xml is a sequence of whole ones. Elements may come in several pieces, each in its own container. What
  * the account has already stays. One slice: the caller sends bounded pieces, one after the other.
  */
 struct sm_import_figures {

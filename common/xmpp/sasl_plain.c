@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * sasl_plain - PLAIN (RFC 4616): the password itself, checked against the SCRAM-SHA-256 keys (of who
- * has none, the SCRAM-SHA-1 keys), as passwords are not stored. Called by sasl.c. The slow part runs on a work thread, for users who
- * do not exist as well.
+ * sasl_plain - PLAIN (RFC 4616): the password itself, checked against the SCRAM-SHA-256 keys (of
+ * who has none, the SCRAM-SHA-1 keys), as passwords are not stored. Called by sasl.c. The slow part
+ * runs on a work thread, for users who do not exist as well.
  */
 #include "xmpp/sasl_private.h"
 
