@@ -225,6 +225,30 @@ static void who_may_not_leave_is_told(void **state)
     kit_free(k);
 }
 
+/* Nor does one message to many: each copy is judged by itself. */
+static void copies_may_not_leave(void **state)
+{
+    (void)state;
+    struct kit *k = with_contacts();
+    struct kit_client *alice = kit_open(k, "alice", "prime.test", "x");
+    struct kit_client *bob = kit_open(k, "bob", "prime.test", "x");
+    kit_say(k, bob, "<presence/>");
+    kit_heard(bob);
+    k->link.is_up = true;
+    sm_set_link(k->sm, &k->link);
+    set_rule(k, "remote", "deny all");
+    kit_say(k, alice, "<message to='prime.test' id='1'><body>1</body>"
+                      "<addresses xmlns='http://jabber.org/protocol/address'>"
+                      "<address type='to' jid='r@far.test'/>"
+                      "<address type='to' jid='bob@prime.test'/></addresses></message>");
+    EXPECT(alice, "from='r@far.test' id='1' type='error'><error type='auth'><forbidden");
+    EXPECT(bob, "<body>1</body>");
+    assert_null(strstr(kit_drain(&k->link.out), "to='r@far.test'"));
+    kit_close(k, alice);
+    kit_close(k, bob);
+    kit_free(k);
+}
+
 /* What the server says on his behalf stays here, too: presence to an old contact, and probes. */
 static void his_presence_stays_here(void **state)
 {
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(checks_lines),
         cmocka_unit_test(a_long_word_is_told_in_part),
         cmocka_unit_test(who_may_not_leave_is_told),
+        cmocka_unit_test(copies_may_not_leave),
         cmocka_unit_test(his_presence_stays_here),
         cmocka_unit_test(who_may_not_publish_may_read),
         cmocka_unit_test(some_may_have_many_sessions),
