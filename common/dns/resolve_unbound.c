@@ -44,6 +44,7 @@ struct unbound {
     size_t turn_left;
     struct ub_ctx *ctx;
     struct loop_watch *watch;
+    struct resolve_query trial;
     char *resolv_conf, *trust_anchor, *hosts;
     char **servers; /* NULL at the end */
 };
@@ -272,6 +273,22 @@ static void unbound_free(struct resolver *r)
     free(u);
 }
 
+/* Many a forwarder drops what DNSSEC needs: then every answer is a lie, and no domain is found. */
+static void on_trial(void *ctx, const struct resolve_answer *a)
+{
+    (void)ctx;
+    if (a->status == RESOLVE_BOGUS)
+        LOG(LOG_WARN, "dns.no_dnssec",
+            F_STR("reason", "the DNS servers do not pass on what proves answers: nothing is found"),
+            F_STR("hint", "other servers, or an empty trust_anchor, in [dns]"));
+}
+
+static void try_dnssec(struct unbound *u)
+{
+    if (is_set(u->trust_anchor))
+        resolve_ask(&u->base, &u->trial, RESOLVE_A, SPAN("."), on_trial, u);
+}
+
 static const struct resolve_backend unbound_backend = {
     .ask = unbound_ask,
     .drop = unbound_drop,
@@ -301,8 +318,10 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_opts *opt
     u->servers = mem_zalloc((count + 1) * sizeof(*u->servers));
     for (size_t i = 0; i < count; i++)
         u->servers[i] = copy(opts->servers[i]);
-    if (context_begin(u, error_r))
+    if (context_begin(u, error_r)) {
+        try_dnssec(u);
         return &u->base;
+    }
     unbound_free(&u->base);
     return NULL;
 }

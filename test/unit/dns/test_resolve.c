@@ -11,6 +11,7 @@
 
 #include "nameserver.h"
 
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "dns/resolve.h"
@@ -384,6 +385,32 @@ static void test_unbound_waits_for_many_at_once(void **state)
     }
 }
 
+static int warnings;
+
+static void on_line(void *ctx, struct span line)
+{
+    (void)ctx;
+    warnings += memmem(line.p, line.n, "dns.no_dnssec", 13) != NULL;
+}
+
+/* This server knows no signatures: with the root's key everything is a lie, and that is said. */
+static void test_unbound_without_signatures(void **state)
+{
+    char server[40], error[RESOLVE_ERROR_MAX] = "";
+    const char *servers[] = {server, NULL};
+    struct resolver_opts opts = {.servers = servers, .trust_anchor = "/usr/share/dns/root.key"};
+
+    (void)state;
+    resolver_free(&resolver);
+    snprintf(server, sizeof(server), "127.0.0.1@%u", nameserver.port);
+    log_set_sink(on_line, NULL);
+    resolver = resolver_new(loop, &opts, error);
+    assert_string_equal(error, "");
+    expect(RESOLVE_A, "some.example", RESOLVE_BOGUS, "");
+    log_set_sink(NULL, NULL);
+    assert_int_equal(warnings, 1);
+}
+
 /* --- what is refused at the start --- */
 
 static void test_bad_settings_are_refused(void **state)
@@ -432,7 +459,8 @@ int main(void)
         UB(test_unbound_gives_names_in_full),    UB(test_unbound_keeps_answers),
         UB(test_unbound_says_that_it_failed),    UB(test_unbound_forgets_what_is_cancelled),
         UB(test_unbound_refuses_bad_names),      UB(test_unbound_flushes_under_way),
-        UB(test_unbound_waits_for_many_at_once), cmocka_unit_test(test_bad_settings_are_refused),
+        UB(test_unbound_waits_for_many_at_once),
+        UB(test_unbound_without_signatures), cmocka_unit_test(test_bad_settings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
