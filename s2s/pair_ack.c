@@ -15,6 +15,7 @@
 #include "xmpp/ns.h"
 
 #define ASK_EVERY 5       /* stanzas */
+#define ASK_WITHIN 50     /* of many at once: if the stream is cut, so many come twice at most */
 #define PING_EVERY 100    /* a ping is an answer's work, too */
 #define ASK_AFTER_MS 1000 /* of quiet */
 #define ANSWER_MS 60000
@@ -47,6 +48,11 @@ void pair_end(struct pair *p)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
+static void write_r(struct buf *out)
+{
+    xml_raw(out, SPAN("<r xmlns='" NS_SM "'/>"));
+}
+
 static void write_ping(struct pair *p, struct buf *out)
 {
     crypto_random_hex(p->barrier_id, 16);
@@ -64,7 +70,7 @@ static void ask(struct pair *p, struct buf *out)
     p->unasked = 0;
     p->covered = outbox_unacked(p->outbox);
     if (p->has_acks)
-        xml_raw(out, SPAN("<r xmlns='" NS_SM "'/>"));
+        write_r(out);
     else if (!p->is_mute)
         write_ping(p, out);
     p->written_to = stream_out_taken(s) + stream_out_len(s);
@@ -237,6 +243,8 @@ void pair_pump(struct pair *p)
         outbox_sent(p->outbox);
         p->unasked++;
         p->s2s->counts.sent++;
+        if (p->has_acks && p->unasked % ASK_WITHIN == 0)
+            write_r(out);
         if (buf_len(out) > backlog)
             break;
     }

@@ -56,6 +56,29 @@ static void test_resent(void **state)
     house_free(h);
 }
 
+/* Of many that go at once, what has come is known on the way: a cut repeats few of them. */
+static void test_asked_within(void **state)
+{
+    struct house *h = house_new("");
+    (void)state;
+    house_link(h);
+    for (unsigned i = 0; i < 201; i++)
+        send_one(h, i);
+    far_external(h, "", OFFER_SM);
+    const char *heard = wire_heard(h->dialled);
+    unsigned asked = 0;
+    for (; (heard = strstr(heard, R)); heard++)
+        asked++;
+    assert_in_range(asked, 4, 5);
+    wire_say(h->dialled, A("50"));
+    wire_say(h->dialled, A("100"));
+    far_hangs_up(h);
+    pass(h, 1100);
+    far_external(h, "", OFFER_SM);
+    expect_messages(h->dialled, 100, 201);
+    house_free(h);
+}
+
 static void test_ack_of_too_many(void **state)
 {
     struct house *h = house_new("");
@@ -226,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acks),
         cmocka_unit_test(test_resent),
+        cmocka_unit_test(test_asked_within),
         cmocka_unit_test(test_ack_of_too_many),
         cmocka_unit_test(test_silent),
         cmocka_unit_test(test_ping),

@@ -26,7 +26,94 @@ static struct {
     uint64_t delay;
     unsigned dials;
     enum tls_peer_verdict verdict;
+    bool is_cut;               /* connections end at a byte of chance */
+    uint32_t cut_seed;         /* of it */
+    unsigned cuts, cut_within; /* and how many did, how many of them in the middle of a stanza */
 } w;
+
+static uint32_t lot(uint32_t *seed, uint32_t below)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(*seed >> 8) * below) >> 24);
+}
+
+/* --- a connection through somebody who cuts it ------------------------------------------------ */
+
+struct tap {
+    struct conn *ends[2];
+    size_t left; /* bytes that pass */
+    char last;   /* of them */
+    unsigned closed;
+};
+
+struct tap_end {
+    struct tap *tap;
+    int side;
+};
+
+static void tap_cut(struct tap *t)
+{
+    for (int i = 0; i < 2; i++)
+        if (t->ends[i])
+            conn_abort(t->ends[i], 0);
+}
+
+static void on_tap_data(void *ctx, struct span bytes)
+{
+    struct tap_end *e = ctx;
+    struct tap *t = e->tap;
+    struct conn *other = t->ends[1 - e->side];
+    size_t n = bytes.n < t->left ? bytes.n : t->left;
+    if (!other || n == 0)
+        return;
+    conn_send(other, span_make(bytes.p, n));
+    t->left -= n;
+    t->last = bytes.p[n - 1];
+    if (t->left > 0)
+        return;
+    w.cuts++;
+    w.cut_within += t->last != '>';
+    conn_close(other); /* what has passed arrives */
+    conn_abort(t->ends[e->side], 0);
+}
+
+static void on_tap_close(void *ctx, int error, const char *reason)
+{
+    struct tap_end *e = ctx;
+    struct tap *t = e->tap;
+    (void)error;
+    (void)reason;
+    t->ends[e->side] = NULL;
+    tap_cut(t);
+    free(e);
+    if (++t->closed == 2)
+        free(t);
+}
+
+static const struct conn_handler tap_handler = {.on_data = on_tap_data, .on_close = on_tap_close};
+
+static void tap_take(struct tap *t, int side, struct conn *c)
+{
+    struct tap_end *e = mem_zalloc(sizeof *e);
+    *e = (struct tap_end){.tap = t, .side = side};
+    t->ends[side] = c;
+    conn_set_handler(c, &tap_handler, e);
+}
+
+/* The far end of what near is one end of. */
+static struct conn *tap_new(struct conn **near)
+{
+    struct tap *t = mem_zalloc(sizeof *t);
+    struct conn *inner, *outer, *far;
+    conn_pair_fake(w.loop, w.chunk, w.delay, near, &inner);
+    conn_pair_fake(w.loop, w.chunk, w.delay, &outer, &far);
+    t->left = 1 + lot(&w.cut_seed, 16000);
+    tap_take(t, 0, inner);
+    tap_take(t, 1, outer);
+    return far;
+}
+
+/* --- the two ---------------------------------------------------------------------------------- */
 
 static enum tls_peer_verdict verdict_of(const struct tls_peer_want *want)
 {
@@ -42,7 +129,10 @@ static struct conn *to_peer(void *ctx, const struct addr *to)
     addr_format(to, text);
     struct side *side = strncmp(text, w.a.address, strlen(w.a.address)) == 0 ? &w.a : &w.b;
     w.dials++;
-    conn_pair_fake(w.loop, w.chunk, w.delay, &near, &far);
+    if (w.is_cut)
+        far = tap_new(&near);
+    else
+        conn_pair_fake(w.loop, w.chunk, w.delay, &near, &far);
     if (side->is_down)
         conn_abort(far, 0);
     else
@@ -274,12 +364,6 @@ static void test_together(void **state)
 
 /* --- trouble ---------------------------------------------------------------------------------- */
 
-static uint32_t lot(uint32_t *seed, uint32_t below)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return (uint32_t)(((uint64_t)(*seed >> 8) * below) >> 24);
-}
-
 /* A connection breaks, whatever is on its way on it. */
 static void cut(struct side *side)
 {
@@ -329,6 +413,39 @@ static void test_storms(void **state)
         storm(seed);
 }
 
+#define PATIENT "[limits]\nqueue_time = 7d\n"
+
+/* Connections end at any byte, of stanzas too: all arrives, in order; what was not acknowledged
+ * comes again, whole. */
+static void test_cuts(void **state)
+{
+    unsigned cuts = 0, within = 0;
+    (void)state;
+    for (uint32_t round = 1; cuts < 200; round++) {
+        uint32_t seed = round;
+        bool dialback = round % 2;
+        world_start(dialback ? ANY_AUTH PATIENT : PATIENT, wire_chunks[round % WIRE_CHUNKS],
+                    round % 40);
+        w.verdict = dialback ? TLS_PEER_SELF_SIGNED : TLS_PEER_OK;
+        w.is_cut = true;
+        w.cut_seed = round;
+        for (unsigned step = 0; step < 300; step++) {
+            send_from(&w.a, &w.b);
+            if (step % 3 == 0)
+                send_from(&w.b, &w.a);
+            pass(lot(&seed, 2) ? lot(&seed, 30) : lot(&seed, 2000));
+        }
+        w.is_cut = false; /* else a queue that is longer than what passes would never pass */
+        for (int i = 0; i < 100 && (!is_queue_empty(&w.a) || !is_queue_empty(&w.b)); i++)
+            pass(10000);
+        expect_all();
+        cuts += w.cuts;
+        within += w.cut_within;
+        world_end();
+    }
+    assert_true(within > cuts / 2);
+}
+
 /* One side stops in order again and again while the other sends. */
 static void test_restarts(void **state)
 {
@@ -356,7 +473,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_certificates), cmocka_unit_test(test_dialback),
         cmocka_unit_test(test_neither),      cmocka_unit_test(test_together),
-        cmocka_unit_test(test_storms),       cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_storms),       cmocka_unit_test(test_cuts),
+        cmocka_unit_test(test_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
