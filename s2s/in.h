@@ -14,6 +14,8 @@ void in_accept(struct s2s *s, struct conn *c, bool direct_tls);
 void in_close_all(struct s2s *s);
 /* Those that are authenticated for that domain: `s2s close`. Returns how many. */
 size_t in_close_domain(struct s2s *s, struct span domain);
+/* Those that the rules, as a reload has made them, would not have let come this far: ended. */
+void in_enforce(struct s2s *s);
 /* One line for each into out, four words separated by tabs: the peer's address, the pairs that it
  * is authenticated for ("LOCAL<REMOTE, …"), its state, and the rest (TLS, by what it was proved,
  * counts); for `s2s list`. */

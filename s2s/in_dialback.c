@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 /* A pin is a certificate that must be there, too. */
-static bool needs_certificate(const struct s2s_policy *policy)
+bool in_needs_certificate(const struct s2s_policy *policy)
 {
     return policy->requires_cert || !span_is_empty(policy->pin);
 }
@@ -28,7 +28,7 @@ bool in_offers_dialback(const struct in *in)
 {
     if (!span_is_none(in->remote)) {
         struct s2s_policy policy = policy_of(in->s2s, in->remote);
-        return !needs_certificate(&policy);
+        return !in_needs_certificate(&policy);
     }
     return in->s2s->conf->auth == S2S_AUTH_DIALBACK;
 }
@@ -207,7 +207,7 @@ static void claim(struct in *in, const struct names *n, struct span key)
         answer_error(in, n->local, n->remote, STANZA_POLICY_VIOLATION);
     } else if (in_certificate(in, n->remote) == TLS_PEER_OK) {
         answer_valid(add_pair(in, n->local, n->remote));
-    } else if (needs_certificate(&policy)) {
+    } else if (in_needs_certificate(&policy)) {
         answer_error(in, n->local, n->remote, STANZA_POLICY_VIOLATION);
     } else {
         ask(add_pair(in, n->local, n->remote), key);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * in_list - incoming streams for the operator: which there are, and those of a domain ended. Called
- * by control.c.
+ * in_list - incoming streams for the operator: which there are, those of a domain ended, and those
+ * that a new configuration does not allow. Called by control.c and process.c.
  */
 #include "base/log.h"
 #include "s2s/in_private.h"
+#include "s2s/policy.h"
 
 static bool is_of(const struct in *in, struct span domain)
 {
@@ -33,6 +34,51 @@ size_t in_close_domain(struct s2s *s, struct span domain)
     }
     return count;
 }
+
+/* --- what a reload has changed ---------------------------------------------------------------- */
+
+static enum stream_error judge(const struct in *in, struct span remote, bool is_proved)
+{
+    struct s2s_policy policy = policy_of(in->s2s, remote);
+    if (policy.is_denied)
+        return STREAM_POLICY_VIOLATION;
+    if (!is_proved)
+        return STREAM_ERROR_NONE;
+    if (in_requires_tls(in, remote))
+        return STREAM_RESET;
+    return in_needs_certificate(&policy) && in_certificate(in, remote) != TLS_PEER_OK
+               ? STREAM_RESET
+               : STREAM_ERROR_NONE;
+}
+
+static enum stream_error judge_all(const struct in *in)
+{
+    enum stream_error e = STREAM_ERROR_NONE;
+    if (!span_is_none(in->remote))
+        e = judge(in, in->remote, in->is_external);
+    LIST_FOR_EACH(node, &in->pairs)
+    {
+        const struct in_pair *p = CONTAINER_OF(node, struct in_pair, node);
+        if (!e)
+            e = judge(in, p->remote, p->is_proved);
+    }
+    return e;
+}
+
+void in_enforce(struct s2s *s)
+{
+    LIST_FOR_EACH(node, &s->ins)
+    {
+        struct in *in = CONTAINER_OF(node, struct in, node);
+        if (!stream_is_open(&in->stream))
+            continue;
+        enum stream_error e = judge_all(in);
+        if (e)
+            stream_error(&in->stream, e, "the configuration has changed");
+    }
+}
+
+/* --- for s2s list ----------------------------------------------------------------------------- */
 
 static void list_domains(const struct in *in, struct buf *out)
 {

@@ -36,6 +36,7 @@ struct in_pair {
 };
 
 struct in_address;
+struct s2s_policy;
 
 struct in {
     struct stream stream;
@@ -95,6 +96,8 @@ void in_on_response(struct stream *s, struct stanza *stanza);
 void in_on_abort(struct stream *s, struct stanza *stanza);
 
 /* --- in_dialback.c --- */
+/* A certificate must prove it: dialback is not enough. */
+bool in_needs_certificate(const struct s2s_policy *policy);
 bool in_offers_dialback(const struct in *in);
 void in_on_result(struct stream *s, struct stanza *stanza);
 void in_on_verify(struct stream *s, struct stanza *stanza);

@@ -173,8 +173,11 @@ static void on_closed(struct stream *s)
 void out_close(struct out *o, enum stream_error e, const char *text)
 {
     o->is_closing = true;
-    if (e)
-        note_error(o, STANZA_REMOTE_SERVER_TIMEOUT, text ? text : stream_error_name(e));
+    if (e) /* denied: nobody is to try again */
+        note_error(o,
+                   e == STREAM_POLICY_VIOLATION ? STANZA_REMOTE_SERVER_NOT_FOUND
+                                                : STANZA_REMOTE_SERVER_TIMEOUT,
+                   text ? text : stream_error_name(e));
     else
         o->error = STANZA_ERROR_NONE;
     if (!o->has_stream) {
@@ -269,7 +272,7 @@ static void on_connected(void *ctx, struct conn *c, const struct dial_target *ta
 
     o->target = target;
     o->has_external = o->has_bidi = o->has_sm = o->is_bidi = o->is_managed = false;
-    o->has_failed = false;
+    o->has_failed = o->is_challenged = o->is_proved = false;
     o->has_stream = true;
     s->out_count++;
     stream_init(&o->stream, &out_role, s->loop, c, o);

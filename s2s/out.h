@@ -11,6 +11,8 @@
 struct out *out_new(struct pair *p); /* starts to dial; pair_on_ready or pair_on_lost follows */
 /* Ends it: e NONE closes in order. pair_on_lost follows unless the pair lets go of it first. */
 void out_close(struct out *o, enum stream_error e, const char *text);
+/* Whether the rules, as a reload has made them, would have let it come this far. */
+bool out_is_allowed(const struct out *o);
 /* The pair is no more: what is left of the stream ends by itself. */
 void out_abandon(struct out *o);
 /* Writes to the stream: NULL while it cannot take more (not authenticated, backlog over 4 MiB). */

@@ -26,14 +26,14 @@
 
 static enum tls_peer_verdict check_certificate(const struct out *o, const struct s2s_policy *policy)
 {
-    const struct dial_target *t = o->target;
+    const struct dial_target *t = o->target; /* NULL: it has been ready for long */
     struct tls_peer_want want = {
         .domain = span_of(o->domain),
         .service = "xmpp-server",
         .pin = policy->pin,
-        .tlsa = t->tlsa,
-        .tlsa_count = t->tlsa_count,
-        .tlsa_name = t->is_secure ? t->name : SPAN_NONE,
+        .tlsa = t ? t->tlsa : NULL,
+        .tlsa_count = t ? t->tlsa_count : 0,
+        .tlsa_name = t && t->is_secure ? t->name : SPAN_NONE,
     };
     return tls_peer_check(conn_transport(o->stream.conn), &want);
 }
@@ -58,12 +58,29 @@ static bool check_peer(struct out *o)
     if (is_secure)
         out_note(o, "%s, certificate: %s", tls_describe(conn_transport(o->stream.conn)),
                  tls_peer_verdict_name(v));
+    o->is_proved = v == TLS_PEER_OK && span_is_none(policy.pin);
     if (is_acceptable(v, &policy))
         return true;
     snprintf(reason, sizeof reason, is_secure ? "its certificate cannot be accepted: %s" : "%s",
              is_secure ? tls_peer_verdict_name(v) : "it shows no certificate");
     out_fail(o, STREAM_NOT_AUTHORIZED, STANZA_NOT_AUTHORIZED, reason);
     return false;
+}
+
+bool out_is_allowed(const struct out *o)
+{
+    const uint32_t looks_later =
+        STREAM_IN(OUT_OPENED) | STREAM_IN(OUT_TLS) | STREAM_IN(OUT_SECURED);
+    struct s2s_policy policy = policy_of(o->s2s, o->pair->remote);
+    if (policy.is_denied)
+        return false;
+    if (!o->has_stream || !stream_is_open(&o->stream) || (looks_later & STREAM_IN(o->stream.state)))
+        return true;
+    if (!conn_is_secure(o->stream.conn))
+        return !policy.requires_tls && is_acceptable(TLS_PEER_NONE, &policy);
+    if (o->is_proved && span_is_none(policy.pin))
+        return true;
+    return is_acceptable(check_certificate(o, &policy), &policy);
 }
 
 /* --- headers, STARTTLS ------------------------------------------------------------------------ */
@@ -165,12 +182,20 @@ static void authenticate(struct out *o)
         start_dialback(o);
 }
 
+/* EXTERNAL has one message, which <auth/> has carried: whatever a challenge asks, there is no other
+ * answer (T25). */
 void out_on_challenge(struct stream *s, struct stanza *stanza)
 {
-    struct buf *out = stream_out(s);
+    struct out *o = out_of(s);
     (void)stanza;
+    if (o->is_challenged) {
+        out_fail(o, STREAM_ERROR_NONE, STANZA_REMOTE_SERVER_TIMEOUT, "it asks for SASL twice");
+        return;
+    }
+    o->is_challenged = true;
+    struct buf *out = stream_out(s);
     xml_raw(out, SPAN("<response xmlns='" NS_SASL "'>"));
-    write_authzid(out_of(s), out);
+    write_authzid(o, out);
     xml_raw(out, SPAN("</response>"));
     stream_flush(s);
 }

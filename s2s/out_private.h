@@ -36,6 +36,8 @@ struct out {
     bool is_closing;                     /* by out_close: no other target is tried */
     bool has_external, has_bidi, has_sm; /* offered */
     bool is_bidi, is_managed;            /* agreed */
+    bool is_challenged;                  /* by SASL, once */
+    bool is_proved;                      /* its certificate was good, without a pin */
     char *peer_id;                       /* of its newest header; any length */
     char domain[JID_ASCII_MAX + 1];      /* the remote one, for certificates and the DNS */
     struct handled handled;              /* of what comes in over it */

@@ -31,6 +31,7 @@
 #define REFUSED_MS 60000 /* before one that refused is asked again */
 #define AGAIN_MS 1000    /* before the next stream, when the last was good */
 #define REST_MS 60000    /* an unused pair is kept */
+#define SWEEP_MS 1000
 #define KEY_MAX (2 * JID_PART_MAX + 1)
 
 static void on_retry(void *ctx);
@@ -73,14 +74,29 @@ static void pair_free(struct pair *p)
     free(p);
 }
 
-/* Room for one more, at the cost of those that are kept for nothing but their next use. */
+/* That it refused is all that is known of it: the DNS has its own memory of that. */
+static bool is_memory_only(const struct pair *p)
+{
+    return p->state == PAIR_WAITING && p->is_refused && !p->out && !p->in &&
+           list_is_empty(&p->questions) && outbox_is_empty(p->outbox);
+}
+
+/* sweep - room for one more, at the cost of those that are kept for nothing but their next use;
+ * else whoever names enough domains that do not exist would keep all others out. When all are in
+ * use, the next look is later: it costs as much as there are. */
 static bool sweep(struct s2s *s)
 {
     size_t cursor = 0;
+    uint64_t now = loop_now(s->loop);
+    if (now < s->sweep_at)
+        return false;
     for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
-        if (is_unused(p))
+        if (is_unused(p) || is_memory_only(p))
             pair_free(p);
-    return s->pairs.count < (size_t)s->conf->max_pairs;
+    if (s->pairs.count < (size_t)s->conf->max_pairs)
+        return true;
+    s->sweep_at = now + SWEEP_MS;
+    return false;
 }
 
 struct pair *pair_get(struct s2s *s, struct span local, struct span remote)
@@ -374,6 +390,23 @@ void pair_connect(struct pair *p)
 {
     if (p->state == PAIR_IDLE || p->state == PAIR_WAITING)
         connect_now(p);
+}
+
+static void enforce(struct pair *p)
+{
+    bool is_denied = policy_of(p->s2s, p->remote).is_denied;
+    if (p->out && !out_is_allowed(p->out))
+        out_close(p->out, is_denied ? STREAM_POLICY_VIOLATION : STREAM_RESET,
+                  "the configuration has changed");
+    else if (is_denied && p->state == PAIR_WAITING && !p->is_refused)
+        connect_now(p); /* which fails at once, for good */
+}
+
+void pairs_enforce(struct s2s *s)
+{
+    size_t cursor = 0;
+    for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
+        enforce(p);
 }
 
 /* --- stanzas ---------------------------------------------------------------------------------- */

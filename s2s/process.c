@@ -275,6 +275,8 @@ bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ER
     struct outbox_opts opts = outbox_options(conf);
     outboxes_set_limits(s->outboxes, &opts);
     resolver_flush(s->resolver);
+    in_enforce(s);
+    pairs_enforce(s);
     return true;
 }
 

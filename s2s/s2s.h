@@ -58,6 +58,7 @@ struct s2s {
     struct map denied;          /* policy.c: domains of the deny file */
     struct map names;           /* relay.c: public routes of the router, under host */
     struct map pairs;           /* pair.c: "LOCAL REMOTE" -> struct pair */
+    uint64_t sweep_at;          /* pair.c: loop time */
     struct map addresses;       /* in.c: connections by address */
     struct list_node ins;       /* in.c */
     struct flood *flood;        /* flood.c; NULL: nothing has come yet */

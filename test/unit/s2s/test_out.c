@@ -83,6 +83,41 @@ static void test_challenge(void **state)
     house_free(h);
 }
 
+/* T25: EXTERNAL or nothing. No SCRAM is spoken, so no count of iterations makes work, and who asks
+ * again and again is left. */
+static void test_no_other_mechanism(void **state)
+{
+    static const char *const challenges[] = {"cj1hLHM9YWJjLGk9MjE0NzQ4MzY0OA==", /* i=2^31 */
+                                             "cj1hLHM9YWJjLGk9MQ=="};            /* i=1 */
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(challenges); i++) {
+        char text[200];
+        struct house *h = house_with_message(ANY_AUTH);
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(
+                                 "<mechanisms xmlns='" SASL "'><mechanism>SCRAM-SHA-256</mechanism>"
+                                 "<mechanism>PLAIN</mechanism></mechanisms>"));
+        const char *heard = wire_heard(h->dialled);
+        assert_null(strstr(heard, "<auth"));
+        assert_non_null(strstr(heard, "<db:result"));
+        house_free(h);
+
+        h = house_with_message("");
+        house_proved = PEER;
+        far_secure(h);
+        wire_say(h->dialled, FAR_OPEN("far1") FEATURES(OFFER_EXTERNAL));
+        snprintf(text, sizeof text, "<challenge xmlns='" SASL "'>%s</challenge>", challenges[i]);
+        wire_say(h->dialled, text);
+        wire_expect(h->dialled, "<response xmlns='" SASL "'>Y2FwdWxldC5leGFtcGxl</response>");
+        wire_say(h->dialled, text);
+        heard = wire_heard(h->dialled);
+        assert_null(strstr(heard, "<response"));
+        assert_non_null(strstr(heard, "</stream:stream>"));
+        assert_int_equal(queued(h), 1);
+        house_free(h);
+    }
+}
+
 /* --- STARTTLS --------------------------------------------------------------------------------- */
 
 static void test_tls_not_offered(void **state)
@@ -369,7 +404,7 @@ static void test_acks_of_what_comes(void **state)
     house_free(h);
 }
 
-/* Who asks and asks and reads no answer. */
+/* Who asks and asks and reads no answer (S15). */
 static void test_asks_and_never_reads(void **state)
 {
     static const char *const words[] = {
@@ -431,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_form),
         cmocka_unit_test(test_direct_tls),
         cmocka_unit_test(test_challenge),
+        cmocka_unit_test(test_no_other_mechanism),
         cmocka_unit_test(test_tls_not_offered),
         cmocka_unit_test(test_tls_optional),
         cmocka_unit_test(test_injection),

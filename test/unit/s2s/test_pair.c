@@ -189,6 +189,26 @@ static void test_too_many(void **state)
     house_free(h);
 }
 
+/* Domains that do not exist keep out none that does. */
+static void test_too_many_of_nowhere(void **state)
+{
+    struct house *h = house_new("[limits]\nmax_pairs = 16\n");
+    char name[64];
+    (void)state;
+    house_link(h);
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "d%u.example", i);
+        send_to(h, name, i);
+        pass(h, 100);
+        expect_bounce(h, "<remote-server-not-found");
+        assert_true(h->s2s->pairs.count <= 16);
+    }
+    send_one(h, 0);
+    expect_no_bounce(h);
+    assert_int_equal(h->dials, 1);
+    house_free(h);
+}
+
 static void test_full(void **state)
 {
     struct house *h = house_new("[limits]\nqueue = 10\nqueue_bytes = 1M\nqueue_stored = 1M\n");
@@ -207,7 +227,8 @@ static void test_full(void **state)
     house_free(h);
 }
 
-/* --- a peer that does not read ---------------------------------------------------------------- */
+/* --- a peer that does not read: S15
+ * ---------------------------------------------------------------- */
 
 static void test_never_reads(void **state)
 {
@@ -505,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_time_to_live),
         cmocka_unit_test(test_many_unreachable),
         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_too_many_of_nowhere),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_never_reads),
         cmocka_unit_test(test_much_at_once),
