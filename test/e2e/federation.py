@@ -533,7 +533,7 @@ class Lab:
                           self_signed=name == "dialback")
                for name in ("prosody", "dialback", "external", "ejabberd")}
         plain = {name: give(name, [f"{name}.example"])
-                 for name in ("six", "dead", "direct", "bare", "routed", "pinbad", "danebad")}
+                 for name in ("six", "dead", "direct", "bare", "routed", "pinbad", "danebad", "evil")}
         bad = {"expired": give("expired", ["expired.example"], expired=True),
                "selfsigned": give("selfsigned", ["selfsigned.example"], self_signed=True),
                "wrong": give("wrong", ["somebody-else.example"]),
@@ -564,6 +564,7 @@ class Lab:
             f"bare A {v4('prosody')}",
             "_xmpp-server._tcp.closed SRV 0 0 0 .",
             f"closed A {v4('prosody')}",
+            "_xmpp-server._tcp.evil SRV 10 10 5269 host.trap",
             "_xmpp-server._tcp.trap SRV 10 10 5269 host.trap",
             f"host.trap A {v4('clients')}",
             f"host.trap AAAA {v6('clients')}",
