@@ -28,8 +28,6 @@
 #include "tls/ctx.h"
 #include "xmpp/stream.h"
 
-#define C2S_LISTENERS_MAX 32
-
 struct c2s {
     struct loop *loop;
     const struct c2s_conf *conf;
@@ -50,8 +48,7 @@ struct c2s {
     size_t import_count;
     struct limits limits;
     struct quota registrations;
-    struct listener *listeners[C2S_LISTENERS_MAX];
-    size_t listener_count;
+    struct listeners listeners;
     struct list_node clients;
     size_t client_count; /* with those that are only held */
     size_t stream_count; /* without */

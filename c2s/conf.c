@@ -70,16 +70,7 @@ static const struct conf_key keys[] = {
     {.section = "c2s", .name = "log_level", .type = CONF_ENUM, .offset = AT(log_level),
      .default_value = "info", .choices = log_level_names, .help = "error, warn, info or debug."},
 
-    {.section = "router", .name = "address", .type = CONF_STRING, .offset = AT(router_address),
-     .default_value = "unix:/run/kontalk/router.sock", .help = "Where the router listens."},
-    {.section = "router", .name = "secret", .type = CONF_STRING, .offset = AT(router_secret),
-     .help = "The secret of this component in router.conf."},
-    {.section = "router", .name = "tls", .type = CONF_BOOL, .offset = AT(router_tls),
-     .default_value = "false", .help = "TLS to a router on another host."},
-    {.section = "router", .name = "tls_ca", .type = CONF_STRING, .offset = AT(router_tls_ca),
-     .default_value = "", .help = "Certificates that the router's must descend from, PEM."},
-    {.section = "router", .name = "tls_name", .type = CONF_STRING, .offset = AT(router_tls_name),
-     .default_value = "", .help = "The name in the router's certificate."},
+    COMPONENT_KEYS(AT(router)),
 
     {.section = "store", .name = "path", .type = CONF_STRING, .offset = AT(store_path),
      .default_value = "/var/lib/kontalk/c2s.db",
@@ -289,14 +280,6 @@ static const struct conf_section sections[] = {
     {0},
 };
 
-/* Domains are used as written from here on: they must be in their prepared form. */
-static bool is_prepared_domain(const char *name)
-{
-    char out[JID_PART_MAX + 1];
-    struct span part;
-    return jid_prep_domain(span_of(name), out, &part) && span_eq(part, span_of(name));
-}
-
 static const char *check_contacts(const struct c2s_conf *c)
 {
     for (size_t kind = 0; kind < SM_CONTACT_KINDS; kind++)
@@ -376,17 +359,12 @@ struct sm_filter_opts c2s_conf_filter(const struct c2s_conf *c)
 static const char *check(const void *conf, char scratch[256])
 {
     const struct c2s_conf *c = conf;
-    struct addr router;
-    if (!is_prepared_domain(c->host))
+    if (!component_is_domain(c->host))
         return "[c2s] host is not a domain name in lower case";
-    if (*c->network && !is_prepared_domain(c->network))
+    if (*c->network && !component_is_domain(c->network))
         return "[c2s] network is not a domain name in lower case";
-    if (addr_parse(span_of(c->router_address), &router) < 0)
-        return "[router] address is neither ADDRESS:PORT nor unix:PATH";
     if (c->listen.count + c->listen_tls.count == 0)
         return "[c2s] neither listen nor listen_tls has an address";
-    if (!c->router_tls && !addr_is_unix(&router) && !addr_is_loopback(&router))
-        return "[router] address is on another host: set tls = true";
     /* What one read has brought must be made up for before the client takes us for dead. */
     if (c->input_rate > 0 && c->input_rate < 4096)
         return "[limits] input_rate is under 4K (0: no limit)";
@@ -394,12 +372,9 @@ static const char *check(const void *conf, char scratch[256])
         return "[limits] stanza_rate is under 10 (0: no limit)";
     if (c->name_min > c->name_max)
         return "[register] name_min is over name_max";
-    if (strlen(c->router_secret) < 32) {
-        snprintf(scratch, 256, "[router] secret has %zu characters; at least 32 are needed",
-                 strlen(c->router_secret));
-        return scratch;
-    }
-    const char *wrong = check_contacts(c);
+    const char *wrong = component_conf_check(&c->router, scratch);
+    if (!wrong)
+        wrong = check_contacts(c);
     if (!wrong)
         wrong = check_filter(c);
     return wrong ? wrong : check_services(c);

@@ -6,6 +6,7 @@
 #define C2S_CONF_H
 
 #include "c2s/sm/sm.h"
+#include "xmpp/component.h"
 
 enum c2s_tls { C2S_TLS_REQUIRED, C2S_TLS_OPTIONAL };
 
@@ -17,9 +18,7 @@ struct c2s_conf {
     char *control;
     int log_level;
 
-    char *router_address, *router_secret;
-    bool router_tls;
-    char *router_tls_ca, *router_tls_name;
+    struct component_conf router;
 
     char *store_path;
 

@@ -37,11 +37,7 @@ static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
     c2s->tls = server_tls(c2s->loop, conf, error_r);
     if (!c2s->tls)
         return false;
-    if (!conf->router_tls)
-        return true;
-    struct tls_ctx_opts opts = {.ca_file = *conf->router_tls_ca ? conf->router_tls_ca : NULL};
-    c2s->link_tls = tls_ctx_new(&opts, error_r);
-    return c2s->link_tls != NULL;
+    return component_tls(&conf->router, &c2s->link_tls, error_r);
 }
 
 /* --- link ------------------------------------------------------------------------------------- */
@@ -55,16 +51,13 @@ static void make_link(struct c2s *c2s)
         c2s->binds[n++] = (struct link_bind){.name = c2s->network, .shared = true};
     struct link_opts opts = {
         .name = span_of(c2s->name),
-        .secret = span_of(conf->router_secret),
         .binds = c2s->binds,
         .bind_count = n,
         .watch = true,
-        .tls = c2s->link_tls,
-        .tls_name = span_of(conf->router_tls_name),
         .connect = c2s_test_connect,
         .connect_ctx = c2s_test_connect_ctx,
     };
-    addr_parse(span_of(conf->router_address), &opts.router); /* checked by the configuration */
+    component_link(&conf->router, c2s->link_tls, &opts);
     c2s->link = link_new(c2s->loop, &opts, &sm_link_events, c2s->sm);
     sm_set_link(c2s->sm, c2s->link);
 }
@@ -115,7 +108,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
 static void make_auth_secret(struct c2s *c2s)
 {
     static_assert(sizeof c2s->auth_secret == 32, "the length of a SHA-256");
-    crypto_hmac(CRYPTO_SHA256, span_of(c2s->conf->router_secret),
+    crypto_hmac(CRYPTO_SHA256, span_of(c2s->conf->router.secret),
                 SPAN("salts of users who do not exist"), c2s->auth_secret);
 }
 
@@ -127,8 +120,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     c2s->conf = conf;
     c2s->instance = d->instance;
     c2s->host = span_of(mem_strdup_span(span_of(conf->host)));
-    c2s->network =
-        *conf->network ? span_of(mem_strdup_span(span_of(conf->network))) : c2s->host;
+    c2s->network = *conf->network ? span_of(mem_strdup_span(span_of(conf->network))) : c2s->host;
     c2s->started_ms = loop_now(d->loop);
     list_init(&c2s->clients);
     list_init(&c2s->seats);
@@ -148,8 +140,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     quota_init(&c2s->registrations, (uint64_t)conf->register_per_address,
                (uint64_t)conf->register_per_hour);
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
-    if (!make_tls(c2s, error_r) ||
-        !(c2s->store = store_open(d->loop, &store, error_r))) {
+    if (!make_tls(c2s, error_r) || !(c2s->store = store_open(d->loop, &store, error_r))) {
         c2s_free(&c2s);
         return NULL;
     }
@@ -173,75 +164,30 @@ static void on_accept_tls(void *ctx, struct conn *c)
     client_accept(ctx, c, true);
 }
 
-static bool listen_at(struct c2s *c2s, const struct conf_list *list,
-                      void (*accept)(void *, struct conn *), char error_r[CONF_ERROR_MAX])
-{
-    const struct listen_opts opts = {.reuseport = true};
-    for (size_t i = 0; i < list->count; i++) {
-        struct addr at;
-        int error = -ENOBUFS;
-        struct listener *l = NULL;
-        addr_parse(span_of(list->items[i]), &at);
-        if (c2s->listener_count < C2S_LISTENERS_MAX)
-            l = listener_new(c2s->loop, &at, &opts, accept, c2s, &error);
-        if (!l && error == -EAFNOSUPPORT) {
-            LOG(LOG_WARN, "listen.no_family", F_STR("addr", list->items[i]));
-            continue;
-        }
-        if (!l) {
-            snprintf(error_r, CONF_ERROR_MAX, "cannot listen at %s: %s", list->items[i],
-                     strerror(-error));
-            return false;
-        }
-        c2s->listeners[c2s->listener_count++] = l;
-    }
-    return true;
-}
-
-/* The control socket's path with %i replaced by the instance. */
-static void control_path(const struct c2s *c2s, char path_r[256])
-{
-    const char *mark = strstr(c2s->conf->control, "%i");
-    if (!mark)
-        snprintf(path_r, 256, "%s", c2s->conf->control);
-    else
-        snprintf(path_r, 256, "%.*s%s%s", (int)(mark - c2s->conf->control), c2s->conf->control,
-                 c2s->instance, mark + 2);
-}
-
 bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
 {
-    char path[256];
-    int error;
-    if (!listen_at(c2s, &c2s->conf->listen, on_accept, error_r) ||
-        !listen_at(c2s, &c2s->conf->listen_tls, on_accept_tls, error_r))
+    const struct c2s_conf *conf = c2s->conf;
+    const struct listen_opts opts = {.reuseport = true};
+    if (!listeners_open(&c2s->listeners, c2s->loop, &conf->listen, &opts, on_accept, c2s,
+                        error_r) ||
+        !listeners_open(&c2s->listeners, c2s->loop, &conf->listen_tls, &opts, on_accept_tls, c2s,
+                        error_r))
         return false;
-    control_path(c2s, path);
-    c2s->control = control_new(c2s->loop, path, c2s_commands, c2s, &error);
-    if (!c2s->control) {
-        snprintf(error_r, CONF_ERROR_MAX, "control socket %s: %s", path, strerror(-error));
+    c2s->control =
+        control_open(c2s->loop, conf->control, c2s->instance, c2s_commands, c2s, error_r);
+    if (!c2s->control)
         return false;
-    }
     LOG(LOG_INFO, "c2s.ready", F_STR("name", c2s->name), F_STR("host", c2s->conf->host));
     return true;
 }
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
-}
-
 /* What a running process cannot change: it must be started again for these. */
 static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_conf *b)
 {
-    if (!lists_equal(&a->listen, &b->listen) || !lists_equal(&a->listen_tls, &b->listen_tls))
+    if (!conf_list_equal(&a->listen, &b->listen) ||
+        !conf_list_equal(&a->listen_tls, &b->listen_tls))
         return "listen and listen_tls";
     if (strcmp(a->control, b->control) != 0)
         return "control";
@@ -249,12 +195,7 @@ static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_c
         return "host and network";
     if (strcmp(a->store_path, b->store_path) != 0)
         return "[store] path";
-    if (strcmp(a->router_address, b->router_address) != 0 ||
-        strcmp(a->router_secret, b->router_secret) != 0 || a->router_tls != b->router_tls ||
-        strcmp(a->router_tls_ca, b->router_tls_ca) != 0 ||
-        strcmp(a->router_tls_name, b->router_tls_name) != 0)
-        return "[router]";
-    return NULL;
+    return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
 }
 
 bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
@@ -335,9 +276,7 @@ void c2s_client_gone(struct c2s *c2s)
 
 static void stop_listening(struct c2s *c2s)
 {
-    for (size_t i = 0; i < c2s->listener_count; i++)
-        listener_free(&c2s->listeners[i]);
-    c2s->listener_count = 0;
+    listeners_close(&c2s->listeners);
     if (c2s->control)
         control_free(&c2s->control);
 }
@@ -350,7 +289,8 @@ void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx)
     c2s->stopped_ctx = ctx;
     stop_listening(c2s);
     hibernate_end_all(c2s);
-    LIST_FOR_EACH(node, &c2s->clients) {
+    LIST_FOR_EACH(node, &c2s->clients)
+    {
         struct client *c = CONTAINER_OF(node, struct client, node);
         if (!c->is_gone)
             stream_error(&c->stream, STREAM_SYSTEM_SHUTDOWN, NULL);

@@ -5,7 +5,7 @@
 #ifndef S2S_CONF_H
 #define S2S_CONF_H
 
-#include "base/conf.h"
+#include "xmpp/component.h"
 
 enum s2s_tls { S2S_TLS_REQUIRED, S2S_TLS_OPTIONAL };
 enum s2s_auth { S2S_AUTH_CERTIFICATE, S2S_AUTH_DIALBACK };
@@ -31,9 +31,7 @@ struct s2s_conf {
     char *control;
     int log_level;
 
-    char *router_address, *router_secret;
-    bool router_tls;
-    char *router_tls_ca, *router_tls_name;
+    struct component_conf router;
 
     char *store_path;
 

@@ -59,11 +59,7 @@ static bool make_tls(struct s2s *s, char error_r[CONF_ERROR_MAX])
     const struct s2s_conf *conf = s->conf;
     if (!make_peer_tls(s, conf, error_r))
         return false;
-    if (!conf->router_tls)
-        return true;
-    struct tls_ctx_opts opts = {.ca_file = *conf->router_tls_ca ? conf->router_tls_ca : NULL};
-    s->link_tls = tls_ctx_new(&opts, error_r);
-    return s->link_tls != NULL;
+    return component_tls(&conf->router, &s->link_tls, error_r);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -74,16 +70,13 @@ static void make_link(struct s2s *s)
     s->bind = (struct link_bind){.is_default = true};
     struct link_opts opts = {
         .name = span_of(s->name),
-        .secret = span_of(conf->router_secret),
         .binds = &s->bind,
         .bind_count = 1,
         .watch = true,
-        .tls = s->link_tls,
-        .tls_name = span_of(conf->router_tls_name),
         .connect = s2s_test_router,
         .connect_ctx = s2s_test_ctx,
     };
-    addr_parse(span_of(conf->router_address), &opts.router); /* checked by the configuration */
+    component_link(&conf->router, s->link_tls, &opts);
     s->link = link_new(s->loop, &opts, &relay_events, s);
 }
 
@@ -170,83 +163,28 @@ static void on_accept_tls(void *ctx, struct conn *c)
     in_accept(ctx, c, true);
 }
 
-static bool listen_at(struct s2s *s, const struct conf_list *list,
-                      void (*accept)(void *, struct conn *), char error_r[CONF_ERROR_MAX])
-{
-    const struct listen_opts opts = {0};
-    for (size_t i = 0; i < list->count; i++) {
-        struct addr at;
-        int error = -ENOBUFS;
-        struct listener *l = NULL;
-        addr_parse(span_of(list->items[i]), &at);
-        if (s->listener_count < S2S_LISTENERS_MAX)
-            l = listener_new(s->loop, &at, &opts, accept, s, &error);
-        if (!l && error == -EAFNOSUPPORT) {
-            LOG(LOG_WARN, "listen.no_family", F_STR("addr", list->items[i]));
-            continue;
-        }
-        if (!l) {
-            snprintf(error_r, CONF_ERROR_MAX, "cannot listen at %s: %s", list->items[i],
-                     strerror(-error));
-            return false;
-        }
-        s->listeners[s->listener_count++] = l;
-    }
-    return true;
-}
-
-/* The control socket's path with %i replaced by the instance. */
-static void control_path(const struct s2s *s, char path_r[256])
-{
-    const char *mark = strstr(s->conf->control, "%i");
-    if (!mark)
-        snprintf(path_r, 256, "%s", s->conf->control);
-    else
-        snprintf(path_r, 256, "%.*s%s%s", (int)(mark - s->conf->control), s->conf->control,
-                 s->instance, mark + 2);
-}
-
 bool s2s_listen(struct s2s *s, char error_r[CONF_ERROR_MAX])
 {
-    char path[256];
-    int error;
-    if (!listen_at(s, &s->conf->listen, on_accept, error_r) ||
-        !listen_at(s, &s->conf->listen_tls, on_accept_tls, error_r))
+    const struct s2s_conf *conf = s->conf;
+    const struct listen_opts opts = {0};
+    if (!listeners_open(&s->listeners, s->loop, &conf->listen, &opts, on_accept, s, error_r) ||
+        !listeners_open(&s->listeners, s->loop, &conf->listen_tls, &opts, on_accept_tls, s,
+                        error_r))
         return false;
-    control_path(s, path);
-    s->control = control_new(s->loop, path, s2s_commands, s, &error);
-    if (!s->control) {
-        snprintf(error_r, CONF_ERROR_MAX, "control socket %s: %s", path, strerror(-error));
+    s->control = control_open(s->loop, conf->control, s->instance, s2s_commands, s, error_r);
+    if (!s->control)
         return false;
-    }
     LOG(LOG_INFO, "s2s.ready", F_STR("name", s->name), F_STR("host", s->conf->host));
     return true;
 }
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-static bool lists_equal(const struct conf_list *a, const struct conf_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
-}
-
-static bool is_same_link(const struct s2s_conf *a, const struct s2s_conf *b)
-{
-    return strcmp(a->router_address, b->router_address) == 0 &&
-           strcmp(a->router_secret, b->router_secret) == 0 && a->router_tls == b->router_tls &&
-           strcmp(a->router_tls_ca, b->router_tls_ca) == 0 &&
-           strcmp(a->router_tls_name, b->router_tls_name) == 0;
-}
-
 /* What a running process cannot change: it must be started again for these. */
 static const char *fixed_difference(const struct s2s_conf *a, const struct s2s_conf *b)
 {
-    if (!lists_equal(&a->listen, &b->listen) || !lists_equal(&a->listen_tls, &b->listen_tls))
+    if (!conf_list_equal(&a->listen, &b->listen) ||
+        !conf_list_equal(&a->listen_tls, &b->listen_tls))
         return "listen and listen_tls";
     if (strcmp(a->control, b->control) != 0)
         return "control";
@@ -254,12 +192,12 @@ static const char *fixed_difference(const struct s2s_conf *a, const struct s2s_c
         return "host and network";
     if (strcmp(a->store_path, b->store_path) != 0)
         return "[store] path";
-    if (!lists_equal(&a->dns_servers, &b->dns_servers) ||
+    if (!conf_list_equal(&a->dns_servers, &b->dns_servers) ||
         strcmp(a->dns_resolv_conf, b->dns_resolv_conf) != 0 ||
         strcmp(a->dns_trust_anchor, b->dns_trust_anchor) != 0 ||
         strcmp(a->dns_hosts, b->dns_hosts) != 0)
         return "[dns]";
-    return is_same_link(a, b) ? NULL : "[router]";
+    return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
 }
 
 bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
@@ -323,9 +261,7 @@ void s2s_stream_gone(struct s2s *s)
 
 static void stop_listening(struct s2s *s)
 {
-    for (size_t i = 0; i < s->listener_count; i++)
-        listener_free(&s->listeners[i]);
-    s->listener_count = 0;
+    listeners_close(&s->listeners);
     if (s->control)
         control_free(&s->control);
 }

@@ -33,8 +33,6 @@
 #include "xmpp/outbox.h"
 #include "xmpp/stream.h"
 
-#define S2S_LISTENERS_MAX 32
-
 struct flood;
 struct in;
 struct out;
@@ -63,8 +61,7 @@ struct s2s {
     struct list_node ins;       /* in.c */
     struct flood *flood;        /* flood.c; NULL: nothing has come yet */
     size_t in_count, out_count; /* streams that are there; s2s_stream_gone after each that ends */
-    struct listener *listeners[S2S_LISTENERS_MAX];
-    size_t listener_count;
+    struct listeners listeners;
     uint8_t dialback_secret[32]; /* new at each start (XEP-0185) */
     uint64_t started_ms;
     bool is_stopping, is_flushing;

@@ -396,6 +396,16 @@ static void clear_keys(const struct conf_key *keys, void *base)
         conf_value_clear(k, base);
 }
 
+bool conf_list_equal(const struct conf_list *a, const struct conf_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
 void conf_free(const struct conf_spec *spec, void **conf)
 {
     if (!*conf)

@@ -78,6 +78,7 @@ struct conf_spec {
 void *conf_load(const struct conf_spec *spec, const char *path, bool secret,
                 char error_r[CONF_ERROR_MAX]);
 void conf_free(const struct conf_spec *spec, void **conf); /* wipes strings */
+bool conf_list_equal(const struct conf_list *a, const struct conf_list *b);
 /* Prints every key with its default and help, as a file that conf_load reads. */
 void conf_print_defaults(const struct conf_spec *spec, void (*write)(void *ctx, struct span s),
                          void *ctx);

@@ -369,6 +369,27 @@ struct control *control_new(struct loop *loop, const char *path,
     return c;
 }
 
+struct control *control_open(struct loop *loop, const char *pattern, const char *instance,
+                             const struct control_command *commands, void *ctx,
+                             char error_r[CONF_ERROR_MAX])
+{
+    const char *mark = strstr(pattern, "%i");
+    struct buf path = {0};
+    int error = 0;
+
+    buf_append(&path, span_make(pattern, mark ? (size_t)(mark - pattern) : strlen(pattern)));
+    if (mark) {
+        buf_append_z(&path, instance);
+        buf_append_z(&path, mark + 2);
+    }
+    struct control *c = control_new(loop, buf_z(&path), commands, ctx, &error);
+    if (!c)
+        snprintf(error_r, CONF_ERROR_MAX, "control socket %.200s: %s", buf_z(&path),
+                 strerror(-error));
+    buf_free(&path);
+    return c;
+}
+
 void control_free(struct control **control)
 {
     struct control *c = *control;

@@ -15,6 +15,7 @@
 #define BASE_CONTROL_H
 
 #include "base/buf.h"
+#include "base/conf.h"
 
 struct control;
 struct control_call; /* one request being answered */
@@ -30,6 +31,10 @@ struct control_command {
 /* commands ends with name == NULL. Returns NULL with a negative errno in *error_r. */
 struct control *control_new(struct loop *loop, const char *path,
                             const struct control_command *commands, void *ctx, int *error_r);
+/* The same at the path of a setting, in which %i stands for the instance; NULL with a reason. */
+struct control *control_open(struct loop *loop, const char *pattern, const char *instance,
+                             const struct control_command *commands, void *ctx,
+                             char error_r[CONF_ERROR_MAX]);
 void control_free(struct control **c);
 
 /* Each run() ends, now or later, with exactly one control_ok or control_error. args are valid only

@@ -9,6 +9,7 @@
 #ifndef BASE_LISTEN_H
 #define BASE_LISTEN_H
 
+#include "base/conf.h"
 #include "base/conn.h"
 
 struct listener;
@@ -27,5 +28,17 @@ struct listener *listener_new(struct loop *loop, const struct addr *at,
 void listener_free(struct listener **l); /* closes, removes a Unix socket's file */
 /* With the port that the system chose. */
 const struct addr *listener_addr(const struct listener *l);
+
+/* All of a process, zeroed at first. */
+struct listeners {
+    struct listener **all;
+    size_t count;
+};
+/* More of them: at each address of a setting. One of a family that this machine does not have is
+ * passed over, with a line in the log; any other that cannot be opened is a reason to stop: false. */
+bool listeners_open(struct listeners *ls, struct loop *loop, const struct conf_list *addresses,
+                    const struct listen_opts *opts, void (*on_accept)(void *ctx, struct conn *c),
+                    void *ctx, char error_r[CONF_ERROR_MAX]);
+void listeners_close(struct listeners *ls);
 
 #endif
