@@ -106,6 +106,7 @@ struct outboxes {
     struct timer tick;
     size_t bytes;    /* in memory */
     bool is_loading; /* what is in the store is not known yet */
+    bool is_looking; /* but will be soon */
     bool is_flushing;
     size_t writes; /* under way */
     void (*flushed)(void *ctx);

@@ -123,6 +123,7 @@ static void on_found(struct outbox_job *j, const struct found *f, struct span ke
     struct outbox *o = outbox_find_or_add(j->all, key);
     uint64_t end = (uint64_t)f->last + 1;
 
+    ring_add_from(&o->front, &o->back, 0, o->back.count);
     ring_free(&o->back);
     o->back = o->front;
     o->front = (struct ring){0};
@@ -163,9 +164,15 @@ static void on_loaded(struct store_job *job, int result)
         job_free(j);
         return;
     }
-    if (result < 0)
+    all->is_looking = false;
+    if (result < 0) {
         log_refusal(j, "load", result);
-    for (struct span rest = buf_span(&j->found); result >= 0 && rest.n > 0;) {
+        job_free(j);
+        outboxes_check_flushed(all);
+        outboxes_tick_soon(all, false); /* tries again: nothing is sent before what is older */
+        return;
+    }
+    for (struct span rest = buf_span(&j->found); rest.n > 0;) {
         memcpy(&f, rest.p, sizeof(f));
         rest = span_from(rest, sizeof(f));
         on_found(j, &f, span_make(rest.p, f.key_len));
@@ -177,7 +184,7 @@ static void on_loaded(struct store_job *job, int result)
 
 void outboxes_load(struct outboxes *all)
 {
-    all->is_loading = true;
+    all->is_loading = all->is_looking = true;
     submit(job_new(all, NULL), STORE_READ, run_load, on_loaded);
 }
 

@@ -150,6 +150,8 @@ static void on_tick(void *ctx)
 {
     struct outboxes *all = ctx;
 
+    if (all->is_loading && !all->is_looking)
+        outboxes_load(all);
     /* Each once, whatever on_expired does to the list. */
     for (struct list_node *node = all->busy.next; node != &all->busy; node = all->busy.next) {
         list_remove(node);
@@ -185,7 +187,7 @@ static void on_flush_end(void *ctx)
 
 void outboxes_check_flushed(struct outboxes *all)
 {
-    if (!all->is_flushing || all->writes > 0 || all->is_loading)
+    if (!all->is_flushing || all->writes > 0 || all->is_looking)
         return;
     all->flush_end = (struct deferred){.call = on_flush_end, .ctx = all};
     loop_defer(all->loop, &all->flush_end);

@@ -215,6 +215,127 @@ static void test_put_while_loading(void **state)
     world_free(w);
 }
 
+/* More of them than fit the first part of memory. */
+static void test_put_much_while_loading(void **state)
+{
+    struct world *w = world_new();
+    (void)state;
+    put_range(open_key(w, "a b"), 0, 10);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    kill_and_start(w, false);
+    struct outbox *o = open_key(w, "a b");
+    put_range(o, 10, 2500);
+    take(w, o, 0, 2500, true);
+    assert_true(outbox_is_empty(o));
+    world_free(w);
+}
+
+/* --- a store that fails for a while ----------------------------------------------------------- */
+
+/* Reading any row fails, and so does deleting. */
+static void break_reads(struct world *w)
+{
+    sql(w, STORE_WRITE, "ALTER TABLE outbox RENAME TO aside");
+    sql(w, STORE_WRITE,
+        "CREATE VIEW outbox AS SELECT key, abs(-9223372036854775807 - 1) AS seq, at, stanza"
+        " FROM aside");
+    sql(w, STORE_WRITE,
+        "CREATE TRIGGER into_view INSTEAD OF INSERT ON outbox BEGIN"
+        " INSERT INTO aside (key, seq, at, stanza) VALUES (new.key, new.seq, new.at, new.stanza);"
+        " END");
+    sql(w, STORE_WRITE,
+        "CREATE TRIGGER from_view INSTEAD OF DELETE ON outbox BEGIN"
+        " DELETE FROM aside WHERE key = old.key AND seq = old.seq; END");
+}
+
+static void mend_reads(struct world *w)
+{
+    sql(w, STORE_WRITE, "DROP VIEW outbox");
+    sql(w, STORE_WRITE, "ALTER TABLE aside RENAME TO outbox");
+}
+
+static void test_load_fails(void **state)
+{
+    struct world *w = world_new();
+    (void)state;
+    put_range(open_key(w, "a b"), 0, 10);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    break_reads(w);
+    kill_and_start(w, true);
+    struct outbox *o = open_key(w, "a b");
+    put_range(o, 10, 12);
+    loop_sim_advance(w->loop, 10 * TICK);
+    assert_true(span_is_none(outbox_next(o)));
+    mend_reads(w);
+    loop_sim_advance(w->loop, 2 * TICK);
+    take(w, o, 0, 12, true);
+    world_free(w);
+}
+
+/* ... and a stop is not held up. */
+static void on_flushed(void *ctx);
+static void test_load_fails_until_the_end(void **state)
+{
+    struct world *w = world_new();
+    (void)state;
+    put_range(open_key(w, "a b"), 0, 10);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    break_reads(w);
+    kill_and_start(w, true);
+    outboxes_flush(w->all, on_flushed, w);
+    loop_sim_advance(w->loop, TICK);
+    assert_int_equal(w->flushed, 1);
+    mend_reads(w);
+    world_free(w);
+}
+
+static void test_read_fails(void **state)
+{
+    struct world *w = world_new();
+    struct outbox *o = open_key(w, "a b");
+    (void)state;
+    put_range(o, 0, 10);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    kill_and_start(w, false);
+    loop_sim_settle(w->loop);
+    kill_and_start(w, true);
+    o = open_key(w, "a b");
+    take(w, o, 0, 10, false);
+    outbox_rewind(o);
+    put_range(o, 10, 3000);
+    loop_sim_advance(w->loop, 4 * TICK);
+    break_reads(w);
+    take(w, o, 0, 1000, true);
+    assert_true(span_is_none(outbox_next(o)));
+    loop_sim_advance(w->loop, 10 * TICK);
+    assert_true(span_is_none(outbox_next(o)));
+    mend_reads(w);
+    loop_sim_advance(w->loop, 2 * TICK);
+    take(w, o, 1000, 3000, true);
+    world_free(w);
+}
+
+static void test_delete_fails(void **state)
+{
+    struct world *w = world_new();
+    struct outbox *o = open_key(w, "a b");
+    (void)state;
+    put_range(o, 0, 10);
+    loop_sim_advance(w->loop, SPILL + TICK);
+    sql(w, STORE_WRITE,
+        "CREATE TRIGGER stay BEFORE DELETE ON outbox BEGIN SELECT RAISE(ABORT, 'no'); END");
+    take(w, o, 0, 10, true);
+    outbox_close(&o);
+    loop_sim_advance(w->loop, 10 * TICK);
+    assert_int_equal(rows(w), 10);
+    sql(w, STORE_WRITE, "DROP TRIGGER stay");
+    loop_sim_advance(w->loop, 2 * TICK);
+    assert_int_equal(rows(w), 0);
+    world_free(w);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
 static void on_flushed(void *ctx)
 {
     struct world *w = ctx;
@@ -289,6 +410,11 @@ int main(void)
         cmocka_unit_test(test_while_writing),
         cmocka_unit_test(test_killed_in_the_middle),
         cmocka_unit_test(test_put_while_loading),
+        cmocka_unit_test(test_put_much_while_loading),
+        cmocka_unit_test(test_load_fails),
+        cmocka_unit_test(test_load_fails_until_the_end),
+        cmocka_unit_test(test_read_fails),
+        cmocka_unit_test(test_delete_fails),
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_flush_of_nothing),
         cmocka_unit_test(test_without_owner),
