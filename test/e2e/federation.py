@@ -328,6 +328,7 @@ class Prosody(Node):
                 f'"{m}"' for m in self.modules if m not in self.disabled) + ' }',
             'modules_disabled = { ' + "; ".join(f'"{m}"' for m in self.disabled) + ' }',
             f'log = {{ debug = "{self.path("prosody.log")}" }}',
+            f'certificates = "{self.path("certificates")}"',
             *self.settings, self.tls(self.hosts[0][1])]
         for domain, certificate, rooms in self.hosts:
             lines += [f'VirtualHost "{domain}"', self.tls(certificate)]
@@ -337,6 +338,11 @@ class Prosody(Node):
 
     def prepare(self, users=8):
         self.write("prosody.cfg.lua", self.configuration())
+        # Where direct TLS finds those of the names that clients ask for.
+        os.makedirs(self.path("certificates"))
+        for domain, certificate, _ in self.hosts:
+            os.symlink(certificate, self.path("certificates", f"{domain}.crt"))
+            os.symlink(self.lab.authority.key, self.path("certificates", f"{domain}.key"))
         salted = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), SALT, ITERATIONS)
         client = hmac.digest(salted, b"Client Key", "sha1")
         account = "return {\n" + "".join(f'["{key}"] = {value};\n' for key, value in (
@@ -533,7 +539,8 @@ class Lab:
                           self_signed=name == "dialback")
                for name in ("prosody", "dialback", "external", "ejabberd")}
         plain = {name: give(name, [f"{name}.example"])
-                 for name in ("six", "dead", "direct", "bare", "routed", "pinbad", "danebad", "evil")}
+                 for name in ("six", "dead", "direct", "bare", "routed", "pinbad", "danebad",
+                              "evil")}
         bad = {"expired": give("expired", ["expired.example"], expired=True),
                "selfsigned": give("selfsigned", ["selfsigned.example"], self_signed=True),
                "wrong": give("wrong", ["somebody-else.example"]),

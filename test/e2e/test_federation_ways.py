@@ -24,7 +24,8 @@ BAD = {
 
 @pytest.fixture(scope="module", name="ours")
 def start_ours(lab, tmp_path_factory):
-    settings = {f"domain {name}.example.auth": "certificate" for name in (*BAD, "dane")}
+    settings = {f"domain {name}.example.auth": "certificate"
+                for name in (*GOOD, *BAD, "dane") if name != "homemade"}
     settings["domain routed.example.route"] = f"{v4('prosody')}:5269"
     settings["domain pinned.example.pin"] = lab.authority.pin(lab.pem["pinned"])
     settings["domain pinbad.example.pin"] = lab.authority.pin(lab.pem["pinned"])
