@@ -27,6 +27,16 @@ static void expect_failed(struct wire *w, int64_t h)
     hear_exactly(w, text);
 }
 
+/* Romeo's client, which may come back, and Juliet's. */
+static struct house *open_two(struct wire **a_r, struct wire **b_r, char id_r[MANAGE_ID_LEN + 1])
+{
+    struct house *h = house_new("", no_router);
+    *a_r = enter(h, ROMEO, "a");
+    *b_r = enter(h, JULIET, "b");
+    enable(*a_r, id_r);
+    return h;
+}
+
 /* --- coming back ------------------------------------------------------------------------------ */
 
 /* C22: nothing is lost, doubled or out of order, and nobody has seen him go. */
@@ -169,10 +179,9 @@ static void stays_in_its_domain(void **state)
 static void a_wrong_count_changes_nothing(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
+    struct wire *a, *b;
     (void)state;
-    struct house *h = house_new("", no_router);
-    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
-    enable(a, id);
+    struct house *h = open_two(&a, &b, id);
     wire_say(b, TO_ROMEO("1"));
     lose(&a);
     wire_say(b, TO_ROMEO("2")); /* not sent yet: it cannot have been handled */
@@ -192,10 +201,9 @@ static void a_wrong_count_changes_nothing(void **state)
 static void takes_the_place_of_a_living_one(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
+    struct wire *a, *b;
     (void)state;
-    struct house *h = house_new("", no_router);
-    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
-    enable(a, id);
+    struct house *h = open_two(&a, &b, id);
     wire_say(b, TO_ROMEO("1") TO_ROMEO("2"));
     struct wire *next = resume(h, ROMEO, id, 1);
     expect_resumed(next, id, 0);
@@ -265,10 +273,9 @@ static void hibernates_without_presence(void **state)
 static void is_replaced_by_its_own_resource(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
+    struct wire *a, *b;
     (void)state;
-    struct house *h = house_new("", no_router);
-    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
-    enable(a, id);
+    struct house *h = open_two(&a, &b, id);
     wire_say(a, "<presence/>");
     lose(&a);
     wire_say(b, TO_ROMEO("1"));
@@ -364,10 +371,9 @@ static void expect_stored(struct house *h, const char *text)
 static void messages_are_kept_with_their_time(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
+    struct wire *a, *b;
     (void)state;
-    struct house *h = house_new("", no_router);
-    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
-    enable(a, id);
+    struct house *h = open_two(&a, &b, id);
     wire_say(a, "<presence/>");
     wire_say(b, TO_ROMEO("1")); /* at midnight, 2026-01-01 */
     lose(&a);
@@ -531,10 +537,9 @@ static void the_end_of_the_process_loses_nothing(void **state)
 static void a_push_service_is_told(void **state)
 {
     char id[MANAGE_ID_LEN + 1];
+    struct wire *a, *b;
     (void)state;
-    struct house *h = house_new("", no_router);
-    struct wire *a = enter(h, ROMEO, "a"), *b = enter(h, JULIET, "b");
-    enable(a, id);
+    struct house *h = open_two(&a, &b, id);
     wire_say(a, "<iq type='set' id='e'><enable xmlns='urn:xmpp:push:0'"
                 " jid='juliet@capulet.example/b' node='n'/></iq><presence/>");
     wire_expect(a, "id='e'");

@@ -53,15 +53,9 @@ static void goes_where_an_offline_users_would(void **state)
     for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
         bool has_other = i % 2 == 1;
         struct kit *k = kit_new(NULL);
-        struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
-        struct kit_client *b = kit_open(k, "bob", "prime.test", "b"), *o = NULL;
-        kit_say(k, a, "<presence/>");
-        if (has_other) {
-            o = kit_open(k, "alice", "prime.test", "o");
-            kit_say(k, o, "<presence/>");
-            kit_heard(o);
-        }
-        kit_heard(b);
+        struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+        struct kit_client *b = kit_come(k, "bob", "b", "");
+        struct kit_client *o = has_other ? kit_come(k, "alice", "o", "<presence/>") : NULL;
         sm_undelivered(a->session, span_of(cases[i / 2].stanza), yesterday(k));
         kit_settle(k);
         assert_int_equal(kit_offline_count(k, "alice"), has_other ? 0 : cases[i / 2].stored);
@@ -86,10 +80,8 @@ static void it_takes_nothing_more(void **state)
 {
     (void)state;
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
-    struct kit_client *b = kit_open(k, "bob", "prime.test", "b");
-    kit_say(k, a, "<presence/>");
-    kit_heard(a);
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    struct kit_client *b = kit_come(k, "bob", "b", "");
     sm_undelivered(a->session, SPAN("<presence to='" HERE "' from='x@y'/>"), 0);
     kit_say(k, b, "<message to='" HERE "'><body>1</body></message>");
     EXPECT_NOTHING(a);
@@ -152,10 +144,8 @@ static void a_full_client_gets_no_messages(void **state)
 {
     (void)state;
     struct kit *k = kit_new(NULL);
-    struct kit_client *a = kit_open(k, "alice", "prime.test", "a");
-    struct kit_client *b = kit_open(k, "bob", "prime.test", "b");
-    kit_say(k, a, "<presence/>");
-    kit_heard(a);
+    struct kit_client *a = kit_come(k, "alice", "a", "<presence/>");
+    struct kit_client *b = kit_come(k, "bob", "b", "");
     sm_set_full(a->session, true);
     kit_say(k, b, "<message to='" HERE "'><body>1</body></message>");
     kit_say(k, b, "<message to='alice@prime.test'><body>2</body></message>");
