@@ -4,7 +4,7 @@
  *
  *   execute -> ASKING (form shown) -> execute, next, complete -> RUNNING -> completed (gone)
  *          \-> RUNNING, when it asks for nothing    refused: ASKING again
- *   cancel, or ten minutes without a word: gone
+ *   cancel, the end of the session, or ten minutes without a word: gone
  *
  * Who may execute a command is asked at every step. An execution belongs to the full JID that began
  * it, and is kept in the instance that its stanzas come to. Called by iq.c and disco.c; run.c has
@@ -399,6 +399,18 @@ void sm_command_disco_items(struct sm_in *in, struct span node)
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
+
+/* Who is gone fills in no form. */
+void sm_commands_gone(struct sm_session *s)
+{
+    if (!s->sm->commands)
+        return;
+    LIST_FOR_EACH (node, &s->sm->commands->runs) {
+        struct sm_run *run = CONTAINER_OF(node, struct sm_run, node);
+        if (run->state == SM_RUN_ASKING && span_eq(sm_run_who(run), s->full))
+            sm_run_free(run);
+    }
+}
 
 /* What is running ends by its jobs, which hold the session manager. */
 void sm_commands_close(struct sm *sm)

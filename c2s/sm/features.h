@@ -65,6 +65,9 @@ void sm_extdisco_services(struct sm_in *in, uint32_t payload);
 void sm_extdisco_credentials(struct sm_in *in, uint32_t payload);
 void sm_contact_info_write(const struct sm *sm, struct buf *out);
 
+/* --- commands.c --- a row of hooks.c */
+void sm_commands_gone(struct sm_session *s);
+
 /* --- motd.c --- the message of the day: each user gets it once, when he is available */
 int sm_motd_load(struct db *db, int64_t account, struct sm_profile *profile);
 void sm_motd_available(struct sm_session *s);

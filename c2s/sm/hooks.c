@@ -32,6 +32,7 @@ static const struct sm_hook hooks[] = {
     {"archive", sm_archive_sending, sm_archive_receiving, NULL, NULL, NULL},
     {"carbons", sm_carbons_sending, sm_carbons_receiving, NULL, NULL, NULL},
     {"push", NULL, sm_push_receiving, NULL, NULL, NULL},
+    {"commands", NULL, NULL, NULL, sm_commands_gone, NULL},
     {"motd", NULL, NULL, sm_motd_available, NULL, NULL},
 };
 

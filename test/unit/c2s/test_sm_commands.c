@@ -356,6 +356,23 @@ static void twice_at_once(void **state)
     office_close(&o);
 }
 
+/* His forms go with him, and nobody else's. */
+static void who_goes(void **state)
+{
+    struct office o = office_open();
+    struct kit_client *sofa = kit_open(o.k, "boss", "prime.test", "sofa");
+    const char *id = id_in(say_command(&o, sofa, ANNOUNCE, "", "", "")),
+               *other = id_in(say_command(&o, o.boss, ANNOUNCE, "", "", ""));
+    (void)state;
+
+    kit_close(o.k, sofa);
+    sofa = kit_open(o.k, "boss", "prime.test", "sofa");
+    EXPECT_IN(say_command(&o, sofa, ANNOUNCE, id, "", form_of(WORDS)), "<session-expired");
+    EXPECT_IN(say_command(&o, o.boss, ANNOUNCE, other, "", form_of(WORDS)), COMPLETED);
+    kit_close(o.k, sofa);
+    office_close(&o);
+}
+
 /* Nothing is left behind by who goes, or by the end of all. */
 static void ends(void **state)
 {
@@ -468,6 +485,7 @@ int main(void)
         cmocka_unit_test(of_one_user),
         cmocka_unit_test(of_all_users),
         cmocka_unit_test(twice_at_once),
+        cmocka_unit_test(who_goes),
         cmocka_unit_test(ends),
         cmocka_unit_test(own_sessions),
         cmocka_unit_test(uses_are_logged),
