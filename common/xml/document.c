@@ -41,6 +41,12 @@ struct xml_document {
     enum xml_fault fault;
 };
 
+/* Not by strchr, for which a NUL is in every set. */
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* What can be told of the next bytes. */
 enum next { NEED_MORE, NEXT, FAILED };
 
@@ -90,7 +96,7 @@ static struct span tag_name(struct span in)
 {
     size_t n = 1;
 
-    while (n < in.n && !strchr(" \t\r\n/>", in.p[n]))
+    while (n < in.n && !is_space(in.p[n]) && in.p[n] != '/' && in.p[n] != '>')
         n++;
     return span_make(in.p + 1, n - 1);
 }
@@ -112,9 +118,8 @@ static bool declares(struct span tag, struct span prefix)
     buf_append(&word, prefix);
     for (size_t i = 0; !is_found && i + buf_len(&word) < tag.n; i++) {
         struct span rest = span_from(tag, i);
-        is_found = strchr(" \t\r\n", tag.p[i]) &&
-                   span_starts(span_from(rest, 1), buf_span(&word)) &&
-                   strchr(" \t\r\n=", rest.p[1 + buf_len(&word)]);
+        is_found = is_space(tag.p[i]) && span_starts(span_from(rest, 1), buf_span(&word)) &&
+                   (is_space(rest.p[1 + buf_len(&word)]) || rest.p[1 + buf_len(&word)] == '=');
     }
     buf_free(&word);
     return is_found;
@@ -184,10 +189,17 @@ static enum next next_prolog(struct xml_document *d)
     size_t from = 0, n;
     enum frame frame;
 
-    if (span_starts(in, SPAN("\xEF\xBB\xBF")))
-        from = 3;
+    static const struct span mark = SPAN_INIT("\xEF\xBB\xBF"); /* of the byte order */
+    if (in.n < mark.n && span_starts(mark, in))
+        return NEED_MORE;
+    if (span_starts(in, mark))
+        from = mark.n;
     framer_init(&f, &d->limits);
-    framer_scan(&f, in.p + from, in.n - from, &frame);
+    n = framer_scan(&f, in.p + from, in.n - from, &frame);
+    if (frame == FRAME_SPACE) {
+        consume(d, from + n);
+        return NEXT;
+    }
     if (frame == FRAME_FAULT)
         return fail(d, (enum xml_fault)f.fault);
     if (frame == FRAME_MORE)
@@ -209,7 +221,7 @@ static enum next close_container(struct xml_document *d, struct span bytes)
     struct span name = span_from(bytes, 2);
 
     /* The framer has seen that it is an end tag, and not whose. */
-    while (name.n > 0 && strchr(" \t\r\n>", name.p[name.n - 1]))
+    while (name.n > 0 && (is_space(name.p[name.n - 1]) || name.p[name.n - 1] == '>'))
         name.n--;
     if (!span_eq(name, buf_span(&l->name)))
         return fail(d, XML_NOT_WELL_FORMED);
@@ -276,7 +288,7 @@ static enum next next_child(struct xml_document *d)
 
     if (d->in_leaf)
         return next_frame(d);
-    while (n < in.n && strchr(" \t\r\n", in.p[n]))
+    while (n < in.n && is_space(in.p[n]))
         n++;
     if (n > 0) {
         consume(d, n);
@@ -286,7 +298,7 @@ static enum next next_child(struct xml_document *d)
         return next_frame(d);
     if (in.n < 2)
         return NEED_MORE;
-    if (strchr("/!?", in.p[1]))
+    if (in.p[1] == '/' || in.p[1] == '!' || in.p[1] == '?')
         return next_frame(d);
     n = tag_length(in);
     if (n == 0)
@@ -302,7 +314,7 @@ static enum next next_epilog(struct xml_document *d)
     struct span in = buf_span(&d->in);
 
     for (size_t i = 0; i < in.n; i++) {
-        if (!strchr(" \t\r\n", in.p[i]))
+        if (!is_space(in.p[i]))
             return fail(d, XML_NOT_WELL_FORMED);
     }
     consume(d, in.n);

@@ -428,3 +428,39 @@ def test_hostile_files(suite, tmp_path):
         name = f"h{number}@{suite.host}"
         if name in {row["jid"] for row in suite.ctl_json("user", "list")}:
             suite.ctl("user", "erase", name)
+
+
+def test_several_instances(new_suite):
+    """Whichever instance is asked, the one that owns a user does what must be done."""
+    suite = new_suite("--users", "12", "--c2s", "2")
+
+    async def play():
+        jids = [f"u{i}@{suite.host}" for i in range(10)]
+        async with online(suite, *jids) as clients:
+            instances = {row["instance"] for row in suite.ctl_json("session", "list")}
+            assert len(instances) == 2, instances
+            for client in clients:
+                await client.get_roster()
+            for i, client in enumerate(clients):
+                await in_thread(suite.ctl, "roster", "add", jids[i], "new@away.example", "--name",
+                                f"N{i}")
+                await in_thread(
+                    eventually, lambda c=client, n=f"N{i}":
+                    "new@away.example" in c.client_roster
+                    and c.client_roster["new@away.example"]["name"] == n, "push")
+            said = await in_thread(suite.ctl, "message", "--to-all", "--online", "to those online")
+            assert said == "10 messages sent\n"
+            said = await in_thread(suite.ctl, "message", "--to-all", "to everybody")
+            assert said == "12 messages sent\n"
+            for client in clients:
+                await client.message("to those online")
+                await client.message("to everybody")
+            for i in (0, 1, 2, 3):
+                gone = clients[i].gone()
+                await in_thread(suite.ctl, "user", "erase", jids[i])
+                await asyncio.wait_for(gone, DEADLINE)
+        assert len(suite.ctl_json("user", "list")) == 8
+        assert not rows(suite.paths["database"], "SELECT 1 FROM account WHERE name LIKE '/%'")
+        async with online(suite, f"u11@{suite.host}") as (late,):
+            await late.message("to everybody")
+    run(play())

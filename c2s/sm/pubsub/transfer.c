@@ -127,7 +127,7 @@ int pubsub_export_items(struct pubsub_ask *ask, struct db *db, struct pubsub_cur
                    " FROM pubsub_node n LEFT JOIN pubsub_item i ON i.node = n.id"
                    " WHERE n.account = ?1 AND (n.id > ?2 OR (n.id = ?2 AND i.seq > ?3))"
                    " ORDER BY n.id, i.seq");
-    int got;
+    int got = 0;
 
     db_bind_int(st, 1, ask->account);
     db_bind_int(st, 2, c->node);

@@ -170,6 +170,10 @@ static void what_streams_refuse_is_refused(void **state)
         {"<root>\xff</root>", "not-well-formed"},
         {"<root><a>\xc0\x80</a></root>", "not-well-formed"},
         {"no document at all", "not-well-formed"},
+        {" text <root></root>", "not-well-formed"},
+        {"\n<root></root>", "ok"},
+        {"\xEF\xBB\xBF<?xml version='1.0'?><root></root>", "ok"},
+        {"\xEF\xBB<root></root>", "not-well-formed"},
         {"<root><a>", "more"},
         {"<root>", "more"},
         {"<root", "more"},
@@ -220,6 +224,24 @@ static void everything_has_a_bound_but_the_whole(void **state)
     buf_free(&text);
 }
 
+static void a_nul_is_no_space(void **state)
+{
+    static const struct span texts[] = {
+        SPAN_INIT("<root>\0</root>"), SPAN_INIT("<root></root>\0"), SPAN_INIT("\0<root></root>"),
+        SPAN_INIT("<root><\0></root>"), SPAN_INIT("<root></root\0>"),
+        SPAN_INIT("<root\0></root>"),
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(pieces); k++) {
+            struct told t = {0};
+            const char *got = read_in(&t, texts[i], pieces[k]);
+            assert_true(strcmp(got, "ok") != 0 && strcmp(got, "more") != 0);
+            buf_free(&t.text);
+        }
+    }
+}
+
 static void each_call_may_stop_it(void **state)
 {
     (void)state;
@@ -251,6 +273,7 @@ int main(void)
         cmocka_unit_test(namespaces_come_from_around),
         cmocka_unit_test(what_streams_refuse_is_refused),
         cmocka_unit_test(everything_has_a_bound_but_the_whole),
+        cmocka_unit_test(a_nul_is_no_space),
         cmocka_unit_test(each_call_may_stop_it),
         cmocka_unit_test(the_line_is_known),
     };
