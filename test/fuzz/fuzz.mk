@@ -36,10 +36,13 @@ $(FUZZ_ROOMS): $(BUILD)/test/fuzz/keep.o $(BUILD)/test/replay/stage.o $(ROUTER_R
 
 # Daemons are strangers, and give the same names to different things: s2s is linked alone.
 FUZZ_S2S := $(BUILD)/test/fuzz/fuzz_s2s
+FUZZ_DNS := $(BUILD)/test/fuzz/fuzz_dns
 $(FUZZ): FUZZ_SEES = $(FUZZ_ROOMS)
+$(FUZZ_DNS): FUZZ_SEES = $(LIB_dns)
+$(FUZZ_DNS): $(LIB_dns)
 $(FUZZ_S2S): FUZZ_SEES = $(S2S_ROOM) $(LIB_dns)
 $(FUZZ_S2S): $(S2S_ROOM) $(LIB_dns)
-$(filter-out $(FUZZ_S2S),$(FUZZ)): $(FUZZ_ROOMS)
+$(filter-out $(FUZZ_S2S) $(FUZZ_DNS),$(FUZZ)): $(FUZZ_ROOMS)
 
 $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) \
