@@ -340,7 +340,7 @@ static bool take_literal(struct dial *d, const struct target *t)
 void dial_race_begin(struct dial *d, const struct target *t)
 {
     struct dial_race *r = &d->race;
-    struct span name = span_of(t->name);
+    struct span name = span_make(t->name, strlen(t->name));
 
     r->target = t;
     r->turn = DIAL_V6;
