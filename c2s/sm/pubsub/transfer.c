@@ -40,7 +40,7 @@ static int write_affiliations(struct db *db, const struct pubsub_node *node, str
     struct db_stmt *st = db_sql(db, "SELECT jid, affiliation FROM pubsub_affiliation"
                                     " WHERE node = ?1 ORDER BY jid");
     bool is_any = false;
-    int got;
+    int got = 0;
 
     db_bind_int(st, 1, node->id);
     while ((got = db_step(st)) > 0) {
@@ -63,7 +63,7 @@ static int write_subscriptions(struct db *db, const struct pubsub_node *node, st
     struct db_stmt *st =
         db_sql(db, "SELECT jid FROM pubsub_subscription WHERE node = ?1 ORDER BY jid");
     bool is_any = false;
-    int got;
+    int got = 0;
 
     db_bind_int(st, 1, node->id);
     while ((got = db_step(st)) > 0) {
