@@ -3,13 +3,18 @@
 people and their servers do all day.
 """
 import pytest
-from federation import MUC, forwarded, online, talk
+from federation import MUC, Ours, forwarded, online, talk
 
 
-@pytest.fixture(scope="module", name="peer", params=["prosody", "ejabberd"])
-def each_peer(lab, request):
+@pytest.fixture(scope="module", name="peer", params=["prosody", "ejabberd", "kontalk"])
+def each_peer(lab, request, tmp_path_factory):
     """Another server, once of each kind."""
-    return getattr(lab, request.param)()
+    if request.param != "kontalk":
+        yield getattr(lab, request.param)()
+        return
+    it = Ours(lab, tmp_path_factory.mktemp("other") / "s", "other", "other.example")
+    yield it
+    it.stop()
 
 
 def test_the_laboratory_is_right(lab):
@@ -93,6 +98,7 @@ def test_requests(lab, ours, peer):
     lab.run(play())
 
 
+@pytest.mark.parametrize("peer", ["prosody", "ejabberd"], indirect=True)
 def test_a_chat_room(lab, ours, peer):
     """Two of ours and one of theirs in a room of the other server's."""
     room = f"tea@rooms.{peer.host}"
