@@ -29,8 +29,8 @@ static void end(struct house *h, struct wire *w)
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* S01, S02, S03: the stream ends, and nothing gets through. */
-static void ends_streams_for_addresses(void **state)
+/* S01, S02, S03, X25, X26, X27: the stream ends, and nothing gets through. */
+static void ends_streams(void **state)
 {
     static const struct {
         const char *stanza, *error;
@@ -52,6 +52,13 @@ static void ends_streams_for_addresses(void **state)
         {"<presence " FROM " to='paris.example'/>", "<host-unknown"},
         {"<iq type='get' id='1' " FROM " to='" PEER "'/>", "<host-unknown"},
         {"<message " FROM " to='@paris.example'/>", "<host-unknown"},
+        {"<message " ADDRESSED "><stream:stream to='x'/></message>", "<invalid-xml"},
+        {"<message " ADDRESSED "><body><stream:error/></body></message>", "<invalid-xml"},
+        {"<message xmlns='jabber:client' " ADDRESSED "/>", "<invalid-namespace"},
+        {"<message xmlns='jabber:component:accept' " ADDRESSED "/>", "<invalid-namespace"},
+        {"<foo " ADDRESSED "/>", "<unsupported-stanza-type"},
+        {"<route xmlns='http://kontalk.org/extensions/router' " ADDRESSED "/>",
+         "<unsupported-stanza-type"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases) * WIRE_CHUNKS; i++) {
@@ -71,6 +78,31 @@ static void ends_streams_for_addresses(void **state)
             strstr(buf_z(&h->router->heard), "<presence") ||
             strstr(buf_z(&h->router->heard), "<iq"))
             fail_msg("%s: relayed: %s", cases[n].stanza, wire_heard(h->router));
+        end(h, w);
+    }
+}
+
+/* X23: to the byte. */
+static void bounds_stanzas(void **state)
+{
+    static const char *const parts[] = {"<message " ADDRESSED "><body>", "</body></message>"};
+    const size_t rest = 10000 - strlen(parts[0]) - strlen(parts[1]);
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct house *h;
+        struct wire *w = start(&h, "[limits]\nstanza = 10000\n");
+        char *body = mem_alloc(rest + more);
+        memset(body, 'x', rest + more);
+        wire_say(w, parts[0]);
+        wire_say_span(w, span_make(body, rest + more));
+        free(body);
+        wire_say(w, parts[1]);
+        if (more) {
+            wire_expect(w, "<stanza-too-big xmlns='urn:xmpp:errors'/>");
+            wire_expect_not(h->router, "<message");
+        } else {
+            wire_expect(h->router, "</body></message>");
+        }
         end(h, w);
     }
 }
@@ -289,7 +321,8 @@ static void answers_when_the_router_is_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ends_streams_for_addresses),
+        cmocka_unit_test(ends_streams),
+        cmocka_unit_test(bounds_stanzas),
         cmocka_unit_test(answers_malformed_addresses),
         cmocka_unit_test(cleans_what_it_relays),
         cmocka_unit_test(ends_ping_pong_of_errors),
