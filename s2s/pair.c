@@ -400,6 +400,10 @@ static void enforce(struct pair *p)
                   "the configuration has changed");
     else if (is_denied && p->state == PAIR_WAITING && !p->is_refused)
         connect_now(p); /* which fails at once, for good */
+    else if (!is_denied && p->state == PAIR_WAITING && p->is_refused) {
+        p->is_refused = false; /* under the new rules it may be otherwise */
+        set_state(p, PAIR_IDLE, REST_MS);
+    }
 }
 
 void pairs_enforce(struct s2s *s)

@@ -89,7 +89,7 @@ bool pair_on_verified(struct pair *p, struct span id, enum pair_answer answer);
 /* `s2s close`: ends its stream; what is queued stays, and is tried again unless we are stopping. */
 void pair_close(struct pair *p);
 /* After a reload: streams that the rules do not allow any more end, and what waits for a domain
- * that is denied now comes back. */
+ * that is denied now comes back; what has refused is asked anew. */
 void pairs_enforce(struct s2s *s);
 /* `s2s explain`: opens its stream although nothing is queued, or tries again now. */
 void pair_connect(struct pair *p);

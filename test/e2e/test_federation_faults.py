@@ -168,3 +168,38 @@ def test_the_network_fails_for_a_moment(lab, ours, peer):
                         if isinstance(s, slixmpp.Message)] == wanted
 
     lab.run(play(), 2 * PATIENCE)
+
+
+async def subscribed(a, b):
+    """Both see each other, and both rosters say so."""
+    for client in (a, b):
+        await client.get_roster()
+    for asks, answers in ((a, b), (b, a)):
+        asks.send_presence(pto=answers.boundjid.bare, ptype="subscribe")
+        await answers.presence(asks.boundjid.bare, "subscribe")
+        answers.send_presence(pto=asks.boundjid.bare, ptype="subscribed")
+        await asks.presence(answers.boundjid.bare, "subscribed")
+        await asks.presence(answers.boundjid)
+
+
+def test_who_is_there_is_known_after_restarts(lab, ours, peer):
+    """Who comes back after a crash learns who is there, and they that he is."""
+    async def play():
+        async with online((peer, "u7")) as (b,):
+            async with online((ours, "u7")) as (a,):
+                await subscribed(a, b)
+                ours.kill("s2s")
+                ours.restart("s2s")
+                a.send_presence(pshow="dnd")
+                await b.expect(lambda s: s["from"] == a.boundjid and s["type"] == "dnd")
+                ours.kill("c2s")
+                ours.restart("c2s")
+            async with online((ours, "u7")) as (a,):
+                await a.presence(b.boundjid)
+                await b.presence(a.boundjid)
+                for one, other in ((a, b), (b, a)):
+                    await one.get_roster()
+                    assert one.client_roster[other.boundjid.bare]["subscription"] == "both"
+            await b.presence(a.boundjid, "unavailable")
+
+    lab.run(play(), 2 * PATIENCE)

@@ -4,7 +4,7 @@ both kinds, certificates good and bad, dialback, DANE; each domain of the labora
 """
 import pytest
 from federation import Ours, forwarded, has_message, online, talk, v4
-from helpers import Raw
+from helpers import Raw, eventually
 
 # Domains that must be reached, and what our log says of the stream.
 GOOD = {
@@ -194,3 +194,30 @@ def test_private_addresses_see_nothing(lab, tmp_path):
             assert trap.has_visitor()
     finally:
         careful.stop()
+
+
+def test_a_domain_is_denied_while_streams_are_up(lab, tmp_path):
+    """The deny file is read again at a reload, and holds for what is open."""
+    deny = tmp_path / "deny"
+    deny.write_text("# nobody yet\n")
+    strict = Ours(lab, tmp_path / "s", "other", "other.example",
+                  settings={"policy.deny_file": str(deny)})
+    peer = lab.prosody()
+    try:
+        async def play():
+            async with online((strict, None), (peer, "u0")) as (a, b):
+                await talk(a, b, "before")
+                assert f">{peer.host}" in strict.ctl("s2s", "list")
+                deny.write_text(f"{peer.host}\n")
+                strict.ctl("reload")
+                eventually(lambda: " ready " not in strict.ctl("s2s", "list"), "none is open")
+                error = await forwarded(a, b.boundjid.bare)
+                assert error["error"]["condition"] == "remote-server-not-found"
+                deny.write_text("")
+                strict.ctl("reload")
+                await talk(a, b, "after")
+
+        lab.run(play())
+        assert "cond=policy-violation" in strict.log()
+    finally:
+        strict.stop()

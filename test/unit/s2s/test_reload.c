@@ -76,6 +76,12 @@ static void test_denied(void **state)
     assert_int_equal(queued(h), 0);
     send_one(h, 1);
     expect_bounce(h, "<remote-server-not-found");
+    reload(h, ANY_AUTH); /* and allowed again */
+    send_one(h, 2);
+    expect_no_bounce(h);
+    assert_int_equal(h->dials, 2);
+    far_external(h, "", "");
+    expect_messages(h->dialled, 2, 3);
     wire_free(&in);
     house_free(h);
 }
