@@ -164,7 +164,7 @@ static void ask(struct in_pair *p, struct span key)
 {
     struct in *in = p->in;
     struct pair_question *q = &p->question;
-    struct pair *reverse = pair_get(in->s2s, p->local, p->remote);
+    struct pair *reverse = pair_get_to_ask(in->s2s, p->local, p->remote);
     if (!reverse) {
         answer_error(in, p->local, p->remote, STANZA_RESOURCE_CONSTRAINT);
         drop_pair(p);

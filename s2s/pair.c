@@ -84,7 +84,7 @@ static bool is_memory_only(const struct pair *p)
 /* sweep - room for one more, at the cost of those that are kept for nothing but their next use;
  * else whoever names enough domains that do not exist would keep all others out. When all are in
  * use, the next look is later: it costs as much as there are. */
-static bool sweep(struct s2s *s)
+static bool sweep(struct s2s *s, size_t max)
 {
     size_t cursor = 0;
     uint64_t now = loop_now(s->loop);
@@ -93,13 +93,13 @@ static bool sweep(struct s2s *s)
     for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
         if (is_unused(p) || is_memory_only(p))
             pair_free(p);
-    if (s->pairs.count < (size_t)s->conf->max_pairs)
+    if (s->pairs.count < max)
         return true;
     s->sweep_at = now + SWEEP_MS;
     return false;
 }
 
-struct pair *pair_get(struct s2s *s, struct span local, struct span remote)
+static struct pair *get(struct s2s *s, struct span local, struct span remote, size_t max)
 {
     char text[KEY_MAX];
     struct span key = make_key(text, local, remote);
@@ -108,7 +108,7 @@ struct pair *pair_get(struct s2s *s, struct span local, struct span remote)
     struct pair *p = map_get(&s->pairs, key);
     if (p)
         return p;
-    if (s->pairs.count >= (size_t)s->conf->max_pairs && !sweep(s))
+    if (s->pairs.count >= max && !sweep(s, max))
         return NULL;
     p = mem_zalloc(sizeof *p + key.n);
     memcpy(p->text, key.p, key.n);
@@ -121,6 +121,16 @@ struct pair *pair_get(struct s2s *s, struct span local, struct span remote)
     p->outbox = outbox_open(s->outboxes, key, p);
     timer_start(&p->retry, s->loop, REST_MS, on_retry, p);
     return p;
+}
+
+struct pair *pair_get(struct s2s *s, struct span local, struct span remote)
+{
+    return get(s, local, remote, (size_t)s->conf->max_pairs);
+}
+
+struct pair *pair_get_to_ask(struct s2s *s, struct span local, struct span remote)
+{
+    return get(s, local, remote, (size_t)s->conf->max_pairs / 2);
 }
 
 void pairs_free(struct s2s *s)

@@ -62,6 +62,8 @@ struct pair {
 
 /* Makes it if need be; NULL: too many pairs. */
 struct pair *pair_get(struct s2s *s, struct span local, struct span remote);
+/* The same for what anybody can make us ask: half of the room is left to our own people. */
+struct pair *pair_get_to_ask(struct s2s *s, struct span local, struct span remote);
 struct pair *pair_find(const struct s2s *s, struct span local, struct span remote);
 /* What the router gave for a domain elsewhere. Refused ones are bounced. */
 void pair_send(struct pair *p, const struct stanza *stanza);

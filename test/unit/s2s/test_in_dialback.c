@@ -309,6 +309,44 @@ static void bounds_pairs(void **state)
     }
 }
 
+/* S10, on many connections: each names domains for us to ask, and our own people still find room;
+ * when the noise is over, nothing is left of it. */
+static void bounds_questions(void **state)
+{
+    struct house *h = house_new("[limits]\nmax_pairs = 32\n");
+    struct wire *wires[5];
+    char text[200];
+    (void)state;
+    house_link(h);
+    for (int n = 0; n < 100; n++) {
+        snprintf(text, sizeof text, "v%d.example", n);
+        resolver_sim_add(h->resolver, RESOLVE_A, text, "8.8.8.8", false);
+    }
+    for (int n = 0; n < 100; n++) {
+        if (n % 20 == 0)
+            wires[n / 20] = peer_secure(h);
+        snprintf(text, sizeof text, RESULT("v%d.example", HOST, "k"), n);
+        wire_say(wires[n / 20], text);
+    }
+    assert_in_range(h->s2s->pairs.count, 1, 16);
+    assert_in_range(h->dials, 1, 16);
+    wire_expect(wires[4], "<resource-constraint");
+    for (int n = 0; n < 10; n++) {
+        snprintf(text, sizeof text, "<message from='b@" HOST "' to='a@w%d.example'/>", n);
+        wire_say(h->router, text);
+    }
+    wire_expect_not(h->router, "<resource-constraint");
+    for (int n = 0; n < 100; n++) { /* the router stays alive */
+        loop_sim_advance(h->loop, 4000);
+        wire_say(h->router, " ");
+    }
+    assert_int_equal(h->s2s->pairs.count, 0);
+    assert_int_equal(h->s2s->in_count + h->s2s->out_count, 0);
+    for (size_t i = 0; i < ARRAY_LEN(wires); i++)
+        wire_free(&wires[i]);
+    house_free(h);
+}
+
 /* --- certificates
  * ----------------------------------------------------------------------------------- */
 
@@ -427,6 +465,7 @@ int main(void)
         cmocka_unit_test(refuses_pairs_alone),
         cmocka_unit_test(refuses_our_own_names),
         cmocka_unit_test(bounds_pairs),
+        cmocka_unit_test(bounds_questions),
         cmocka_unit_test(asks_nobody_about_the_proved),
         cmocka_unit_test(adds_to_external),
         cmocka_unit_test(needs_no_tls_where_it_is_optional),
