@@ -29,7 +29,8 @@ struct outbox_opts {
 };
 
 struct outbox_events {
-    /* There is something to send that was not there: outbox_next gives it. */
+    /* There is something to send, where outbox_next had nothing or an owner is missing: read back
+     * from the store, or found in it at the start. Not for outbox_put: who puts knows. */
     void (*on_ready)(void *ctx, struct outbox *o);
     /* It has waited too long: nobody will try any more. stanza: valid during the call. */
     void (*on_expired)(void *ctx, struct outbox *o, struct span stanza);
