@@ -106,6 +106,30 @@ def test_what_waits_survives_our_death(lab, ours, peer):
     lab.run(read(), 2 * PATIENCE)
 
 
+@pytest.mark.parametrize("peer", ["prosody"], indirect=True)
+def test_what_was_not_acknowledged_is_sent_again(lab, ours, peer):
+    """It dies in the middle of a hundred messages. What it had may come twice, but all comes."""
+    wanted = [f"in the middle {i}" for i in range(100)]
+
+    async def write():
+        async with online((ours, "u7"), (peer, "u6")) as (a, b):
+            await talk(a, b, "before")
+            for body in wanted:
+                a.send_message(f"u7@{peer.host}", body)
+            await handled(a, ours)
+            peer.stop(signal.SIGKILL)
+
+    async def read():
+        async with online((peer, "u7")) as (b,):
+            async with b.changed:
+                await asyncio.wait_for(
+                    b.changed.wait_for(lambda: all(counts(b, wanted))), PATIENCE)
+
+    lab.run(write())
+    peer.start()
+    lab.run(read(), 2 * PATIENCE)
+
+
 def test_an_orderly_stop_keeps_what_waits(lab, ours, peer):
     wanted = [f"kept {i}" for i in range(10)]
 
