@@ -575,6 +575,7 @@ class Lab:
             "_xmpp-server._tcp.trap SRV 10 10 5269 host.trap",
             f"host.trap A {v4('clients')}",
             f"host.trap AAAA {v6('clients')}",
+            "_xmpp-server._tcp.mirror SRV 10 10 5269 host.kontalk",
             "_xmpp-server._tcp.lost SRV 10 10 5269 dead-host",
         ]
         for domain in ("dane", "danebad"):

@@ -3,7 +3,7 @@
 both kinds, certificates good and bad, dialback, DANE; each domain of the laboratory is a case.
 """
 import pytest
-from federation import Ours, forwarded, has_message, online, talk, v4
+from federation import DEAD, Ours, forwarded, has_message, online, talk, v4
 from helpers import Raw, eventually
 
 # Domains that must be reached, and what our log says of the stream.
@@ -150,8 +150,10 @@ def test_certificates_alone(lab, ours):
 
 
 @pytest.mark.parametrize("to", ["u@closed.example", "u@nowhere.example", "u@denied.example",
+                                "u@mirror.example",
                                 "u@localhost", "u@10.9.0.20", "u@single"])
 def test_no_such_server(lab, ours, to):
+    """None in the DNS, none by the configuration, or (mirror) we ourselves, who are not it."""
     async def play():
         async with online((ours, None)) as (a,):
             error = await forwarded(a, to)
@@ -160,14 +162,19 @@ def test_no_such_server(lab, ours, to):
     lab.run(play())
 
 
-def test_none_answers(lab, tmp_path):
-    """What cannot be delivered comes back when its time has passed, and not before."""
+@pytest.mark.parametrize("settings", [{}, {"dns.servers": v4(DEAD), "dns.trust_anchor": ""}],
+                         ids=["host", "dns"])
+def test_none_answers(lab, tmp_path, settings):
+    """What cannot be delivered comes back when its time has passed; nobody else waits for it."""
     impatient = Ours(lab, tmp_path / "s", "other", "other.example",
-                     settings={"limits.queue_time": "3s"})
+                     settings={"limits.queue_time": "3s", **settings})
     try:
         async def play():
-            async with online((impatient, None)) as (a,):
-                error = await forwarded(a, "u0@lost.example")
+            async with online((impatient, None), (impatient, None)) as (a, b):
+                a.send_message("u0@lost.example", "for nobody")
+                await talk(a, b, "local")
+                error = await a.expect(lambda s: s["type"] == "error", "error")
+                assert error["from"] == "u0@lost.example"
                 assert error["error"]["condition"] == "remote-server-timeout"
 
         lab.run(play())
