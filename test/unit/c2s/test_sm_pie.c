@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* test_sm_pie - accounts as documents of XEP-0227: what goes in comes out, in slices; what cannot be
- * is refused and leaves the rest as it is. */
+/* test_sm_pie - accounts as documents of XEP-0227: what goes in comes out, in slices; what cannot
+ * be is refused and leaves the rest as it is. */
 #include "test/unit/c2s/sm_kit.h"
 
 /* --- both ways --- */
@@ -125,8 +125,8 @@ static const char nodes[] =
     "<affiliations node='n'><affiliation jid='bob@prime.test' affiliation='member'/>"
     "</affiliations><subscriptions node='n'><subscription jid='bob@prime.test'"
     " subscription='subscribed'/></subscriptions><configure node='empty'/></pubsub>"
-    "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'><item id='1'><p xmlns='u:p'/>"
-    "</item><item id='2' publisher='bob@prime.test'><q xmlns='u:q'>t</q></item></items></pubsub>";
+    "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'><item id='1'>"
+    "<p xmlns='u:p'/></item><item id='2' publisher='bob@prime.test'><q xmlns='u:q'>t</q></item></items></pubsub>";
 
 static const char archive[] =
     "<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>a@b</jid></always><never></never>"
@@ -150,7 +150,8 @@ static void what_goes_in_comes_out(void **state)
     (void)state;
 
     struct buf xml = {0};
-    kit_sql(k, "UPDATE account SET stored_sha1 = x'', stored_sha256 = x'' WHERE name = ?1", "alice");
+    kit_sql(k, "UPDATE account SET stored_sha1 = x'', stored_sha256 = x'' WHERE name = ?1",
+            "alice");
     /* In a document it has its namespace from around. */
     const char *at = strstr(everything, "<offline-messages>");
     buf_printf(&xml, "%.*s<offline-messages xmlns='urn:xmpp:pie:0'>%s%s", (int)(at - everything),
@@ -323,7 +324,8 @@ static void keys_of_one_account_have_the_same_rounds(void **state)
     struct buf xml = {0};
     (void)state;
 
-    kit_sql(k, "UPDATE account SET stored_sha1 = x'', stored_sha256 = x'' WHERE name = ?1", "alice");
+    kit_sql(k, "UPDATE account SET stored_sha1 = x'', stored_sha256 = x'' WHERE name = ?1",
+            "alice");
 #define HAS(hash) kit_sql(k, "SELECT length(stored_" hash ") FROM account WHERE name = ?1", "alice")
     buf_printf(&xml, keys, "1", 1000, k1, k1);
     struct sm_import_figures f = import(k, "alice", buf_z(&xml));
