@@ -251,8 +251,9 @@ void sm_export_stop(struct sm_export *e);
 
 /*
  * sm_import - puts elements of a document's <user/> into the account of that name, which exists:
- * xml is a sequence of whole ones. Elements may come in several pieces, each in its own container. What
- * the account has already stays. One slice: the caller sends bounded pieces, one after the other.
+ * xml is a sequence of whole ones. Elements may come in several pieces, each in its own container.
+ * What the account has already stays. One slice: the caller sends bounded pieces, one after the
+ * other.
  */
 struct sm_import_figures {
     uint64_t taken, known, refused; /* entries; known: they were there already */

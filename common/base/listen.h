@@ -35,7 +35,8 @@ struct listeners {
     size_t count;
 };
 /* More of them: at each address of a setting. One of a family that this machine does not have is
- * passed over, with a line in the log; any other that cannot be opened is a reason to stop: false. */
+ * passed over, with a line in the log; any other that cannot be opened is a reason to stop: false.
+ */
 bool listeners_open(struct listeners *ls, struct loop *loop, const struct conf_list *addresses,
                     const struct listen_opts *opts, void (*on_accept)(void *ctx, struct conn *c),
                     void *ctx, char error_r[CONF_ERROR_MAX]);

@@ -83,8 +83,8 @@ static inline void answer_as(struct kit *k, const char *from, const char *type, 
                              const char *verdict)
 {
     char xml[20000];
-    snprintf(xml, sizeof(xml), "<iq type='%s' from='%s' to='c2s-1.prime.test' id='%s'>%s</iq>", type,
-             from, id, verdict);
+    snprintf(xml, sizeof(xml), "<iq type='%s' from='%s' to='c2s-1.prime.test' id='%s'>%s</iq>",
+             type, from, id, verdict);
     kit_link_say(k, xml);
 }
 

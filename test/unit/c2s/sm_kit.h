@@ -358,7 +358,8 @@ static inline void kit_say(struct kit *k, struct kit_client *c, const char *xml)
     assert_int_equal(c->done_count, before + 1);
 }
 
-/* A client of a user who is claimed, if there is a router, has said words and heard what follows. */
+/* A client of a user who is claimed, if there is a router, has said words and heard what follows.
+ */
 static inline struct kit_client *kit_come(struct kit *k, const char *user, const char *resource,
                                           const char *words)
 {

@@ -126,7 +126,8 @@ static const char nodes[] =
     "</affiliations><subscriptions node='n'><subscription jid='bob@prime.test'"
     " subscription='subscribed'/></subscriptions><configure node='empty'/></pubsub>"
     "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='n'><item id='1'>"
-    "<p xmlns='u:p'/></item><item id='2' publisher='bob@prime.test'><q xmlns='u:q'>t</q></item></items></pubsub>";
+    "<p xmlns='u:p'/></item><item id='2' publisher='bob@prime.test'><q xmlns='u:q'>t</q></item>"
+    "</items></pubsub>";
 
 static const char archive[] =
     "<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>a@b</jid></always><never></never>"
