@@ -275,7 +275,8 @@ void sm_interest_answer(struct sm_in *in)
     struct jid from;
 
     if (!q || !jid_parse(in->stanza->from, &from, &scratch) ||
-        !span_eq(from.full, span_make(q->text + q->user_n, q->full_n)))
+        !span_eq(from.full, span_make(q->text + q->user_n, q->full_n)) ||
+        !span_eq(in->to.local, span_make(q->text, q->user_n)))
         return;
     take_answer(sm, q, in->stanza);
     question_free(sm->pep, q);

@@ -242,6 +242,38 @@ static void one_who_leaves_lets_the_next_speak(void **state)
     kit_free(k);
 }
 
+/* C07: by the right id, but from others: another client of his, another user, another domain; or to
+ * another account than had asked. */
+static void others_do_not_answer_for_it(void **state)
+{
+    static const char *const wrong[][2] = {
+        {"r@far.test/other", "alice@prime.test"}, {"r@far.test", "alice@prime.test"},
+        {"x@far.test/r", "alice@prime.test"},     {"r@evil.test/r", "alice@prime.test"},
+        {"far.test", "alice@prime.test"},         {"r@far.test/r", "bob@prime.test"},
+        {"r@far.test/r", "prime.test"},
+    };
+    struct kit *k = kit_new(NULL);
+    struct kit_client *a = start(k);
+    char id[32], xml[1024];
+    (void)state;
+
+    assert_true(come(k, "r", CAPS(VER), id));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        for (int is_error = 0; is_error < 2; is_error++) {
+            snprintf(xml, sizeof(xml), "<iq type='%s' from='%s' to='%s' id='%s'><query xmlns='" INFO
+                     "'>%s</query></iq>", is_error ? "error" : "result", wrong[i][0], wrong[i][1],
+                     id, TRUE_INFO);
+            kit_link_say(k, xml);
+            assert_string_equal(kit_drain(&k->link.out), "");
+        }
+    }
+    EXPECT_IN(answer(k, "r", id, TRUE_INFO), "<message to='r@far.test/r'");
+    assert_string_equal(answer(k, "r", id, TRUE_INFO), ""); /* and once */
+    kit_close(k, a);
+    sm_set_link(k->sm, NULL);
+    kit_free(k);
+}
+
 /* No hash, an algorithm that we do not know, too long a hash, answers to nothing. */
 static void what_cannot_be_checked_is_not_shared(void **state)
 {
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_lie_is_believed_of_the_liar_only),
         cmocka_unit_test(an_error_and_silence_let_others_speak),
         cmocka_unit_test(one_who_leaves_lets_the_next_speak),
+        cmocka_unit_test(others_do_not_answer_for_it),
         cmocka_unit_test(what_cannot_be_checked_is_not_shared),
         cmocka_unit_test(a_flood_is_bounded),
     };
