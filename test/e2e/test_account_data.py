@@ -12,9 +12,11 @@ import xml.etree.ElementTree as ET
 import aioxmpp
 from aio import aio_online, within
 from helpers import eventually, online, run
+from test_pep import befriend, event, interested
 
 SERVICE = "{urn:xmpp:extdisco:2}service"
 SECRET = "not so secret"
+BOOKMARKS = "urn:xmpp:bookmarks:1"
 
 
 def test_vcards(suite):
@@ -62,6 +64,52 @@ def test_last_activity(suite):
             assert answer["error"]["condition"] == "forbidden"
             answer = await a.request(None, "<query xmlns='jabber:iq:last'/>")
             assert answer.xml[0].get("seconds") == "0"
+    run(play())
+
+
+def test_last_activity_of_a_friend(suite):
+    """XEP-0012 3, 8: who sees his presence may know since when he is away, and what he said then."""
+    async def play():
+        jid, friend = suite.user(), suite.user()
+        async with online(suite, friend, plugins=("xep_0012",)) as (b,):
+            async with online(suite, jid) as (a,):
+                await befriend(a, b)
+                answer = await b["xep_0012"].get_last_activity(jid, local=False)
+                assert answer["last_activity"]["seconds"] == 0
+                a.send_presence(ptype="unavailable", pstatus="to the well")
+                await b.presence(a.boundjid, "unavailable")
+            answer = await b["xep_0012"].get_last_activity(jid, local=False)
+            assert 0 <= answer["last_activity"]["seconds"] < 600
+    run(play())
+
+
+def test_bookmarks_of_old_and_new_clients(suite):
+    """XEP-0402 with XEP-0411: what slixmpp's xep_0048 and aioxmpp keep in private XML is the same as
+    the items of who knows those; changes are told."""
+    async def play():
+        jid = suite.user()
+        async with interested(suite, jid + "/new", nodes=[BOOKMARKS]) as (new,), \
+                online(suite, jid + "/old", plugins=("xep_0048",)) as (old,), \
+                aio_online(suite, jid + "/aio", aioxmpp.bookmarks.BookmarkClient) as (_, other):
+            kept = old["xep_0048"].stanza.Bookmarks()
+            kept.add_conference("one@muc.example", nick="me", autojoin=True)
+            await old["xep_0048"].set_bookmarks(kept)
+            told = await new.expect(event(BOOKMARKS, "one@muc.example"), "event")
+            room = told.xml.find(f".//{{{BOOKMARKS}}}conference")
+            assert room.get("autojoin") == "true"
+            assert room.findtext(f"{{{BOOKMARKS}}}nick") == "me"
+            await new["xep_0060"].publish(None, BOOKMARKS, id="two@muc.example",
+                                          payload=ET.fromstring(f"<conference xmlns='{BOOKMARKS}' "
+                                                                "name='Two'/>"))
+            found = await within(other.get_bookmarks())
+            assert {(str(b.jid), b.nick, b.autojoin) for b in found} == \
+                {("one@muc.example", "me", True), ("two@muc.example", None, False)}
+            await within(other.discard_bookmark(found[0]))
+            gone = str(found[0].jid)
+            await new.expect(event(BOOKMARKS, "retract"), "retraction")
+            answer = await old["xep_0048"].get_bookmarks()
+            left = {str(c["jid"]) for c in answer["private"]["bookmarks"]["conferences"]}
+            assert left == {"one@muc.example", "two@muc.example"} - {gone}
     run(play())
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies for a user's other clients (XEP-0280)."""
+import asyncio
+
+import aioxmpp
 import slixmpp
-from helpers import online, run
+from aio import aio_online, within
+from helpers import PASSWORD, online, run
+from test_clients import Profanity
 
 PLUGINS = ("xep_0280",)
 
@@ -107,3 +112,50 @@ def test_feature(suite):
                 info = await a["xep_0030"].get_info(to)
                 assert "urn:xmpp:carbons:2" in info["disco_info"]["features"], to
     run(play())
+
+
+def test_aioxmpp(suite):
+    async def play():
+        jid, friend = suite.user(), suite.user()
+        async with online(suite, jid + "/s", friend + "/f") as (a, f), \
+                aio_online(suite, jid + "/aio", aioxmpp.CarbonsClient,
+                           aioxmpp.dispatcher.SimpleMessageDispatcher) as (c, carbons, dispatcher):
+            heard = asyncio.Queue()
+            await within(carbons.enable())
+            dispatcher.register_callback(None, c.local_jid.bare(), heard.put_nowait)
+            a.send_message(f.boundjid, "said elsewhere", mtype="chat")
+            copy = (await within(heard.get())).xep0280_sent.stanza
+            assert copy.body.any() == "said elsewhere" and str(copy.to) == f.boundjid.full
+            f.send_message(a.boundjid, "heard elsewhere", mtype="chat")
+            copy = (await within(heard.get())).xep0280_received.stanza
+            assert copy.body.any() == "heard elsewhere" and str(copy.from_) == f.boundjid.full
+            await within(carbons.disable())
+    run(play())
+
+
+def test_profanity_shows_them(suite, tmp_path):
+    """What the user's other client says and hears."""
+    jid, friend = suite.user(), suite.user()
+    it = Profanity(tmp_path)
+    try:
+        it.wait("Profanity")
+
+        async def play():
+            def blocking(function, *args):
+                return asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+            async with online(suite, jid + "/s", friend + "/f") as (a, f):
+                it.type("/carbons on")
+                it.type(f"/connect {jid} server 127.0.0.1 port {suite.ports['c2s']} tls trust")
+                await blocking(it.wait, "password")
+                it.type(PASSWORD)
+                await blocking(it.wait, "logged in successfully")
+                it.type(f"/msg {friend} from the terminal")
+                await f.message("from the terminal")
+                f.send_message(a.boundjid, "heard elsewhere", mtype="chat")
+                await blocking(it.wait, "heard elsewhere")
+                a.send_message(f.boundjid, "said elsewhere", mtype="chat")
+                await blocking(it.wait, "said elsewhere")
+        run(play())
+    finally:
+        it.end()

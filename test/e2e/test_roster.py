@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The roster: kept by the server, told to every session that has asked for it."""
 import slixmpp
-from helpers import online, run
+from helpers import DEADLINE, online, run
 
 NS = "jabber:iq:roster"
 
@@ -74,4 +74,27 @@ def test_nobody_writes_to_anothers(suite):
             await b.request(None, "<ping xmlns='urn:xmpp:ping'/>")
             assert not [s for s in b.arrived if s.name == "iq"]
             assert await get(b) == {}
+    run(play())
+
+
+def test_slixmpp_keeps_its_own(suite):
+    """RFC 6121 2.6: what it has of a version is asked for no more; its plain interface to rosters."""
+    async def play():
+        jid, friend = suite.user(), suite.user()
+        async with online(suite, jid + "/a") as (a,):
+            answer = await a.get_roster(timeout=DEADLINE)
+            assert answer["roster"]["ver"] is not None
+            await a.update_roster(friend, name="F", groups=["one", "two"])
+            assert set(a.client_roster.keys()) >= {friend}
+            answer = await a.get_roster(timeout=DEADLINE)
+            assert items_of(answer) == {}, "it has got this by a push"
+            version = a.client_roster.version
+            assert a.client_roster[friend]["name"] == "F"
+            assert sorted(a.client_roster[friend]["groups"]) == ["one", "two"]
+            answer = await a.request(None, f"<query xmlns='{NS}' ver='{version}'/>")
+            assert answer["type"] == "result" and len(answer.xml) == 0
+            await a.update_roster(friend, subscription="remove")
+            answer = await a.request(None, f"<query xmlns='{NS}' ver='{version}'/>")
+            assert items_of(answer) == {} and len(answer.xml) == 1
+            assert answer.xml[0].get("ver") != version
     run(play())
