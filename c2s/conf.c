@@ -174,6 +174,8 @@ static const struct conf_key keys[] = {
      .default_value = "1000", .max = 1000000, .help = "Messages kept for an absent user."},
     {.section = "limits", .name = "offline_bytes", .type = CONF_SIZE, .offset = AT(offline_bytes),
      .default_value = "10M", .max = GIB, .help = "Their bytes in all."},
+    {.section = "limits", .name = "offline_days", .type = CONF_INT, .offset = AT(offline_days),
+     .default_value = "7", .max = 36500, .help = "Days that they are kept; 0: for ever."},
     {.section = "limits", .name = "blocked", .type = CONF_INT, .offset = AT(blocked),
      .default_value = "1000", .min = 1, .max = 100000,
      .help = "Addresses that a user can block."},

@@ -36,7 +36,7 @@ struct c2s_conf {
     int64_t prelogin_bytes, login_time, prelogin, prelogin_per_address, connections_per_address;
     int64_t max_connections, failure_delay, input_rate, input_burst, stanza_rate, stanza_burst;
     int64_t sessions_per_user, sessions_of_many, stanza, roster, offline, offline_bytes;
-    int64_t backlog, blocked;
+    int64_t offline_days, backlog, blocked;
     int64_t presence_rate, presence_burst;
     int64_t nodes, node_items, item_bytes, published_bytes, push_services, multicast;
     int64_t unacked, unacked_bytes, resume, hibernating_per_user;

@@ -78,6 +78,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .presence_burst = (uint64_t)conf->presence_burst,
         .max_offline = (size_t)conf->offline,
         .max_offline_bytes = (size_t)conf->offline_bytes,
+        .offline_days = (unsigned)conf->offline_days,
         .max_blocked = (size_t)conf->blocked,
         .max_backlog = (size_t)conf->backlog,
         .max_stanza = (size_t)conf->stanza,

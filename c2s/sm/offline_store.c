@@ -78,3 +78,16 @@ int sm_offline_delete(struct db *db, struct span name, int64_t last_id)
     db_bind_int(st, 2, last_id);
     return db_run(st);
 }
+
+/* Numbers follow the times of storing, so the oldest are the first; what has been imported, or given
+ * back by a client, may say that it is older than that, and waits until it is among them. */
+int64_t sm_offline_remove_old(struct db *db, int64_t before)
+{
+    struct db_stmt *st = db_sql(db, "DELETE FROM offline WHERE stamp < ?1 AND id IN"
+                                    " (SELECT id FROM offline ORDER BY id LIMIT 200)");
+    int result;
+
+    db_bind_int(st, 1, before);
+    result = db_run(st);
+    return result < 0 ? result : db_changes(db);
+}

@@ -33,6 +33,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     sm_pep_init(sm);
     sm_archive_open(sm);
     sm_erase_open(sm);
+    sm_offline_open(sm);
     sm_filter_set(sm, &opts->filter);
     return sm;
 }
@@ -48,6 +49,7 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.presence_burst = opts->presence_burst;
     sm->opts.max_offline = opts->max_offline;
     sm->opts.max_offline_bytes = opts->max_offline_bytes;
+    sm->opts.offline_days = opts->offline_days;
     sm->opts.max_blocked = opts->max_blocked;
     sm->opts.max_backlog = opts->max_backlog;
     sm->opts.max_stanza = opts->max_stanza;
@@ -115,6 +117,7 @@ void sm_free(struct sm **sm_p)
     sm_post_close(sm);
     sm_export_close(sm);
     sm_erase_close(sm);
+    sm_offline_close(sm);
     sm_session_drop_all(sm);
     sm_front_drop_all(sm);
     timer_stop(&sm->peer_beat);

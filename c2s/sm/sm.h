@@ -115,6 +115,7 @@ struct sm_opts {
     uint64_t presence_burst;     /* at once: 20 */
     size_t max_offline;          /* messages stored for one user: 1,000 */
     size_t max_offline_bytes;    /* 10 MiB */
+    unsigned offline_days;       /* how long they are kept: 7; 0: for ever */
     size_t max_blocked;          /* entries of a block list: 1,000 */
     size_t max_backlog;          /* bytes queued to one client: 1 MiB */
     size_t max_stanza;           /* announced in disco and features: 262,144 */

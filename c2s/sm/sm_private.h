@@ -87,6 +87,8 @@ struct sm {
     size_t tell_count;
     struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
     struct sm_erase *erase;     /* erase.c */
+    struct timer offline_expiry; /* offline_expire.c */
+    int64_t offline_expired;     /* in this sweep */
     struct sm_filter *filter;   /* filter.h; NULL: there is none */
     struct buf scratch;     /* presence being fanned out */
     struct buf tail;        /* of a message being delivered */
@@ -518,6 +520,12 @@ int sm_offline_insert(struct db *db, struct span name, int64_t stamp, struct spa
 int sm_offline_set_archived(struct db *db, int64_t archive_id);
 int sm_offline_load(struct db *db, struct span name, struct sm_offline_batch *batch);
 int sm_offline_delete(struct db *db, struct span name, int64_t last_id);
+/* A slice of what has been stored before that; how many they were, < 0: failed. */
+int64_t sm_offline_remove_old(struct db *db, int64_t before);
+
+/* --- offline_expire.c --- */
+void sm_offline_open(struct sm *sm);  /* for sm_new */
+void sm_offline_close(struct sm *sm); /* for sm_free */
 
 /* --- roster_store.c --- in run() */
 enum { SM_ROSTER_NO_ACCOUNT = 1, SM_ROSTER_SAME = 2, SM_ROSTER_FULL = 3, SM_ROSTER_NO_ITEM = 4 };

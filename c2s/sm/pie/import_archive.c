@@ -143,7 +143,7 @@ static int64_t take_delay(struct pie_import *im, uint32_t message)
          d = stanza_next(s, d, SPAN(NS_DELAY), SPAN("delay"))) {
         if (!read_stamp(s, d, &any))
             continue;
-        stamp = any;
+        stamp = any < im->now ? any : im->now; /* one of the future would never be old enough */
         if (sm_is_local_domain(im->job.sm, stanza_attr(s, d, SPAN("from"))))
             stanza_remove(s, d);
     }

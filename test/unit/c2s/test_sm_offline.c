@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Stored messages: which are kept, the limits, and bringing them, in order and once.
+ * Stored messages: which are kept, the limits and for how long, and bringing them, in order and once.
  */
 #include "sm_kit.h"
 
@@ -315,6 +315,56 @@ static void safe_means_stored(void **state)
     kit_free(k);
 }
 
+#define DAY_MS (24 * 3600 * 1000)
+
+/* More than a slice of them; what has just come stays. */
+static void the_old_are_removed(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.max_offline = 1000;
+    opts.max_offline_bytes = 10000000;
+    opts.offline_days = 7;
+    struct kit *k = kit_new(&opts);
+    struct kit_client *alice = kit_open(k, "alice", "prime.test", "x");
+    for (int i = 0; i < 450; i++)
+        say_body(k, alice, "old", false);
+    loop_sim_advance(k->loop, 6 * DAY_MS);
+    say_body(k, alice, "new", false);
+    assert_int_equal(kit_offline_count(k, "bob"), 451);
+    loop_sim_advance(k->loop, DAY_MS - 2 * 3600 * 1000);
+    assert_int_equal(kit_offline_count(k, "bob"), 451);
+    loop_sim_advance(k->loop, 4 * 3600 * 1000);
+    assert_int_equal(kit_offline_count(k, "bob"), 1);
+    struct kit_client *bob = kit_open(k, "bob", "prime.test", "1");
+    kit_say(k, bob, "<presence/>");
+    const char *heard = kit_heard(bob);
+    EXPECT_IN(heard, "<body>new</body>");
+    assert_null(strstr(heard, "<body>old</body>"));
+    kit_close(k, bob), kit_close(k, alice);
+    kit_free(k);
+}
+
+static void for_ever_is_for_ever(void **state)
+{
+    struct sm_opts opts = *kit_opts();
+    (void)state;
+
+    opts.offline_days = 0;
+    struct kit *k = kit_new(&opts);
+    struct kit_client *alice = kit_open(k, "alice", "prime.test", "x");
+    say_body(k, alice, "one", false);
+    loop_sim_advance(k->loop, INT64_C(40) * DAY_MS);
+    assert_int_equal(kit_offline_count(k, "bob"), 1);
+    opts.offline_days = 30; /* a reload */
+    sm_set_limits(k->sm, &opts);
+    loop_sim_advance(k->loop, 2 * 3600 * 1000);
+    assert_int_equal(kit_offline_count(k, "bob"), 0);
+    kit_close(k, alice);
+    kit_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +380,8 @@ int main(void)
         cmocka_unit_test(a_message_during_the_first_look_arrives),
         cmocka_unit_test(two_presences_do_not_bring_them_twice),
         cmocka_unit_test(safe_means_stored),
+        cmocka_unit_test(the_old_are_removed),
+        cmocka_unit_test(for_ever_is_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
