@@ -77,10 +77,13 @@ static void answer(struct s2s *s, const struct stanza *stanza, enum stanza_error
     struct span name = stanza_root(stanza)->name;
     if (!stanza_may_answer_error(name, stanza->type) || stanza_is_error_of_error(stanza))
         return;
-    s->counts.bounced++;
     struct buf *out = s->link ? link_begin(s->link, (struct link_done){0}) : NULL;
-    if (!out)
+    if (!out) { /* the router has been away for long */
+        LOG(LOG_ERROR, "relay.untold", F_SPAN("to", stanza->from), F_SPAN("about", stanza->to),
+            F_STR("cond", stanza_error_name(e)));
         return;
+    }
+    s->counts.bounced++;
     stanza_error_write(out, stanza, SPAN(NS_COMPONENT), stanza->to, stanza->from, e, text);
     link_end(s->link);
 }

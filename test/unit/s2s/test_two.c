@@ -362,6 +362,26 @@ static void test_together(void **state)
         }
 }
 
+/* S13: a stranger's DNS sends us to ourselves, and to somebody else: nobody is fooled, the sender
+ * is told, and once is enough. */
+static void test_led_astray(void **state)
+{
+    static const char *const addresses[] = {"8.8.8.8", "8.8.4.4"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(addresses); i++) {
+        world_start(ANY_AUTH, 0, 10);
+        w.verdict = TLS_PEER_SELF_SIGNED;
+        resolver_sim_add(w.resolver, RESOLVE_A, "astray.example", addresses[i], false);
+        wire_say(w.a.router, "<message from='x@a.example' to='y@astray.example' id='m'/>");
+        loop_sim_advance(w.loop, 4000);
+        wire_expect(w.a.router, "<remote-server-not-found");
+        pass(30000);
+        assert_int_equal(w.dials, 1);
+        assert_int_equal(w.a.s2s->in_count + w.b.s2s->in_count, 0);
+        world_end();
+    }
+}
+
 /* --- trouble ---------------------------------------------------------------------------------- */
 
 /* A connection breaks, whatever is on its way on it. */
@@ -474,7 +494,7 @@ int main(void)
         cmocka_unit_test(test_certificates), cmocka_unit_test(test_dialback),
         cmocka_unit_test(test_neither),      cmocka_unit_test(test_together),
         cmocka_unit_test(test_storms),       cmocka_unit_test(test_cuts),
-        cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_led_astray),   cmocka_unit_test(test_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
