@@ -113,7 +113,7 @@ def test_what_was_not_acknowledged_is_sent_again(lab, ours, peer):
 
     async def write():
         async with online((ours, "u7"), (peer, "u6")) as (a, b):
-            await talk(a, b, "before")
+            await talk(a, b, "in time")  # may come to u6 once more
             for body in wanted:
                 a.send_message(f"u7@{peer.host}", body)
             await handled(a, ours)
