@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * offline_expire - stored messages that nobody has fetched for too long are removed (XEP-0160); what
- * is archived is still in the archive. Opened and closed by sm.c.
+ * offline_expire - stored messages that nobody has fetched for too long are removed (XEP-0160);
+ * what is archived is still in the archive. Opened and closed by sm.c.
  *
  * Every hour, one slice a job, with a pause between two, so that whatever else the store is asked
  * for comes in between. Each process does it; a slice that another has removed is simply not there.

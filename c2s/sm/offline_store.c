@@ -79,8 +79,8 @@ int sm_offline_delete(struct db *db, struct span name, int64_t last_id)
     return db_run(st);
 }
 
-/* Numbers follow the times of storing, so the oldest are the first; what has been imported, or given
- * back by a client, may say that it is older than that, and waits until it is among them. */
+/* Numbers follow the times of storing, so the oldest are the first; what has been imported, or
+ * given back by a client, may say that it is older, and waits until it is among them. */
 int64_t sm_offline_remove_old(struct db *db, int64_t before)
 {
     struct db_stmt *st = db_sql(db, "DELETE FROM offline WHERE stamp < ?1 AND id IN"

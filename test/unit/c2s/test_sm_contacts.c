@@ -314,6 +314,37 @@ static void a_flickering_client_is_slowed_down(void **state)
     kit_free(k);
 }
 
+/* C28: of a thousand contacts each is told so many times, and those who are here are, too. */
+static void a_flickering_client_with_many_contacts(void **state)
+{
+    struct kit *k = kit_new(NULL);
+    size_t told = 0;
+    (void)state;
+
+    kit_sql(k,
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+            " INSERT INTO roster (account, jid, subscription)"
+            " SELECT account.id, 'c' || i || '@else.org', 3 FROM account, n WHERE name = ?1",
+            "alice");
+    kit_link_up(k);
+    struct kit_client *a = owned(k, "alice", "a");
+    a->counts_unheard = false;
+    kit_say(k, a, "<presence/>");
+    kit_drain(&k->link.out);
+    for (int i = 0; i < 200; i++) { /* two seconds */
+        kit_input(k, a, i % 2 ? "<presence/>" : "<presence type='unavailable'/>");
+        loop_sim_advance(k->loop, 10);
+        for (const char *at = buf_len(&k->link.out) ? buf_z(&k->link.out) : NULL;
+             at && (at = strstr(at, " from='alice@prime.test/a'")); at++)
+            told++;
+        buf_clear(&k->link.out);
+    }
+    assert_in_range(told, 19 * 1000, 31 * 1000); /* 20 at once, then five a second */
+    assert_int_equal(a->done_count, 201);
+    kit_close(k, a);
+    kit_free(k);
+}
+
 /* The owner dies: contacts are asked for what they have said meanwhile, and told nothing. */
 static void contacts_do_not_notice_a_move(void **state)
 {
@@ -470,6 +501,7 @@ int main(void)
         cmocka_unit_test(who_is_blocked_is_not_answered),
         cmocka_unit_test(hiding_and_showing),
         cmocka_unit_test(a_flickering_client_is_slowed_down),
+        cmocka_unit_test(a_flickering_client_with_many_contacts),
         cmocka_unit_test(contacts_do_not_notice_a_move),
         cmocka_unit_test(the_contact_decides),
         cmocka_unit_test(who_leaves_on_the_move_is_gone),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Stored messages: which are kept, the limits and for how long, and bringing them, in order and once.
+ * Stored messages: which are kept, how many and for how long, and bringing them, in order and
+ * once.
  */
 #include "sm_kit.h"
 
