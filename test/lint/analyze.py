@@ -52,7 +52,7 @@ def analyze(job):
 def main():
     flags = subprocess.run(["pkg-config", "--cflags", *sys.argv[1:]], check=True,
                            capture_output=True, text=True).stdout.split()
-    paths = sorted(path for room in ("common", "router", "c2s")
+    paths = sorted(path for room in ("common", "router", "c2s", "s2s")
                    for path in glob.glob(f"{room}/**/*.c", root_dir=ROOT, recursive=True))
     known, seen, passed, failed = read_known(), set(), 0, 0
     jobs = [(compiler, path, flags) for path in paths for compiler in (GCC, CLANG)]
