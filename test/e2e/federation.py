@@ -394,8 +394,7 @@ class Ejabberd(Node):
             "modules": modules}, indent=1)
 
     def start(self):
-        is_first = not os.path.exists(self.path("ejabberd.yml"))
-        if is_first:
+        if not os.path.exists(self.path("ejabberd.yml")):
             self.write("ejabberd.yml", self.configuration())
             self.write("inetrc", '{lookup, ["file", "dns"]}.\n'
                        f'{{nameserver, {{{v4("dns").replace(".", ",")}}}}}.\n')
@@ -410,8 +409,8 @@ class Ejabberd(Node):
                  "ERL_CRASH_DUMP": self.path("crash.dump"), "ERL_INETRC": self.path("inetrc")})
         self.wait_for_port(5269)
         self.wait_for_port(5222)
-        if is_first:
-            self.register(8)
+        # Each time: one that is killed has forgotten what it was told last.
+        self.register(8)
 
     def register(self, users):
         eventually(lambda: self.listens(5280, "127.0.0.1"), "ejabberd's API", START_SECONDS)
