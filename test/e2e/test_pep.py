@@ -106,6 +106,27 @@ def test_events_by_capabilities(suite):
     run(play())
 
 
+def test_of_who_is_away(suite):
+    """XEP-0163 4.3: the last item comes to who has come, whether its publisher is there or not; what
+    is for nobody else, and what nobody is interested in, does not."""
+    async def play():
+        jid, friend = suite.user(), suite.user()
+        async with interested(suite, jid, friend) as (a, b):
+            await befriend(a, b)
+            await a["xep_0060"].publish(None, NODE, id="1", payload=payload("left behind"))
+            await a["xep_0060"].publish(
+                None, "urn:example:mine", id="1", payload=payload("mine"),
+                options=form(a, "publish-options", access_model="whitelist"))
+        async with interested(suite, friend, nodes=[NODE, "urn:example:mine"]) as (b,), \
+                interested(suite, suite.user(), nodes=[NODE]) as (stranger,):
+            heard = await b.expect(event(NODE, "left behind"), "last item")
+            assert heard["from"] == jid and heard.xml.find("{urn:xmpp:delay}delay") is not None
+            for client in (b, stranger):
+                await client.request(suite.host, "<ping xmlns='urn:xmpp:ping'/>")
+                assert not [s for s in client.arrived if "urn:example" in str(s)]
+    run(play())
+
+
 def test_tune(suite):
     """A plugin of slixmpp that stands on PEP."""
     async def play():
