@@ -119,7 +119,7 @@ static void test_dead_first_target(void **state)
     expect_tries("8.8.8.1:5269@0 8.8.8.2:5269@0 8.8.8.3:5269@10000 ");
 }
 
-/* --- where nobody sends us --- */
+/* --- where nobody sends us: S11, S12 --- */
 
 static void test_private_addresses_are_not_gone_to(void **state)
 {

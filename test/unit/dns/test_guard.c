@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 
+/* S11 */
 static void test_addresses(void **state)
 {
     static const struct {
@@ -114,6 +115,7 @@ static void test_ports(void **state)
             fail_msg("%u", bad[i]);
 }
 
+/* S12 */
 static void test_domains(void **state)
 {
     static const struct {
