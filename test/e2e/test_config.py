@@ -23,7 +23,7 @@ def keys_of(text):
     return found
 
 
-@pytest.mark.parametrize("name", ["router", "c2s"])
+@pytest.mark.parametrize("name", ["router", "c2s", "s2s"])
 def test_every_key_is_in_etc(name):
     defaults = subprocess.run([program(name), "--defaults"], capture_output=True, text=True,
                               check=True).stdout

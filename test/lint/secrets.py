@@ -72,7 +72,7 @@ def main():
         known = {line.strip() for line in lines if line.strip() and not line.startswith("#")}
     failures = [f"secrets.py is wrong about: {text}" for text in check_itself()]
     seen = set()
-    for path in sorted(path for room in ("common", "router", "c2s")
+    for path in sorted(path for room in ("common", "router", "c2s", "s2s")
                        for path in glob.glob(f"{room}/**/*.[ch]", root_dir=ROOT, recursive=True)):
         with open(os.path.join(ROOT, path), encoding="utf-8") as file:
             for line, call in find(file.read()):
