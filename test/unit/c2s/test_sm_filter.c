@@ -303,6 +303,7 @@ static void no_answer(void **state)
     }
 }
 
+/* C07: of others, of none, and twice. */
 static void hostile_answers(void **state)
 {
     struct kit *k = filter_kit(filter_opts());
