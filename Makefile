@@ -65,7 +65,7 @@ SEES_dns := $(LIB_dns) $(LIB_base)
 SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_store) $(LIB_base)
 
 ROUTER_SRC := $(wildcard router/*.c)
-C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/pubsub/*.c c2s/sm/pie/*.c)
+C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/*/*.c)
 S2S_SRC := $(wildcard s2s/*.c)
 CTL_SRC := $(wildcard router/ctl/*.c)
 # The daemons without their main.c, for tests that hold a whole process.

@@ -6,7 +6,7 @@
  * Rows of iq.c (enable, disable) and of hooks.c call it. Nothing is kept but a mark on the session,
  * which moves with it (front.c, move.c). The message is written once and put into each copy.
  */
-#include "c2s/sm/archive.h"
+#include "c2s/sm/archive/archive.h"
 
 enum way { SENT, RECEIVED };
 

@@ -4,7 +4,7 @@
  *
  * The stanza is written straight from its tree into the output it leaves by, once per recipient.
  */
-#include "c2s/sm/archive.h"
+#include "c2s/sm/archive/archive.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
  * disco - XEP-0030: features from iq.c's table; items of the server are the services that the
  * router has in its domain, items of an account its available resources and its nodes.
  */
-#include "c2s/sm/archive.h"
-#include "c2s/sm/commands.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/admin/commands.h"
 
 #include "xmpp/register.h"
 

@@ -14,8 +14,8 @@
  *
  * Called by sm.c and by the administration. The struct belongs to sm; a job borrows it.
  */
-#include "c2s/sm/archive.h"
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/contacts/contacts.h"
 
 #include <stdlib.h>
 

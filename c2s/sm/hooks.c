@@ -9,7 +9,7 @@
  * answers false has taken the stanza, and the rows behind it do not see it.
  */
 #include "c2s/sm/access.h"
-#include "c2s/sm/archive.h"
+#include "c2s/sm/archive/archive.h"
 
 struct sm_hook {
     const char *name;

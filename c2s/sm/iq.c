@@ -6,9 +6,9 @@
  * RFC 6120 8.2.3 and 10.5, RFC 6121 8.5. A new feature is a file with its handlers and its rows
  * here. Called by route.c with a request that has an id and one payload, or with an answer.
  */
-#include "c2s/sm/archive.h"
-#include "c2s/sm/commands.h"
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/admin/commands.h"
+#include "c2s/sm/contacts/contacts.h"
 
 #include "xmpp/iq.h"
 #include "xmpp/register.h"

@@ -10,7 +10,7 @@
  * the user may have come meanwhile, or the router may have been away.
  * XEP-0160, XEP-0203, XEP-0334; RFC 6121 8.5.2.2.1. Called by message.c and presence.c.
  */
-#include "c2s/sm/archive.h"
+#include "c2s/sm/archive/archive.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
  *
  * Called by offline.c, sm.c, and route.c for what comes in.
  */
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/contacts/contacts.h"
 
 static const struct {
     struct span word;

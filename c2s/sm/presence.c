@@ -7,7 +7,7 @@
  * (4.2 initial, 4.3 probes, 4.4 updates, 4.5 unavailable, 4.6 directed), 8.5 (local recipients).
  * contacts.h says who does the parts. Called by route.c.
  */
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/contacts/contacts.h"
 
 struct presence_type {
     struct span type; /* empty: available */

@@ -7,8 +7,8 @@
  * Each feature that keeps something has a row: how it is read, on the storage thread, and freed.
  * Changes go to the store first; the job's finish, on the loop, makes them here.
  */
-#include "c2s/sm/archive.h"
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/contacts/contacts.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
  * How an account is made is the transport's affair (c2s/register.c): that comes before the login.
  */
 #include "c2s/sm/access.h"
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/contacts/contacts.h"
 
 #include "xmpp/register.h"
 

@@ -6,9 +6,9 @@
  * store jobs and completions that are still under way (sm_hold).
  */
 #include "c2s/sm/access.h"
-#include "c2s/sm/archive.h"
-#include "c2s/sm/commands.h"
-#include "c2s/sm/fleet.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/admin/commands.h"
+#include "c2s/sm/admin/fleet.h"
 
 #include <limits.h>
 #include <stdlib.h>

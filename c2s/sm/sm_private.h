@@ -551,7 +551,7 @@ void sm_export_close(struct sm *sm); /* for sm_free */
 void sm_post_close(struct sm *sm); /* for sm_free */
 
 #include "c2s/sm/features.h"
-#include "c2s/sm/instances.h"
-#include "c2s/sm/publish.h"
+#include "c2s/sm/instances/instances.h"
+#include "c2s/sm/pep/publish.h"
 
 #endif

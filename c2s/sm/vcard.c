@@ -6,7 +6,7 @@
  * Rows of iq.c call it. The card is kept as its text; sm_vcard_load and sm_vcard_save are for
  * others' jobs, too.
  */
-#include "c2s/sm/pep.h"
+#include "c2s/sm/pep/pep.h"
 
 #include <stdlib.h>
 

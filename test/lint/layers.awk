@@ -21,8 +21,11 @@ BEGIN {
     allow["c2s"] = daemon "|^c2s/[^/]*$|^c2s/sm/sm[.]h$"
     allow["c2s/sm"] = "^(xmpp|xml|store|base)/|^tls/crypto[.]h$|^c2s/sm/|^c2s/(c2s|schema)[.]h$"
     deny["c2s/sm"] = "^base/(conn|listen)[.]h$|^xmpp/(sasl|sasl_private|stream)[.]h$"
-    allow["c2s/sm/pie"] = allow["c2s/sm"]
-    deny["c2s/sm/pie"] = deny["c2s/sm"]
+    rooms = split("admin archive contacts filter instances pep pie push", room_of_sm, " ")
+    for (i = 1; i <= rooms; i++) {
+        allow["c2s/sm/" room_of_sm[i]] = allow["c2s/sm"]
+        deny["c2s/sm/" room_of_sm[i]] = deny["c2s/sm"]
+    }
     # The publish-subscribe core knows nothing of the rest of the session manager.
     allow["c2s/sm/pubsub"] = "^(xmpp|xml|store|base)/|^c2s/sm/pubsub/"
     deny["c2s/sm/pubsub"] = "^base/(conn|listen|loop)[.]h$|^xmpp/(sasl|sasl_private|stream|link)[.]h$"

@@ -9,9 +9,9 @@
 #ifndef C2S_SM_PIE_H
 #define C2S_SM_PIE_H
 
-#include "c2s/sm/archive.h"
-#include "c2s/sm/contacts.h"
-#include "c2s/sm/pep.h"
+#include "c2s/sm/archive/archive.h"
+#include "c2s/sm/contacts/contacts.h"
+#include "c2s/sm/pep/pep.h"
 
 #define NS_PIE "urn:xmpp:pie:0"
 #define NS_PIE_SCRAM NS_PIE "#scram"

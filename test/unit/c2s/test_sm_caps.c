@@ -4,7 +4,7 @@
  */
 #include "sm_kit.h"
 
-#include "c2s/sm/caps.h"
+#include "c2s/sm/pep/caps.h"
 
 #define INFO "http://jabber.org/protocol/disco#info"
 #define ID(attrs) "<identity " attrs "/>"

@@ -4,7 +4,7 @@
  */
 #include "sm_kit.h"
 
-#include "c2s/sm/contacts.h"
+#include "c2s/sm/contacts/contacts.h"
 
 /* --- the tables, as the RFC has them --- */
 
