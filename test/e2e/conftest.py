@@ -9,7 +9,7 @@ sys.dont_write_bytecode = True
 from federation import NotPossible, Ours, laboratory  # noqa: E402
 from helpers import Suite  # noqa: E402
 
-USERS = 120
+USERS = 500
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ class Try:
     def end(self, number=signal.SIGINT):
         self.process.send_signal(number)
         try:
-            self.process.wait(2 * DEADLINE)
+            self.process.communicate(timeout=2 * DEADLINE)  # it has more to say than a pipe holds
         finally:
             self.process.stdout.close()
 
