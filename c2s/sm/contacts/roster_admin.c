@@ -300,7 +300,7 @@ static void follow(struct sm_user *user, struct refresh *f)
     const unsigned before = old ? old->subscription : 0, now = f->row.state & 3;
     struct sm_contact *c;
 
-    if (before & ~now & SM_SUB_FROM)
+    if (old && (before & ~now & SM_SUB_FROM))
         sm_broadcast_end_to(user, old->bare);
     sm_roster_push(user, buf_span(&f->items), span_of(f->ver));
     if (!f->row.is_there) {
