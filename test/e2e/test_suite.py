@@ -91,7 +91,9 @@ class Try:
         self.process = subprocess.Popen(
             [sys.executable, TRY, str(directory), str(base)], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env={**os.environ, "KONTALK_BUILD": BUILD},
-            start_new_session=True)
+            start_new_session=True,
+            # Who runs the tests in the background has it ignored, and a child would keep that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
     def read_until(self, pattern):
         while not re.search(pattern, self.text):
