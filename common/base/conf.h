@@ -37,12 +37,12 @@ struct conf_key {
     const char *section;
     const char *name;
     enum conf_type type;
+    bool is_repeated;          /* for LIST: may be there many times; each adds to the list */
     size_t offset;             /* into the process's struct, or the section element's */
     const char *default_value; /* as written in a file; NULL: required */
     int64_t min, max;          /* for INT, SIZE, TIME; both 0: any */
     const char *const *choices; /* for ENUM: NULL-terminated */
     const char *help;           /* one line, for --defaults */
-    bool is_repeated;           /* for LIST: may be there many times; each adds to the list */
     /* What the type cannot say of a value, as it is written; NULL, or the reason against it (a
      * literal or in scratch). It may quote the value: not for secrets. */
     const char *(*check)(const char *text, char scratch[256]);
