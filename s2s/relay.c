@@ -98,11 +98,30 @@ void relay_bounce(struct s2s *s, struct span stanza, enum stanza_error e, const 
 
 /* --- from the router -------------------------------------------------------------------------- */
 
+/* The pair for a domain that has none yet: looked at once, not at each stanza; a reload looks again
+ * (pairs_enforce). NULL: the stanza has been refused. */
+static struct pair *admit(struct s2s *s, const struct stanza *stanza, struct span local,
+                          struct span remote)
+{
+    if (relay_is_ours(s, remote) || relay_is_below_host(s, remote) ||
+        policy_of(s, remote).is_denied) {
+        s->counts.refused++;
+        answer(s, stanza, STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
+        return NULL;
+    }
+    struct pair *p = pair_get(s, local, remote);
+    if (!p) {
+        LOG(LOG_WARN, "relay.too_many_pairs", F_SPAN("remote", remote));
+        answer(s, stanza, STANZA_RESOURCE_CONSTRAINT, "too many domains");
+    }
+    return p;
+}
+
 static void on_stanza(void *ctx, struct stanza *stanza)
 {
+    static struct jid_scratch from_scratch, to_scratch; /* too large to be cleared each time */
     struct s2s *s = ctx;
     struct jid from, to;
-    struct jid_scratch from_scratch, to_scratch;
 
     s->counts.from_router++;
     if (!jid_parse(stanza->from, &from, &from_scratch) ||
@@ -111,20 +130,14 @@ static void on_stanza(void *ctx, struct stanza *stanza)
         answer(s, stanza, STANZA_JID_MALFORMED, NULL);
         return;
     }
-    if (s->is_stopping || relay_is_ours(s, to.domain) || relay_is_below_host(s, to.domain) ||
-        policy_of(s, to.domain).is_denied) {
+    if (s->is_stopping) {
         s->counts.refused++;
-        answer(s, stanza,
-               s->is_stopping ? STANZA_SERVICE_UNAVAILABLE : STANZA_REMOTE_SERVER_NOT_FOUND, NULL);
+        answer(s, stanza, STANZA_SERVICE_UNAVAILABLE, NULL);
         return;
     }
-    struct pair *p = pair_get(s, from.domain, to.domain);
-    if (!p) {
-        LOG(LOG_WARN, "relay.too_many_pairs", F_SPAN("remote", to.domain));
-        answer(s, stanza, STANZA_RESOURCE_CONSTRAINT, "too many domains");
-        return;
-    }
-    pair_send(p, stanza);
+    struct pair *p = pair_find(s, from.domain, to.domain);
+    if (p || (p = admit(s, stanza, from.domain, to.domain)))
+        pair_send(p, stanza);
 }
 
 static void on_up(void *ctx)

@@ -29,36 +29,31 @@
         .offset = offsetof(struct ctl_edge_conf, field), .help = ""                                \
     }
 
-/* The defaults are those of kontalk-c2s. */
-static const struct conf_key keys[] = {
-    KEY("c2s", "host", CONF_STRING, host, ""),
-    KEY("c2s", "network", CONF_STRING, network, ""),
-    KEY("c2s", "listen", CONF_ADDRS, listen, "0.0.0.0:5222 [::]:5222"),
-    KEY("c2s", "listen_tls", CONF_ADDRS, listen_tls, "0.0.0.0:5223 [::]:5223"),
-    KEY("c2s", "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),
-    KEY("c2s", "key", CONF_STRING, key, "/etc/kontalk/key.pem"),
-    KEY("router", "address", CONF_STRING, router_address, "unix:/run/kontalk/router.sock"),
-    KEY("router", "secret", CONF_STRING, router_secret, ""),
-    KEY("store", "path", CONF_STRING, store_path, "/var/lib/kontalk/c2s.db"),
-    {.name = NULL},
-};
-/* Those of kontalk-s2s. */
-static const struct conf_key s2s_keys[] = {
-    KEY("s2s", "host", CONF_STRING, host, ""),
-    KEY("s2s", "network", CONF_STRING, network, ""),
-    KEY("s2s", "listen", CONF_ADDRS, listen, "0.0.0.0:5269 [::]:5269"),
-    KEY("s2s", "listen_tls", CONF_ADDRS, listen_tls, ""),
-    KEY("s2s", "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),
-    KEY("s2s", "key", CONF_STRING, key, "/etc/kontalk/key.pem"),
-    KEY("router", "address", CONF_STRING, router_address, "unix:/run/kontalk/router.sock"),
-    KEY("router", "secret", CONF_STRING, router_secret, ""),
-    KEY("store", "path", CONF_STRING, store_path, "/var/lib/kontalk/s2s.db"),
-    {.name = NULL},
-};
+/* The defaults are those of the process. */
+#define EDGE_KEYS(in, at, at_tls, store)                                                           \
+    {                                                                                              \
+        KEY(in, "host", CONF_STRING, host, ""), KEY(in, "network", CONF_STRING, network, ""),      \
+            KEY(in, "listen", CONF_ADDRS, listen, at),                                             \
+            KEY(in, "listen_tls", CONF_ADDRS, listen_tls, at_tls),                                 \
+            KEY(in, "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),                           \
+            KEY(in, "key", CONF_STRING, key, "/etc/kontalk/key.pem"),                              \
+            KEY("router", "address", CONF_STRING, router_address,                                  \
+                "unix:/run/kontalk/router.sock"),                                                  \
+            KEY("router", "secret", CONF_STRING, router_secret, ""),                               \
+            KEY("store", "path", CONF_STRING, store_path, store),                                  \
+        {                                                                                          \
+            .name = NULL                                                                           \
+        }                                                                                          \
+    }
+
+static const struct conf_key c2s_keys[] = EDGE_KEYS(
+    "c2s", "0.0.0.0:5222 [::]:5222", "0.0.0.0:5223 [::]:5223", "/var/lib/kontalk/c2s.db");
+static const struct conf_key s2s_keys[] =
+    EDGE_KEYS("s2s", "0.0.0.0:5269 [::]:5269", "", "/var/lib/kontalk/s2s.db");
 const struct conf_spec ctl_s2s_conf_spec = {
     .keys = s2s_keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
 const struct conf_spec ctl_c2s_conf_spec = {
-    .keys = keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
+    .keys = c2s_keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
 
 /* --- taking files apart ----------------------------------------------------------------------- */
 
