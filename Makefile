@@ -15,7 +15,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
 # Debian packages, by what they are for; README.md says why.
 DEPS_BUILD := gcc libc6-dev binutils pkg-config libuv1-dev libxml2-dev libgnutls28-dev \
-              libsqlite3-dev libidn-dev libinih-dev libstrophe-dev libunbound-dev
+              libsqlite3-dev libidn-dev libinih-dev libstrophe-dev libunbound-dev librnp-dev
 DEPS_RUN := python3 supervisor gnutls-bin dns-root-data ca-certificates
 DEPS_TEST := libcmocka-dev libexpat1-dev python3-pytest python3-pytest-xdist python3-slixmpp \
              python3-aioxmpp go-sendxmpp profanity tmux biboumi ngircd jabber-muc strace \
@@ -45,7 +45,7 @@ endif
 PKGS := libuv libxml-2.0 gnutls gnutls-dane sqlite3 libidn inih
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 # libunbound's own file for pkg-config asks for the headers of libevent, which nothing here needs.
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunbound
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunbound -lrnp
 
 CPPFLAGS += -D_GNU_SOURCE -DKONTALK_VERSION='"$(VERSION)"' -Icommon -I. $(PKG_CFLAGS)
 CFLAGS += $(CSTD) $(OPT) -g -fPIE $(WARN) $(HARDEN) $(if $(CI),-Werror)
@@ -53,16 +53,17 @@ LDFLAGS += -pie $(LDHARDEN) -Wl,--as-needed
 
 # --- what is built -----------------------------------------------------------------------------
 
-LAYERS := base xml tls store dns xmpp
+LAYERS := base xml tls pgp store dns xmpp
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 $(foreach l,$(LAYERS),$(eval LIB_$(l) := $(BUILD)/libkontalk-$(l).a))
 # A layer sees itself and those below it, nothing else: the link order is the architecture.
 SEES_base := $(LIB_base)
 SEES_xml := $(LIB_xml) $(LIB_base)
 SEES_tls := $(LIB_tls) $(LIB_base)
+SEES_pgp := $(LIB_pgp) $(LIB_base)
 SEES_store := $(LIB_store) $(LIB_base)
 SEES_dns := $(LIB_dns) $(LIB_base)
-SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_store) $(LIB_base)
+SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_pgp) $(LIB_store) $(LIB_base)
 
 ROUTER_SRC := $(wildcard router/*.c)
 C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/*/*.c)

@@ -4,31 +4,10 @@
  */
 #include "router/routes.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
-
-/* --- hashing ---------------------------------------------------------------------------------- */
-
-/* The 64-bit finaliser of MurmurHash3: every input bit reaches every output bit. */
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 33;
-    x *= UINT64_C(0xff51afd7ed558ccd);
-    x ^= x >> 33;
-    x *= UINT64_C(0xc4ceb9fe1a85ec53);
-    return x ^ x >> 33;
-}
-
-/* FNV-1a. Not seeded: a restarted router must choose the same member. What a peer can gain by
- * choosing collisions is only which member looks after a user who is offline. */
-static uint64_t hash(struct span s)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * UINT64_C(0x100000001b3);
-    return mix(h);
-}
 
 static int span_order(struct span a, struct span b)
 {
@@ -42,10 +21,10 @@ struct peer *route_pick(const struct route *route, struct span key)
     const struct route_member *best = &route->members[0];
     if (route->count == 1)
         return best->peer;
-    uint64_t key_hash = hash(key), best_hash = mix(key_hash ^ best->hash);
+    uint64_t key_hash = hash_span(key), best_hash = hash_mix(key_hash ^ best->hash);
     for (size_t i = 1; i < route->count; i++) {
         const struct route_member *m = &route->members[i];
-        uint64_t h = mix(key_hash ^ m->hash);
+        uint64_t h = hash_mix(key_hash ^ m->hash);
         if (h > best_hash || (h == best_hash && span_order(m->name, best->name) > 0)) {
             best = m;
             best_hash = h;
@@ -116,7 +95,7 @@ struct route *routes_bind(struct routes *r, struct span name, enum route_kind ki
         route->members = mem_realloc(route->members, route->cap * sizeof *route->members);
     }
     route->members[route->count++] =
-        (struct route_member){.peer = peer, .name = member_name, .hash = hash(member_name)};
+        (struct route_member){.peer = peer, .name = member_name, .hash = hash_span(member_name)};
     return route;
 }
 

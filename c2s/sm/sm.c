@@ -32,6 +32,7 @@ struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *
     list_init(&sm->tells);
     sm_pep_init(sm);
     sm_archive_open(sm);
+    sm_network_open(sm);
     sm_erase_open(sm);
     sm_offline_open(sm);
     sm_filter_set(sm, &opts->filter);
@@ -116,6 +117,7 @@ void sm_free(struct sm **sm_p)
     sm_multicast_close(sm);
     sm_post_close(sm);
     sm_export_close(sm);
+    sm_network_close(sm);
     sm_erase_close(sm);
     sm_offline_close(sm);
     sm_session_drop_all(sm);

@@ -103,6 +103,20 @@ struct sm_filter_opts {
     size_t max_count, max_bytes; /* of what waits for it */
 };
 
+/* The network of servers (c2s/NETWORK.md). */
+struct servers;
+struct sm_network_opts {
+    struct servers *servers;  /* a ref is taken; NULL: this server alone */
+    const char *cert, *key;   /* files: the server's own key, to sign with; NULL: none */
+    uint64_t cache, negative; /* ms: how long an answer holds: 1 h; and that there is nobody: 60 s */
+    size_t max_cache;         /* entries: 100,000 */
+    uint64_t deadline;        /* ms of one question: 5 s */
+    uint64_t probe_deadline;  /* ms of all of them, when all servers are asked: 10 s */
+    uint64_t match_deadline;  /* ms of a roster match: 60 s */
+    size_t match_items;       /* of one request: 500 */
+    size_t match_daily;       /* addresses that one account may ask for in a day: 5,000 */
+};
+
 struct sm_opts {
     struct span host;            /* "prime.kontalk.net", prepared */
     struct span network;         /* "kontalk.net", prepared; equal to host when there is none */
@@ -138,6 +152,7 @@ struct sm_opts {
     size_t archive_messages;     /* of one user: the newest; 0: all */
     bool push_sender, push_body; /* are told to push services */
     struct sm_filter_opts filter;
+    struct sm_network_opts net;
 };
 
 /*
@@ -167,6 +182,8 @@ void sm_free(struct sm **sm);
 /* The max_*, min_password, archive* and push_* of opts, rules, filter, externals and contacts, from
  * now on: what is open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
+/* Another table of servers (a ref is taken): from now on. */
+void sm_set_servers(struct sm *sm, struct servers *servers);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */
 void sm_set_accounts(struct sm *sm, const struct sm_account_ops *ops, void *ctx);

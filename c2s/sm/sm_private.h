@@ -46,6 +46,7 @@ struct pep;
 struct push_reg;
 struct sm_join;
 struct sm_multicast;
+struct sm_net;
 struct sm_pace;
 struct sm_profile;
 struct sm_push;
@@ -86,6 +87,7 @@ struct sm {
     struct list_node tells; /* what is being told to all who are online (tell.c) */
     size_t tell_count;
     struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
+    struct sm_net *net;         /* network/network.h; NULL: this server alone */
     struct sm_erase *erase;     /* erase.c */
     struct timer offline_expiry; /* offline_expire.c */
     int64_t offline_expired;     /* in this sweep */
@@ -552,6 +554,7 @@ void sm_post_close(struct sm *sm); /* for sm_free */
 
 #include "c2s/sm/features.h"
 #include "c2s/sm/instances/instances.h"
+#include "c2s/sm/network/network.h"
 #include "c2s/sm/pep/publish.h"
 
 #endif

@@ -62,5 +62,11 @@
 #define NS_XML "http://www.w3.org/XML/1998/namespace"
 /* Our extension of XEP-0114 between the router and components that speak it */
 #define NS_ROUTER "http://kontalk.org/extensions/router"
+/* Between the servers of the network: net/PROTOCOL.md, c2s/NETWORK.md */
+#define NS_NETWORK "http://kontalk.org/extensions/network"
+/* Of the Kontalk network: clients know them */
+#define NS_KONTALK_ROSTER "http://kontalk.org/extensions/roster"
+#define NS_KONTALK_SERVERLIST "http://kontalk.org/extensions/serverlist"
+#define NS_PUBKEY "urn:xmpp:pubkey:2"
 
 #endif

@@ -11,17 +11,19 @@ BEGIN {
     allow["common/tls"] = "^(tls|base)/"
     allow["common/store"] = "^(store|base)/"
     allow["common/dns"] = "^(dns|base)/"
-    allow["common/xmpp"] = "^(xmpp|xml|tls|store|base)/"
-    daemon = "^(xmpp|xml|tls|store|base)/"
+    allow["common/pgp"] = "^(pgp|base)/"
+    allow["common/xmpp"] = "^(xmpp|xml|tls|pgp|store|base)/"
+    daemon = "^(xmpp|xml|tls|pgp|store|base)/"
     allow["router"] = daemon "|^router/[^/]*$"
     allow["s2s"] = daemon "|^dns/|^s2s/[^/]*$"
+    allow["net"] = daemon "|^dns/|^net/[^/]*$"
     # kontalkctl knows router.conf and how texts are hidden, and nothing else of the router.
     allow["router/ctl"] = daemon "|^router/ctl/|^router/(conf|redact)[.]h$"
     # The transport sees one header of the session manager; the session manager sees no transport.
     allow["c2s"] = daemon "|^c2s/[^/]*$|^c2s/sm/sm[.]h$"
     allow["c2s/sm"] = "^(xmpp|xml|store|base)/|^tls/crypto[.]h$|^c2s/sm/|^c2s/(c2s|schema)[.]h$"
     deny["c2s/sm"] = "^base/(conn|listen)[.]h$|^xmpp/(sasl|sasl_private|stream)[.]h$"
-    rooms = split("admin archive contacts filter instances pep pie push", room_of_sm, " ")
+    rooms = split("admin archive contacts filter instances network pep pie push", room_of_sm, " ")
     for (i = 1; i <= rooms; i++) {
         allow["c2s/sm/" room_of_sm[i]] = allow["c2s/sm"]
         deny["c2s/sm/" room_of_sm[i]] = deny["c2s/sm"]

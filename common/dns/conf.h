@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * conf - the section [dns] of the daemons that connect to other servers.
+ */
+#ifndef DNS_CONF_H
+#define DNS_CONF_H
+
+#include "base/conf.h"
+#include "dns/resolve.h"
+
+/* Embedded in the process's struct of settings. */
+struct dns_conf {
+    char *resolv_conf, *trust_anchor, *hosts;
+    struct conf_list servers;
+};
+
+/* Its rows in the process's table; at: the struct's offset there. */
+#define DNS_KEY(at, field) (at) + offsetof(struct dns_conf, field)
+#define DNS_KEYS(at)                                                                               \
+    {.section = "dns", .name = "resolv_conf", .type = CONF_STRING,                                 \
+     .offset = DNS_KEY(at, resolv_conf), .default_value = "/etc/resolv.conf",                      \
+     .help = "Where the DNS servers are named."},                                                  \
+    {.section = "dns", .name = "servers", .type = CONF_LIST, .offset = DNS_KEY(at, servers),       \
+     .default_value = "", .help = "DNS servers to ask instead: ADDRESS or ADDRESS@PORT."},         \
+    {.section = "dns", .name = "trust_anchor", .type = CONF_STRING,                                \
+     .offset = DNS_KEY(at, trust_anchor), .default_value = "/usr/share/dns/root.key",              \
+     .help = "Keys of the root for DNSSEC; empty: nothing is validated."},                         \
+    {.section = "dns", .name = "hosts", .type = CONF_STRING, .offset = DNS_KEY(at, hosts),         \
+     .default_value = "", .help = "A file of names and addresses that are known (hosts(5))."}
+
+bool dns_conf_equal(const struct dns_conf *a, const struct dns_conf *b);
+/* NULL with a reason. */
+struct resolver *dns_conf_resolver(const struct dns_conf *conf, struct loop *loop,
+                                   char error_r[CONF_ERROR_MAX]);
+
+#endif
