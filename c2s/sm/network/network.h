@@ -95,6 +95,17 @@ void sm_questions_close(struct sm *sm);
 /* The route to that host is there (on_route, under way). */
 bool sm_member_is_reachable(const struct sm *sm, struct span host);
 
+/* --- keys.c --- */
+
+/* The OpenPGP key of a member, as the table of servers knows its fingerprint (our own too): from
+ * memory, or asked of that server. done(ctx, key) once, never from inside, not after sm_free; the key is
+ * valid during the call. NULL: not a member, it does not answer, what it answers is another key. */
+void sm_server_key_get(struct sm *sm, struct span host,
+                       void (*done)(void *ctx, const struct server_key *key), void *ctx);
+void sm_keys_close(struct sm *sm);
+/* The table of servers has changed: keys of others than members go. */
+void sm_keys_follow(struct sm *sm);
+
 /* --- record.c --- a home, as it is recorded and told --- */
 
 struct sm_home_record {
