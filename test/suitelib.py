@@ -116,10 +116,12 @@ def make_certificate(directory, names):
 class Site:
     """The directory of a suite: config/, data/, logs/ and the runtime directory."""
 
-    def __init__(self, directory, host, network, ports, components=None, *, federates=False):
+    def __init__(self, directory, host, network, ports, components=None, *, federates=False,
+                 networks=False):
         """components: {name: secret} of more components than a and b. federates: with s2s, whose
-        configuration is written by write_s2s."""
-        self.federates = federates
+        configuration is written by write_s2s; networks: with net, and write_net."""
+        self.federates, self.networks = federates, networks
+        self.fingerprint = None  # of the server's key, once write_net has made it
         self.more_components = components or {}
         self.directory = os.path.abspath(directory)
         self.host = host
@@ -128,6 +130,7 @@ class Site:
         self.config = os.path.join(self.directory, "config")
         self.logs = os.path.join(self.directory, "logs")
         self.database = os.path.join(self.directory, "data", "c2s.db")
+        self.servers = os.path.join(self.directory, "data", "servers")
         self.runtime = os.path.join(self.directory, "runtime")
         if len(self.runtime) > RUNTIME_PATH_MAX:
             self.runtime = tempfile.mkdtemp(prefix="kontalk-")
@@ -153,6 +156,7 @@ class Site:
     def write_configuration(self, plaintext, iterations, limits, more):
         link_secret = secrets.token_hex(32)
         self.s2s_secret = secrets.token_hex(32)
+        self.net_secret = secrets.token_hex(32)
         self.components = {"a": f"a.{self.host}", "b": f"b.{self.host}"}
         self.component_secret = secrets.token_hex(16)
         router_socket = os.path.join(self.runtime, "router.sock")
@@ -170,6 +174,9 @@ class Site:
                 ("component s2s", "names"): f"s2s.{self.host}",
                 ("component s2s", "default"): "true",
                 ("component s2s", "internal"): "true"} if self.federates else {}),
+            **({("component net", "secret"): self.net_secret,
+                ("component net", "names"): f"net.{self.host} *.{self.network}",
+                ("component net", "internal"): "true"} if self.networks else {}),
             **{(f"component {name}", "secret"): secret
                for name, secret in self.more_components.items()},
         })
@@ -187,11 +194,15 @@ class Site:
             ("store", "path"): self.database,
             ("auth", "iterations"): iterations,
         }
+        if self.networks:
+            values.update({("network", "servers"): self.servers, **self.network_key("network")})
         values.update({("limits", key): value for key, value in limits.items()})
         values.update(more)
         self.write("c2s", values)
         self.write("kontalkctl", {("kontalkctl", "runtime"): self.runtime,
-                                  ("kontalkctl", "component"): f"kontalkctl.{self.host}"})
+                                  ("kontalkctl", "component"): f"kontalkctl.{self.host}",
+                                  **({("kontalkctl", "servers"): self.servers}
+                                     if self.networks else {})})
 
     def write_s2s(self, more=None):
         """s2s.conf; more: (section, key) -> value."""
@@ -206,6 +217,33 @@ class Site:
             ("router", "secret"): self.s2s_secret,
             ("store", "path"): os.path.join(os.path.dirname(self.database), "s2s.db"),
             **(more or {})})
+
+    def network_key(self, section):
+        return {(section, "cert"): os.path.join(self.config, "server.pem"),
+                (section, "key"): os.path.join(self.config, "server.key")}
+
+    def write_net(self, more=None):
+        """net.conf, and the server's key, when there is none; more: (section, key) -> value."""
+        self.write("net", {
+            ("net", "host"): self.host,
+            ("net", "network"): self.network,
+            ("net", "listen"): self.listen("net"),
+            **self.network_key("net"),
+            ("net", "servers"): self.servers,
+            ("net", "control"): os.path.join(self.runtime, "%i.ctl"),
+            ("router", "address"): f"unix:{os.path.join(self.runtime, 'router.sock')}",
+            ("router", "secret"): self.net_secret,
+            ("store", "path"): os.path.join(os.path.dirname(self.database), "net.db"),
+            **(more or {})})
+        path = os.path.join(self.config, "fingerprint")
+        if not os.path.exists(os.path.join(self.config, "server.key")):
+            done = self.kontalkctl("server", "init")
+            found = re.search(rf"\b{re.escape(self.host)}\s+([0-9A-F]{{40}})\b", done.stdout)
+            if done.returncode != 0 or not found:
+                raise SuiteError(f"kontalkctl server init: {done.stderr.strip() or done.stdout}")
+            write_private(path, found[1])
+        with open(path, encoding="utf-8") as file:
+            self.fingerprint = file.read()
 
     def write(self, name, values):
         with open(os.path.join(ROOT, "etc", f"{name}.conf"), encoding="utf-8") as file:

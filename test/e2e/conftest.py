@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """conftest - one suite for all tests of a pytest worker; those that break things start their own."""
+import contextlib
 import sys
 
 import pytest
 
 sys.dont_write_bytecode = True
 
-from federation import NotPossible, Ours, laboratory  # noqa: E402
+from federation import Lab, Ours  # noqa: E402
 from helpers import Suite  # noqa: E402
+from internet import NotPossible  # noqa: E402
 
 USERS = 500
 
@@ -37,7 +39,7 @@ def new_suite(tmp_path):
 def lab(tmp_path_factory):
     """A small internet of the module's own."""
     try:
-        with laboratory(tmp_path_factory.mktemp("lab")) as it:
+        with contextlib.closing(Lab(tmp_path_factory.mktemp("lab"))) as it:
             yield it
     except NotPossible as error:
         pytest.skip(f"no network of our own: {error}")

@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""federation - a small internet for the tests of federation: one network namespace for each server
-on one bridge, IPv4 and IPv6, a signed zone "example" served by knot, certificates of a CA of its
-own, Prosody and ejabberd as others configure them, and our suite.
-
-Nothing of it is seen outside: the namespaces have no names, their holders die with this process,
-and what lies in them goes with them. Needs root. Clients run in a namespace of their own (run()).
+"""federation - the small internet (internet.py) of the tests of federation: a zone "example",
+Prosody and ejabberd as others configure them, and our suite.
 """
-import asyncio
 import contextlib
-import ctypes
 import hashlib
 import hmac
 import http.client
@@ -16,288 +10,16 @@ import json
 import os
 import re
 import select
-import signal
 import socket
-import ssl
 import subprocess
 
-import slixmpp
-from helpers import DEADLINE, PASSWORD, ROOT, Client, Suite, eventually
+from helpers import PASSWORD, eventually
+from internet import START_SECONDS, Inside, Internet, LabError, Node, v4, v6
 
-# Last octets of the addresses.
-NODES = {"dns": 2, "clients": 3, "kontalk": 10, "other": 11, "prosody": 20,
-         "dialback": 21, "external": 22, "ejabberd": 30}
-NET4, NET6 = "10.9.0", "fd09:"
 DEAD = 99  # an address where nobody is
-START_SECONDS = 60
-CLONE_NEWNET = 0x40000000
 ITERATIONS = 4096
 MUC = "http://jabber.org/protocol/muc"
 SALT = b"the salt of all users"
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-class NotPossible(Exception):
-    """This machine cannot have such a network; the text says why."""
-
-
-class LabError(Exception):
-    """A server or a tool did not do its work; the text says what it said."""
-
-
-def v4(node):
-    return f"{NET4}.{NODES.get(node, node)}"
-
-
-def v6(node):
-    return f"{NET6}:{NODES.get(node, node)}"
-
-
-def command(*words, text=None):
-    done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
-
-
-class Network:
-    """The namespaces: a holder process in each, and a bridge in that of the name server."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.holders = {}
-        if os.geteuid() != 0:
-            raise NotPossible("network namespaces need root")
-        for tool in ("ip", "nsenter", "unshare", "setpriv"):
-            if not any(os.access(os.path.join(d, tool), os.X_OK)
-                       for d in os.environ["PATH"].split(":")):
-                raise NotPossible(f"{tool} is not installed")
-        try:
-            self.build()
-        except LabError as error:
-            self.close()
-            raise NotPossible(str(error)) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def build(self):
-        resolv = write(os.path.join(self.directory, "resolv.conf"), f"nameserver {v4('dns')}\n")
-        for node in NODES:
-            self.hold(node, resolv)
-        self.ip("dns", "link", "add", "br0", "type", "bridge")
-        self.ip("dns", "link", "set", "br0", "up")
-        self.address("dns", "br0")
-        for node, holder in self.holders.items():
-            if node == "dns":
-                continue
-            self.ip("dns", "link", "add", f"to-{node}", "type", "veth", "peer", "name", "eth0",
-                    "netns", str(holder.pid))
-            self.ip("dns", "link", "set", f"to-{node}", "master", "br0", "up")
-            self.ip(node, "link", "set", "eth0", "up")
-            self.address(node, "eth0")
-
-    def hold(self, node, resolv):
-        """A process that does nothing but be in a network of its own, with a resolv.conf of its
-        own; it dies with the one that started it."""
-        script = f"mount --bind {resolv} /etc/resolv.conf && echo && exec sleep infinity"
-        holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "sh", "-c", script],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.holders[node] = holder
-        if not holder.stdout.readline():
-            raise NotPossible(f"unshare: {holder.stderr.read().decode().strip()}")
-        self.ip(node, "link", "set", "lo", "up")
-
-    def words(self, node):
-        """What goes before a command that is to run at a node."""
-        return ["nsenter", "--net", "--mount", "--target", str(self.holders[node].pid)]
-
-    def ip(self, node, *words):
-        return command(*self.words(node), "ip", *words)
-
-    def address(self, node, device):
-        self.ip(node, "addr", "add", f"{v4(node)}/24", "dev", device)
-        self.ip(node, "addr", "add", f"{v6(node)}/64", "dev", device, "nodad")
-
-    @contextlib.contextmanager
-    def inside(self, node):
-        """This thread's sockets are the node's while the block runs."""
-        with open("/proc/thread-self/ns/net", "rb") as home, \
-                open(f"/proc/{self.holders[node].pid}/ns/net", "rb") as there:
-            if LIBC.setns(there.fileno(), CLONE_NEWNET) != 0:
-                raise NotPossible(f"setns: {os.strerror(ctypes.get_errno())}")
-            try:
-                yield
-            finally:
-                assert LIBC.setns(home.fileno(), CLONE_NEWNET) == 0
-
-    def close(self):
-        for holder in self.holders.values():
-            holder.kill()
-            holder.wait()
-            holder.stdout.close()
-            holder.stderr.close()
-
-
-# --- certificates --------------------------------------------------------------------------------
-
-class Authority:
-    """A CA, and the certificates that it gives and those that it would not."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        os.makedirs(directory, mode=0o700)
-        self.key = self.path("key.pem")
-        command("certtool", "--generate-privkey", "--key-type=ecdsa", "--curve=secp256r1",
-                "--outfile", self.key)
-        os.chmod(self.key, 0o600)
-        self.ca = self.path("ca.pem")
-        self.tool("ca", ["cn = Laboratory CA", "ca", "cert_signing_key", "expiration_days = 30"],
-                  "--generate-self-signed")
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def pin(self, path):
-        """SHA-256 of a certificate."""
-        with open(path, encoding="ascii") as file:
-            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(file.read())).hexdigest()
-
-    def tool(self, name, template, *words):
-        done = self.path(f"{name}.pem")
-        command("certtool", "--no-text", *words, "--load-privkey", self.key, "--template",
-                write(self.path(f"{name}.template"), "\n".join(template) + "\n"), "--outfile",
-                done)
-        return done
-
-    def give(self, name, names, *, self_signed=False, expired=False, for_clients=False):
-        """The path of a certificate for these names (with its key: key.pem)."""
-        template = [f"cn = {names[0]}", *(f"dns_name = {n}" for n in names), "tls_www_server",
-                    "signing_key"]
-        template += ["tls_www_client"] if for_clients else []
-        template += (['activation_date = "2020-01-01 00:00:00"',
-                      'expiration_date = "2021-01-01 00:00:00"'] if expired else
-                     ["expiration_days = 30"])
-        how = (["--generate-self-signed"] if self_signed else
-               ["--generate-certificate", "--load-ca-certificate", self.ca, "--load-ca-privkey",
-                self.key])
-        return self.tool(name, template, *how)
-
-
-# --- processes of others -------------------------------------------------------------------------
-
-class Node:
-    """A server of somebody else's in its namespace. Also what helpers.Client wants of a suite."""
-
-    def __init__(self, lab, node):
-        self.lab, self.node = lab, node
-        self.directory = os.path.join(lab.directory, node)
-        self.process = None
-        self.address = v4(node)
-        self.ports = {"c2s": 5222}
-        self.paths = {"certificate": None}  # it is not its clients' side that is tested
-
-    def path(self, *names):
-        return os.path.join(self.directory, *names)
-
-    def write(self, name, text):
-        return write(self.path(name), text)
-
-    def spawn(self, words, env=None):
-        with open(self.path("output.log"), "ab") as out:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *self.lab.network.words(self.node), *words],
-                env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=out,
-                stderr=out, start_new_session=True)
-
-    def output(self):
-        with open(self.path("output.log"), errors="replace", encoding="utf-8") as file:
-            return file.read()[-3000:]
-
-    def listens(self, port, address=None):
-        with self.lab.network.inside(self.node):
-            try:
-                socket.create_connection((address or v4(self.node), port), timeout=5).close()
-                return True
-            except OSError:
-                return False
-
-    def wait_for_port(self, port):
-        def is_open():
-            if self.process.poll() is not None:
-                raise LabError(f"{self.node} has ended: {self.output()}")
-            return self.listens(port)
-        eventually(is_open, f"{self.node} listens on {port}", START_SECONDS)
-
-    def stop(self, number=signal.SIGTERM):
-        """Ends it and its children."""
-        if not self.process:
-            return
-        for signum in (number, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signum)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
-                break
-        self.process = None
-
-
-class NameServer(Node):
-    """knot, with one signed zone."""
-
-    def start(self):
-        os.makedirs(self.path("db"), exist_ok=True)
-        self.write("knot.conf", f"""
-server:
-    rundir: "{self.directory}"
-    listen: [ {v4("dns")}@53, {v6("dns")}@53 ]
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stdout
-    any: info
-database:
-    storage: "{self.path("db")}"
-    journal-db-max-size: 16M
-    kasp-db-max-size: 16M
-    timer-db-max-size: 1M
-policy:
-  - id: lab
-    algorithm: ecdsap256sha256
-    single-type-signing: on
-template:
-  - id: default
-    storage: "{self.directory}"
-    zonefile-sync: -1
-    journal-content: none
-zone:
-  - domain: example
-    file: example.zone
-    dnssec-signing: on
-    dnssec-policy: lab
-""")
-        self.write("example.zone", self.lab.zone())
-        self.spawn(["knotd", "-c", self.path("knot.conf")])
-        eventually(self.answers, "the name server answers", START_SECONDS)
-        self.anchor = self.write("anchor", command("keymgr", "-c", self.path("knot.conf"),
-                                                   "example", "ds"))
-
-    def answers(self):
-        if self.process.poll() is not None:
-            raise LabError(f"knotd has ended: {self.output()}")
-        done = subprocess.run([*self.lab.network.words("dns"), "kdig", f"@{v4('dns')}", "+short",
-                               "+timeout=1", "example", "DNSKEY"], capture_output=True, text=True,
-                              check=False)
-        return re.search(r"^25[67] 3 13 ", done.stdout, re.MULTILINE)
 
 
 class Prosody(Node):
@@ -428,13 +150,11 @@ class Ejabberd(Node):
 
 # --- ours ----------------------------------------------------------------------------------------
 
-class Ours(Suite):
+class Ours(Inside):
     """Our suite in its namespace, with s2s."""
 
     def __init__(self, lab, directory, node="kontalk", host="kontalk.example", *, settings=(),
                  users=40):
-        self.lab, self.node = lab, node
-        self.address = v4(node)
         everywhere = "0.0.0.0:{0} [::]:{0}"
         certificate = lab.authority.give(f"{node}-{host}", [host])
         words = {
@@ -443,21 +163,9 @@ class Ours(Suite):
             "s2s.log_level": "debug", "dns.servers": v4("dns"), "dns.resolv_conf": "",
             "dns.trust_anchor": lab.dns.anchor, "policy.private": "true", **dict(settings)}
         super().__init__(
-            directory, "--host", host, "--port-base", "5200", "--with", "s2s", "--users",
+            lab, directory, node, "--host", host, "--port-base", "5200", "--with", "s2s", "--users",
             str(users), "--set", "c2s.listen=" + everywhere.format(5222),
             *(word for pair in words.items() for word in ("--s2s-set", "=".join(pair))))
-
-    def command(self, verb, *words):
-        done = subprocess.run(
-            [*self.lab.network.words(self.node), os.path.join(ROOT, "test", "suite"), verb,
-             self.directory, *words], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def log(self, process="s2s"):
-        with open(os.path.join(self.paths["logs"], f"{process}.log"), errors="replace",
-                  encoding="utf-8") as file:
-            return file.read()
 
 
 class Listener:
@@ -515,22 +223,11 @@ def has_message(client):
 
 # --- all of it -----------------------------------------------------------------------------------
 
-class Lab:
-    """The network, the zone, the certificates and the servers; servers start when asked for."""
+class Lab(Internet):
+    """The zone, the certificates and the servers; servers start when asked for."""
 
-    def __init__(self, directory):
-        self.directory = str(directory)
-        self.started = []
-        self.servers = {}
-        self.network = Network(self.directory)
-        try:
-            self.authority = Authority(os.path.join(self.directory, "ca"))
-            self.certificates()
-            self.dns = NameServer(self, "dns")
-            self.start(self.dns)
-        except BaseException:
-            self.close()
-            raise
+    domain = "example"
+    nodes = ("dns", "clients", "kontalk", "other", "prosody", "dialback", "external", "ejabberd")
 
     def certificates(self):
         give = self.authority.give
@@ -593,12 +290,6 @@ class Lab:
             raise LabError(f"certtool: {done.stderr.decode()}")
         return done.stdout
 
-    def start(self, node):
-        os.makedirs(node.directory, exist_ok=True)
-        self.started.append(node)
-        node.start()
-        return node
-
     def once(self, name, make):
         if name not in self.servers:
             self.servers[name] = make()
@@ -639,34 +330,3 @@ class Lab:
                                                dualstack_ipv6=True))
         with it.socket:
             yield it
-
-    @contextlib.contextmanager
-    def cut(self, node, other="kontalk"):
-        """No packet passes between two nodes while the block runs."""
-        ways = [v4(node.node), v6(node.node)]
-        for way in ways:
-            self.network.ip(other, "route", "add", "blackhole", way)
-        try:
-            yield
-        finally:
-            for way in ways:
-                self.network.ip(other, "route", "del", "blackhole", way)
-
-    def run(self, coroutine, seconds=6 * DEADLINE):
-        """Runs an asynchronous test whose connections come from the clients' namespace."""
-        with self.network.inside("clients"):
-            return asyncio.run(asyncio.wait_for(coroutine, seconds))
-
-    def close(self):
-        for node in reversed(self.started):
-            node.stop()
-        self.network.close()
-
-
-@contextlib.contextmanager
-def laboratory(directory):
-    lab = Lab(directory)
-    try:
-        yield lab
-    finally:
-        lab.close()

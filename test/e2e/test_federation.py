@@ -5,7 +5,8 @@ people and their servers do all day.
 import re
 
 import pytest
-from federation import MUC, Ours, forwarded, online, talk
+from federation import MUC, Ours
+from internet import forwarded, online, talk
 
 
 @pytest.fixture(scope="module", name="peer", params=["prosody", "ejabberd", "kontalk"])

@@ -9,8 +9,8 @@ import signal
 
 import pytest
 import slixmpp
-from federation import online, talk
 from helpers import DEADLINE, eventually
+from internet import online, talk
 
 # From one attempt to the next there are 15 s, and a busy machine takes its time.
 PATIENCE = 3 * DEADLINE

@@ -5,8 +5,8 @@ import re
 import ssl
 
 import pytest
-from federation import online, v4
 from helpers import Raw
+from internet import online, v4
 
 DB = "jabber:server:dialback"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"

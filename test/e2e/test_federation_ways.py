@@ -3,8 +3,9 @@
 both kinds, certificates good and bad, dialback, DANE; each domain of the laboratory is a case.
 """
 import pytest
-from federation import DEAD, Ours, forwarded, has_message, online, talk, v4
+from federation import DEAD, Ours
 from helpers import Raw, eventually
+from internet import forwarded, has_message, online, talk, v4
 
 # Domains that must be reached, and what our log says of the stream.
 GOOD = {

@@ -59,7 +59,7 @@ def test_refusals(new_suite, tmp_path):
     assert suite.ports == {"c2s": base + 22, "c2s_tls": base + 23, "s2s": base + 69,
                            "net": base + 70, "router": base + 147}
     assert "running" in refused("start", suite.directory)
-    assert "net" in refused("start", tmp_path / "x", "--with", "s2s,net")
+    assert "http" in refused("start", tmp_path / "x", "--with", "s2s,http")
     assert "no process" in refused("kill", suite.directory, "nothing")
     assert "no suite" in refused("stop", tmp_path / "nothing")
     assert f"port {base + 22} " in refused("start", tmp_path / "y", "--port-base", base)
