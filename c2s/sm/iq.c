@@ -172,7 +172,8 @@ static void serve(struct sm_in *in, unsigned target, bool is_owner)
     bool is_known;
 
     if (!iq_is_request(in->stanza)) {
-        if (!sm_push_answer(in) && !sm_multicast_answer(in) && !sm_filter_answer(in))
+        if (!sm_push_answer(in) && !sm_multicast_answer(in) && !sm_filter_answer(in) &&
+            !sm_question_answer(in))
             sm_interest_answer(in);
         return;
     }

@@ -146,6 +146,7 @@ static void on_down(void *ctx)
 
     sm_filter_away(sm);
     sm_disco_free(sm); /* what is still there is told anew */
+    sm_members_gone(sm);
     sm_front_peer_down(sm, SPAN_NONE);
     sm_guest_peer_down(sm, SPAN_NONE);
     sm_user_on_link_down(sm);
@@ -156,6 +157,7 @@ static void on_route(void *ctx, struct span name, bool is_up)
     struct sm *sm = ctx;
 
     sm_disco_route(sm, name, is_up);
+    sm_member_on_route(sm, name, is_up);
     sm_filter_on_route(sm, name, is_up);
 }
 

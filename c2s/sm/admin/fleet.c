@@ -17,7 +17,7 @@
 struct poll {
     struct list_node node; /* in sm->polls */
     struct sm *sm;
-    const struct sm_question *question;
+    const struct sm_fleet_question *question;
     struct buf text;
     struct buf pending; /* instances that have not answered, each ended by LF */
     uint64_t number;
@@ -78,11 +78,11 @@ void sm_fleet_on_up(struct sm *sm)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-static const struct sm_question *find_question(struct span word)
+static const struct sm_fleet_question *find_question(struct span word)
 {
-    for (size_t i = 0; i < sm_question_count; i++) {
-        if (span_eq(word, sm_questions[i].word))
-            return &sm_questions[i];
+    for (size_t i = 0; i < sm_fleet_question_count; i++) {
+        if (span_eq(word, sm_fleet_questions[i].word))
+            return &sm_fleet_questions[i];
     }
     return NULL;
 }
@@ -239,7 +239,7 @@ void sm_fleet_ask(struct sm *sm, const char *word, struct span text, uint64_t nu
 
 void sm_fleet_on_ask(struct sm *sm, struct span from, struct stanza *e, uint32_t node)
 {
-    const struct sm_question *question =
+    const struct sm_fleet_question *question =
         find_question(stanza_attr(e, node, SPAN("question")));
     struct sm_tally tally = {0};
     uint64_t number = 0;

@@ -32,12 +32,12 @@ static inline struct span sm_line_take(struct span *text)
 
 #define SM_TALLY_BYTES (100u << 10) /* of the names of one instance */
 
-struct sm_question {
+struct sm_fleet_question {
     struct span word;
     void (*answer)(struct sm *sm, struct span text, uint64_t number, struct sm_tally *tally);
 };
-extern const struct sm_question sm_questions[]; /* census.c */
-extern const size_t sm_question_count;
+extern const struct sm_fleet_question sm_fleet_questions[]; /* census.c */
+extern const size_t sm_fleet_question_count;
 
 /* then comes once, later, perhaps after sm_free: tally NULL when it could not be asked at all
  * (too much at once). The text holds no control characters but LF. */

@@ -92,8 +92,15 @@ void sm_question_drop(struct sm_question **q);
  * was asked. */
 bool sm_question_answer(struct sm_in *in);
 void sm_questions_close(struct sm *sm);
-/* The route to that host is there (on_route, under way). */
+/* How many more can be asked now. */
+size_t sm_question_room(const struct sm *sm);
+/* The router has a route to that host: net is there. */
 bool sm_member_is_reachable(const struct sm *sm, struct span host);
+/* It has left a question unanswered, a moment ago. */
+bool sm_member_is_silent(const struct sm *sm, struct span host);
+/* For sm.c: a public route; all of them are gone. */
+void sm_member_on_route(struct sm *sm, struct span name, bool is_up);
+void sm_members_gone(struct sm *sm);
 
 /* --- keys.c --- */
 
