@@ -68,11 +68,13 @@ SEES_xmpp := $(LIB_xmpp) $(LIB_xml) $(LIB_tls) $(LIB_pgp) $(LIB_store) $(LIB_bas
 ROUTER_SRC := $(wildcard router/*.c)
 C2S_SRC := $(wildcard c2s/*.c c2s/sm/*.c c2s/sm/*/*.c)
 S2S_SRC := $(wildcard s2s/*.c)
+NET_SRC := $(wildcard net/*.c)
 CTL_SRC := $(wildcard router/ctl/*.c)
 # The daemons without their main.c, for tests that hold a whole process.
 ROUTER_ROOM := $(call obj,$(filter-out router/main.c,$(ROUTER_SRC)))
 C2S_ROOM := $(call obj,$(filter-out c2s/main.c,$(C2S_SRC)))
 S2S_ROOM := $(call obj,$(filter-out s2s/main.c,$(S2S_SRC)))
+NET_ROOM := $(call obj,$(filter-out net/main.c,$(NET_SRC)))
 
 PROGRAMS := $(BUILD)/kontalk-router $(BUILD)/kontalk-c2s $(BUILD)/kontalk-s2s \
             $(BUILD)/kontalkctl
@@ -94,6 +96,7 @@ $(foreach l,$(LAYERS),$(eval $(call LAYER_RULE,$(l))))
 $(BUILD)/kontalk-router: $(call obj,$(ROUTER_SRC)) $(SEES_xmpp)
 $(BUILD)/kontalk-c2s: $(call obj,$(C2S_SRC)) $(SEES_xmpp)
 $(BUILD)/kontalk-s2s: $(call obj,$(S2S_SRC)) $(LIB_dns) $(SEES_xmpp)
+$(BUILD)/kontalk-net: $(call obj,$(NET_SRC)) $(LIB_dns) $(SEES_xmpp)
 $(BUILD)/kontalkctl: $(call obj,$(CTL_SRC) router/conf.c router/redact.c) $(SEES_xmpp)
 $(BUILD)/kontalkctl: PKG_LIBS += -lstrophe
 $(PROGRAMS):
@@ -110,6 +113,7 @@ $(foreach l,$(LAYERS),$(eval $(call unit_of,$(l)): $(UNIT_HELP) $(SEES_$(l))))
 $(call unit_of,router): $(ROUTER_ROOM) $(UNIT_HELP) $(SEES_xmpp)
 $(call unit_of,c2s): $(C2S_ROOM) $(UNIT_HELP) $(SEES_xmpp)
 $(call unit_of,s2s): $(S2S_ROOM) $(UNIT_HELP) $(LIB_dns) $(SEES_xmpp)
+$(call unit_of,net): $(NET_ROOM) $(UNIT_HELP) $(LIB_dns) $(SEES_xmpp)
 $(UNIT): $(BUILD)/%: $(BUILD)/%.o
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(filter-out $<,$^) $(PKG_LIBS) -lcmocka -lpthread
 
@@ -181,7 +185,7 @@ lint:
 BINDIR := $(PREFIX)/bin
 MANDIR := $(PREFIX)/share/man
 UNITDIR ?= $(if $(filter /usr,$(PREFIX)),/usr,$(PREFIX))/lib
-MAN := $(wildcard router/*.8 c2s/*.8 s2s/*.8 router/ctl/*.1)
+MAN := $(wildcard router/*.8 c2s/*.8 s2s/*.8 net/*.8 router/ctl/*.1)
 # Configuration that is there already stays.
 keep = [ -e $(DESTDIR)$(2) ] || install -m $(3) $(1) $(DESTDIR)$(2)
 
@@ -189,7 +193,7 @@ keep = [ -e $(DESTDIR)$(2) ] || install -m $(3) $(1) $(DESTDIR)$(2)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SYSCONFDIR)/kontalk
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(BINDIR)
-	@set -e; for f in router c2s s2s kontalkctl; do \
+	@set -e; for f in router c2s s2s net kontalkctl; do \
 	    $(call keep,etc/$$f.conf,$(SYSCONFDIR)/kontalk/$$f.conf,0640); done
 	@$(call keep,etc/supervisord.conf,$(SYSCONFDIR)/kontalk/supervisord.conf,0644)
 	@set -e; for f in $(MAN); do \
@@ -209,7 +213,7 @@ clean:
 
 .PHONY: help
 help:
-	@echo 'make            build kontalk-router, -c2s, -s2s and kontalkctl in $(BUILD)/'
+	@echo 'make            build kontalk-router, -c2s, -s2s, -net and kontalkctl in $(BUILD)/'
 	@echo 'make run        build, and run a suite for trying out in run/; PORT_BASE=N moves its ports'
 	@echo 'make check      unit, replay, simulation and end-to-end tests'
 	@echo 'make lint       layers, doors, banned calls, clang-tidy, cppcheck'

@@ -29,6 +29,7 @@
 #include "tls/ctx.h"
 #include "xml/stanza.h"
 #include "xmpp/error.h"
+#include "xmpp/jid.h"
 #include "xmpp/link.h"
 #include "xmpp/outbox.h"
 #include "xmpp/servers.h"
@@ -52,7 +53,8 @@ struct net {
     struct resolver *resolver;
     struct link *link;
     struct control *control;
-    struct map names;          /* relay.c: public routes of the router under host: what peers are told */
+    struct map names;          /* relay.c: the router's public routes under host: peers are told */
+    struct map bindings;       /* relay.c: names that we hold, or want to hold, at the router */
     struct map peers;          /* peer.c: host -> struct peer, of all enabled others */
     struct list_node wires;    /* wire.c: all streams */
     size_t wire_count;         /* net_wire_gone after each that ends */
@@ -96,6 +98,8 @@ void relay_to_router(struct net *n, const struct stanza *stanza, struct link_don
  * host='PEER'/>, so that it is not passed on again. */
 void relay_relayed(struct net *n, struct span peer, const struct stanza *stanza,
                    struct link_done done);
+/* Who the sender is to other servers: user@NETWORK and NETWORK are ours at our host. Into text. */
+struct span relay_from(const struct net *n, const struct jid *from, char text[JID_TEXT_MAX]);
 /* A stanza of ours (as it was to be sent, in jabber:server; or a whole <relay/>) will not reach its
  * destination: the error goes to its sender, where RFC 6120 allows one. */
 void relay_bounce(struct net *n, struct span stanza, enum stanza_error e, const char *text);

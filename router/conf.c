@@ -94,7 +94,8 @@ static const struct conf_key component_keys[] = {
      .type = CONF_LIST,
      .offset = IN(names),
      .default_value = "",
-     .help = "domains that it may be, one '*' allowed (c2s-*.localhost); empty: NAME"},
+     .help = "domains that it may be, one '*' allowed (c2s-*.localhost), or one '**', which also stands"
+             " for dots; empty: NAME"},
     {.name = "shared",
      .type = CONF_LIST,
      .offset = IN(shared),
@@ -110,6 +111,11 @@ static const struct conf_key component_keys[] = {
      .offset = IN(internal),
      .default_value = "false",
      .help = "one of our own processes: claims, envelopes, verbatim relay"},
+    {.name = "relays",
+     .type = CONF_BOOL,
+     .offset = IN(relays),
+     .default_value = "false",
+     .help = "it passes on what comes from domains that nobody here has (kontalk-net)"},
     {0},
 };
 
@@ -169,6 +175,8 @@ static const char *check_component(const struct component *c, char scratch[256])
         wrong = "its secret is empty";
     else if (c->internal && n < ROUTER_SECRET_MIN)
         wrong = "the secret of an internal component needs 32 characters at least";
+    else if (c->relays && !c->internal)
+        wrong = "relays is for internal components";
     else if (c->names.count == 0 && !is_pattern(span_of(c->section)))
         wrong = "its name is no domain in prepared (lower-case) form, and it has no names";
     if (wrong) {
@@ -236,11 +244,12 @@ bool conf_name_matches(struct span pattern, struct span name)
     size_t star = span_index(pattern, '*');
     if (star == pattern.n)
         return span_eq(pattern, name);
-    struct span head = {pattern.p, star}, tail = span_from(pattern, star + 1);
+    bool is_deep = star + 1 < pattern.n && pattern.p[star + 1] == '*';
+    struct span head = {pattern.p, star}, tail = span_from(pattern, star + (is_deep ? 2 : 1));
     if (name.n <= head.n + tail.n || !span_starts(name, head) || !span_ends(name, tail))
         return false;
     struct span run = {name.p + head.n, name.n - head.n - tail.n};
-    return span_index(run, '.') == run.n;
+    return is_deep || span_index(run, '.') == run.n;
 }
 
 static bool list_matches(const struct conf_list *list, struct span name)

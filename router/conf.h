@@ -19,6 +19,7 @@ struct component {
     struct conf_list names;  /* what it may be, patterns allowed; empty: the section's name */
     struct conf_list shared; /* what it may bind together with others, patterns allowed */
     bool is_default, internal;
+    bool relays; /* it passes on what others, whom nobody here speaks for, have said */
 };
 
 struct router_conf {
@@ -36,7 +37,8 @@ struct router_conf {
 
 extern const struct conf_spec router_conf_spec;
 
-/* A pattern's '*' stands for one or more characters other than dots: "c2s-*.localhost". */
+/* A pattern's '*' stands for one or more characters other than dots ("c2s-*.localhost"), '**' for
+ * any ("**.kontalk.net"). */
 bool conf_name_matches(struct span pattern, struct span name);
 bool component_may_be(const struct component *c, struct span name);
 bool component_may_share(const struct component *c, struct span name);

@@ -104,13 +104,18 @@ void peer_unbind(struct peer *p, struct route *route)
     routes_unbind(&p->router->routes, route->name, p, &gone);
 }
 
+bool peer_speaks_for_others(const struct peer *p)
+{
+    return p->router->routes.fallback == p || p->component->relays;
+}
+
 bool peer_may_send_from(struct peer *p, struct span domain)
 {
     if (p->from_route && span_eq(p->from_route->name, domain))
         return true;
     const struct route *route = routes_find(&p->router->routes, domain);
     if (!route)
-        return p->router->routes.fallback == p && !conf_is_ours(p->router->conf, domain);
+        return peer_speaks_for_others(p) && !conf_is_ours(p->router->conf, domain);
     if (!route_has(route, p))
         return false;
     p->from_route = route;

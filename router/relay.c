@@ -192,9 +192,9 @@ static void relay_envelope(struct peer *p, struct span from, struct span to, str
     const struct route *route = routes_find(&r->routes, jid_domain_of(to));
     struct peer *target = route && route->kind != ROUTE_SHARED ? route->members[0].peer : NULL;
     /* They are the talk of those who share a domain, and believed there: what faces other servers
-     * has no part in it. */
+     * has no say in it, and of these only who relays is given any. */
     if (!target || !target->is_internal || !peer_is_up(target) || p->bound_shared == 0 ||
-        target->bound_shared == 0) {
+        (target->bound_shared == 0 && !target->component->relays)) {
         bounce_envelope(p, from, to, frame, STANZA_SERVICE_UNAVAILABLE);
         return;
     }
@@ -221,13 +221,13 @@ static bool is_stanza_name(struct span name)
            span_eq(name, SPAN("iq"));
 }
 
-/* Names of one's own are compared byte by byte. Whoever has the default route speaks for all other
- * names: theirs must be prepared, or one could be a name of ours in capitals. */
+/* Names of one's own are compared byte by byte. Whoever speaks for others speaks for all names that
+ * are not ours: theirs must be prepared, or one could be a name of ours in capitals. */
 static bool may_pass_from(struct peer *p, struct span from)
 {
     struct router *r = p->router;
     struct jid jid;
-    if (r->routes.fallback == p &&
+    if (peer_speaks_for_others(p) &&
         (!jid_parse(from, &jid, &r->from_scratch) || jid.full.p != from.p))
         return false;
     return peer_may_send_from(p, jid_domain_of(from));
@@ -261,12 +261,22 @@ static void drop(struct peer *p, const char *why)
     LOG(LOG_DEBUG, "relay.drop", F_SPAN("name", p->name), F_STR("why", why));
 }
 
+/* What was to be passed on, and cannot be, comes back from where it was addressed to: the domain that
+ * users of several servers share. */
+static bool may_return(const struct peer *p, const struct stanza *stanza, struct span domain)
+{
+    const struct route *route = routes_find(&p->router->routes, domain);
+    return p->component->relays && route && route->kind == ROUTE_SHARED &&
+           span_eq(stanza->type, SPAN("error"));
+}
+
 void relay_stanza(struct stream *s, struct stanza *stanza)
 {
     struct peer *p = s->ctx;
     struct router *r = p->router;
     struct jid from;
-    if (!jid_parse(stanza->from, &from, &r->from_scratch) || !peer_may_send_from(p, from.domain)) {
+    if (!jid_parse(stanza->from, &from, &r->from_scratch) ||
+        (!peer_may_send_from(p, from.domain) && !may_return(p, stanza, from.domain))) {
         peer_error(p, STREAM_INVALID_FROM, NULL);
         return;
     }

@@ -129,6 +129,8 @@ static inline bool peer_is_up(const struct peer *p)
 {
     return p->is_up && p->stream.phase <= STREAM_OPEN;
 }
+/* It has the default route, or passes on: domains that are nobody's here may be its senders'. */
+bool peer_speaks_for_others(const struct peer *p);
 /* May it send from that (prepared) domain? */
 bool peer_may_send_from(struct peer *p, struct span domain);
 /* Ends its stream, and takes everything away at once. */

@@ -45,15 +45,7 @@ static const struct conf_key keys[] = {
      .default_value = "/var/lib/kontalk/s2s.db",
      .help = "Where stanzas wait for servers that cannot be reached; of this process alone."},
 
-    {.section = "dns", .name = "resolv_conf", .type = CONF_STRING, .offset = AT(dns_resolv_conf),
-     .default_value = "/etc/resolv.conf", .help = "Names the DNS servers to ask."},
-    {.section = "dns", .name = "servers", .type = CONF_LIST, .offset = AT(dns_servers),
-     .default_value = "", .help = "Asked instead: ADDRESS or ADDRESS@PORT."},
-    {.section = "dns", .name = "trust_anchor", .type = CONF_STRING, .offset = AT(dns_trust_anchor),
-     .default_value = "/usr/share/dns/root.key",
-     .help = "Of DNSSEC; empty: answers are not validated, and there is no DANE."},
-    {.section = "dns", .name = "hosts", .type = CONF_STRING, .offset = AT(dns_hosts),
-     .default_value = "", .help = "Addresses that no server is asked for, as /etc/hosts."},
+    DNS_KEYS(AT(dns)),
     {.section = "dns", .name = "dane", .type = CONF_BOOL, .offset = AT(dane),
      .default_value = "true", .help = "Validated TLSA records decide about certificates."},
 
@@ -162,27 +154,6 @@ static bool is_fingerprint(struct span text)
     return digits == 64;
 }
 
-bool s2s_conf_route(struct span text, struct span *host_r, uint16_t *port_r)
-{
-    size_t colon = text.n;
-    for (size_t i = 0; i < text.n; i++)
-        if (text.p[i] == ':')
-            colon = i;
-    uint64_t port;
-    if (colon == text.n || colon == 0 || !span_to_u64(span_from(text, colon + 1), 65535, &port) ||
-        port == 0)
-        return false;
-    struct span host = span_make(text.p, colon);
-    if (host.p[0] == '[') { /* [::1]:5269 */
-        if (host.n < 3 || host.p[host.n - 1] != ']')
-            return false;
-        host = span_make(host.p + 1, host.n - 2);
-    }
-    *host_r = host;
-    *port_r = (uint16_t)port;
-    return true;
-}
-
 static const char *check_domain(const struct s2s_domain *d, char scratch[256])
 {
     const char *wrong = NULL;
@@ -193,7 +164,7 @@ static const char *check_domain(const struct s2s_domain *d, char scratch[256])
         wrong = "is not a domain name in lower case";
     else if (*d->pin && !is_fingerprint(span_of(d->pin)))
         wrong = "pin is no SHA-256: 64 hexadecimal digits";
-    else if (*d->route && !s2s_conf_route(span_of(d->route), &host, &port))
+    else if (*d->route && !addr_split(span_of(d->route), &host, &port))
         wrong = "route is not HOST:PORT";
     else if (d->route_tls && !*d->route)
         wrong = "route_tls without route";

@@ -5,6 +5,7 @@
 #ifndef S2S_CONF_H
 #define S2S_CONF_H
 
+#include "dns/conf.h"
 #include "xmpp/component.h"
 
 enum s2s_tls { S2S_TLS_REQUIRED, S2S_TLS_OPTIONAL };
@@ -35,8 +36,7 @@ struct s2s_conf {
 
     char *store_path;
 
-    char *dns_resolv_conf, *dns_trust_anchor, *dns_hosts;
-    struct conf_list dns_servers;
+    struct dns_conf dns;
     bool dane;
 
     int tls, auth; /* enums */
@@ -54,8 +54,5 @@ struct s2s_conf {
 };
 
 extern const struct conf_spec s2s_conf_spec;
-
-/* "HOST:PORT" or "[IPv6]:PORT" in its parts; false: it is none. */
-bool s2s_conf_route(struct span text, struct span *host_r, uint16_t *port_r);
 
 #endif

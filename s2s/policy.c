@@ -154,7 +154,7 @@ static void refine(struct s2s_policy *p, const struct s2s_domain *d)
     if (*d->pin)
         p->pin = span_of(d->pin);
     if (*d->route) {
-        s2s_conf_route(span_of(d->route), &p->route_host, &p->route_port);
+        addr_split(span_of(d->route), &p->route_host, &p->route_port);
         p->route_is_direct = d->route_tls;
     }
     if (d->rate > 0)

@@ -82,26 +82,8 @@ static void make_link(struct s2s *s)
 
 static bool make_resolver(struct s2s *s, char error_r[CONF_ERROR_MAX])
 {
-    const struct s2s_conf *conf = s->conf;
-    if (s2s_test_resolver) {
-        s->resolver = s2s_test_resolver;
-        return true;
-    }
-    struct resolver_opts opts = {
-        .resolv_conf = conf->dns_resolv_conf,
-        .trust_anchor = conf->dns_trust_anchor,
-        .hosts = conf->dns_hosts,
-    };
-    /* The configuration's list does not end with NULL. */
-    const char **servers = mem_zalloc((conf->dns_servers.count + 1) * sizeof *servers);
-    for (size_t i = 0; i < conf->dns_servers.count; i++)
-        servers[i] = conf->dns_servers.items[i];
-    if (conf->dns_servers.count > 0) {
-        opts.servers = servers;
-        opts.resolv_conf = NULL;
-    }
-    s->resolver = resolver_new(s->loop, &opts, error_r);
-    free(servers);
+    s->resolver = s2s_test_resolver ? s2s_test_resolver
+                                    : dns_conf_resolver(&s->conf->dns, s->loop, error_r);
     return s->resolver != NULL;
 }
 
@@ -192,10 +174,7 @@ static const char *fixed_difference(const struct s2s_conf *a, const struct s2s_c
         return "host and network";
     if (strcmp(a->store_path, b->store_path) != 0)
         return "[store] path";
-    if (!conf_list_equal(&a->dns_servers, &b->dns_servers) ||
-        strcmp(a->dns_resolv_conf, b->dns_resolv_conf) != 0 ||
-        strcmp(a->dns_trust_anchor, b->dns_trust_anchor) != 0 ||
-        strcmp(a->dns_hosts, b->dns_hosts) != 0)
+    if (!dns_conf_equal(&a->dns, &b->dns))
         return "[dns]";
     return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
 }

@@ -162,3 +162,24 @@ size_t addr_group(const struct addr *a, unsigned char group_r[16])
     }
     return 0;
 }
+
+bool addr_split(struct span text, struct span *host_r, uint16_t *port_r)
+{
+    size_t colon = text.n;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == ':')
+            colon = i;
+    uint64_t port;
+    if (colon == text.n || colon == 0 || !span_to_u64(span_from(text, colon + 1), 65535, &port) ||
+        port == 0)
+        return false;
+    struct span host = span_make(text.p, colon);
+    if (host.p[0] == '[') { /* [::1]:5269 */
+        if (host.n < 3 || host.p[host.n - 1] != ']')
+            return false;
+        host = span_make(host.p + 1, host.n - 2);
+    }
+    *host_r = host;
+    *port_r = (uint16_t)port;
+    return true;
+}

@@ -32,4 +32,7 @@ uint16_t addr_port(const struct addr *a);    /* 0 for Unix sockets */
  */
 size_t addr_group(const struct addr *a, unsigned char group_r[16]);
 
+/* "HOST:PORT" or "[IPv6]:PORT" in its parts, of which the host may be a name; false: it is none. */
+bool addr_split(struct span text, struct span *host_r, uint16_t *port_r);
+
 #endif

@@ -19,14 +19,14 @@ struct dns_conf {
 #define DNS_KEYS(at)                                                                               \
     {.section = "dns", .name = "resolv_conf", .type = CONF_STRING,                                 \
      .offset = DNS_KEY(at, resolv_conf), .default_value = "/etc/resolv.conf",                      \
-     .help = "Where the DNS servers are named."},                                                  \
+     .help = "Names the DNS servers to ask."},                                                  \
     {.section = "dns", .name = "servers", .type = CONF_LIST, .offset = DNS_KEY(at, servers),       \
-     .default_value = "", .help = "DNS servers to ask instead: ADDRESS or ADDRESS@PORT."},         \
+     .default_value = "", .help = "Asked instead: ADDRESS or ADDRESS@PORT."},         \
     {.section = "dns", .name = "trust_anchor", .type = CONF_STRING,                                \
      .offset = DNS_KEY(at, trust_anchor), .default_value = "/usr/share/dns/root.key",              \
-     .help = "Keys of the root for DNSSEC; empty: nothing is validated."},                         \
+     .help = "Of DNSSEC; empty: answers are not validated, and there is no DANE."},                         \
     {.section = "dns", .name = "hosts", .type = CONF_STRING, .offset = DNS_KEY(at, hosts),         \
-     .default_value = "", .help = "A file of names and addresses that are known (hosts(5))."}
+     .default_value = "", .help = "Addresses that no server is asked for, as /etc/hosts."}
 
 bool dns_conf_equal(const struct dns_conf *a, const struct dns_conf *b);
 /* NULL with a reason. */

@@ -99,6 +99,38 @@ void stanza_copy(struct stanza *to, const struct stanza *from)
     tree_cache_attrs(to);
 }
 
+/* Without recursion. */
+void stanza_copy_node(struct stanza *to, const struct stanza *from, uint32_t node)
+{
+    uint32_t at = node, up = 0;
+
+    stanza_reset(to);
+    for (;;) {
+        const struct stanza_node *n = &from->nodes[at];
+        uint32_t made = 0;
+        if (span_is_none(n->name)) {
+            stanza_add_text(to, up, n->text);
+        } else {
+            made = stanza_add(to, up, n->ns, n->name);
+            for (uint32_t i = n->attrs; i < n->attrs + n->attr_count; i++)
+                stanza_set_attr_ns(to, made, from->attrs[i].ns, from->attrs[i].name,
+                                   from->attrs[i].value);
+        }
+        if (n->first) {
+            up = made;
+            at = n->first;
+            continue;
+        }
+        while (at != node && !from->nodes[at].next) {
+            at = from->nodes[at].parent;
+            up = to->nodes[up].parent;
+        }
+        if (at == node)
+            return;
+        at = from->nodes[at].next;
+    }
+}
+
 /* --- reading --- */
 
 bool stanza_is(const struct stanza *s, uint32_t node, struct span ns, struct span name)

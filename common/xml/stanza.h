@@ -38,6 +38,8 @@ void stanza_reset(struct stanza *s);
 void stanza_free(struct stanza *s);
 /* to becomes a deep copy of from; to is reset first. */
 void stanza_copy(struct stanza *to, const struct stanza *from);
+/* to becomes a deep copy of what node holds, as a stanza of its own. */
+void stanza_copy_node(struct stanza *to, const struct stanza *from, uint32_t node);
 
 /* --- reading --- */
 

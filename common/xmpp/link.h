@@ -50,6 +50,8 @@ struct link_events {
     /* An envelope for us: by from's process, to (an address here), holding one element: stanza's
      * node 0 is the envelope. Optional. */
     void (*on_envelope)(void *ctx, struct stanza *envelope);
+    /* The answer to link_bind: cond is none when the name is ours now, else why not. Optional. */
+    void (*on_bound)(void *ctx, uint32_t id, struct span cond);
     /* A public route came or went (watch). Optional. */
     void (*on_route)(void *ctx, struct span name, bool is_up);
     /* Answer to link_claim: owner is none when it is granted to us, else the instance that has it.
@@ -91,6 +93,10 @@ bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanz
                       struct link_done done);
 
 /* --- the extension --- */
+/* One more name, as long as this connection to the router lasts: asked for in on_up and later, while
+ * the link is up. The number that on_bound has. */
+uint32_t link_bind(struct link *l, struct span name);
+void link_unbind(struct link *l, struct span name);
 void link_claim(struct link *l, struct span jid);
 /* Bulk: begin, any number of adds, end; in on_up only. */
 void link_claims_begin(struct link *l);

@@ -39,8 +39,27 @@ void link_send_binds(struct link *l)
         end(l, out);
         l->binds_open++;
     }
+    l->last_own_bind = l->next_id;
     if (l->opts.watch)
         end(l, begin(l, "watch"));
+}
+
+static void send_name(struct link *l, const char *word, struct span name)
+{
+    struct buf *out = begin(l, word);
+    xml_attr(out, "name", name);
+    end(l, out);
+}
+
+uint32_t link_bind(struct link *l, struct span name)
+{
+    send_name(l, "bind", name);
+    return l->next_id;
+}
+
+void link_unbind(struct link *l, struct span name)
+{
+    send_name(l, "unbind", name);
 }
 
 static void send_about(struct link *l, const char *word, struct span jid)
@@ -104,14 +123,28 @@ void link_claims_end(struct link *l)
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
+/* None: granted. */
+static struct span refusal_of(const struct stanza *answer)
+{
+    if (!span_eq(answer->type, SPAN("error")))
+        return SPAN_NONE;
+    uint32_t cond = stanza_child(answer, 0, SPAN(NS_STANZA_ERRORS), SPAN_NONE);
+    return cond ? answer->nodes[cond].name : SPAN("undefined-condition");
+}
+
 static void on_bind(struct stream *s, struct stanza *stanza)
 {
     struct link *l = s->ctx;
-    if (span_eq(stanza->type, SPAN("error"))) {
-        uint32_t cond = stanza_child(stanza, 0, SPAN(NS_STANZA_ERRORS), SPAN_NONE);
-        LOG(LOG_ERROR, "link.bind_refused", F_SPAN("name", l->opts.name),
-            F_SPAN("id", stanza->id),
-            F_SPAN("cond", cond ? stanza->nodes[cond].name : SPAN("unknown")));
+    struct span cond = refusal_of(stanza);
+    uint64_t id;
+    if (span_to_u64(stanza->id, UINT32_MAX, &id) && id > l->last_own_bind) {
+        if (l->events->on_bound && !l->is_ending)
+            l->events->on_bound(l->ctx, (uint32_t)id, cond);
+        return;
+    }
+    if (!span_is_none(cond)) {
+        LOG(LOG_ERROR, "link.bind_refused", F_SPAN("name", l->opts.name), F_SPAN("id", stanza->id),
+            F_SPAN("cond", cond));
         stream_close(s);
         return;
     }

@@ -20,7 +20,8 @@ struct link {
     bool is_ending;   /* link_close was called */
     bool is_bulking;  /* between link_claims_begin and _end */
     size_t bulk_bytes;         /* of the <claims/> under way */
-    size_t binds_open;         /* answers awaited */
+    size_t binds_open;         /* answers to those of opts awaited */
+    uint32_t last_own_bind;    /* the id of the last of these; later ones are link_bind's */
     uint32_t next_id;
     uint64_t retry_ms;
     struct timer retry, beat;

@@ -94,7 +94,7 @@ static bool read_edit(struct sm_filter *f, struct filter_entry *e, const struct 
 
     if (!child || stanza_child_count(s, edit) != 1)
         return false;
-    sm_copy_subtree(&fresh, s, child);
+    stanza_copy_node(&fresh, s, child);
     sm_in_strip(&in);
     is_good = is_sound(e, &fresh) && is_small(f, &fresh);
     if (is_good) {

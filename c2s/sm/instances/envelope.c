@@ -140,44 +140,12 @@ void sm_envelope_to_self(struct sm *sm)
 
 /* --- reading --- */
 
-/* Without recursion. */
-void sm_copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node)
-{
-    uint32_t at = node, up = 0;
-
-    stanza_reset(to);
-    for (;;) {
-        const struct stanza_node *n = &from->nodes[at];
-        uint32_t made = 0;
-        if (span_is_none(n->name)) {
-            stanza_add_text(to, up, n->text);
-        } else {
-            made = stanza_add(to, up, n->ns, n->name);
-            for (uint32_t i = n->attrs; i < n->attrs + n->attr_count; i++)
-                stanza_set_attr_ns(to, made, from->attrs[i].ns, from->attrs[i].name,
-                                   from->attrs[i].value);
-        }
-        if (n->first) {
-            up = made;
-            at = n->first;
-            continue;
-        }
-        while (at != node && !from->nodes[at].next) {
-            at = from->nodes[at].parent;
-            up = to->nodes[up].parent;
-        }
-        if (at == node)
-            return;
-        at = from->nodes[at].next;
-    }
-}
-
 bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t node)
 {
     uint32_t child = stanza_child(envelope, node, SPAN(NS_CLIENT), SPAN_NONE);
 
     if (child)
-        sm_copy_subtree(&sm->content, envelope, child);
+        stanza_copy_node(&sm->content, envelope, child);
     return child != 0;
 }
 

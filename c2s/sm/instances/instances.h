@@ -24,8 +24,6 @@ struct buf *sm_envelope_begin(struct sm *sm, const struct sm_peer *to, const cha
 void sm_envelope_end(struct sm *sm, struct buf *out); /* without content */
 /* After '>' and content in jabber:client. */
 void sm_envelope_end_with(struct sm *sm, struct buf *out, const char *word);
-/* The subtree of node as a stanza of its own. */
-void sm_copy_subtree(struct stanza *to, const struct stanza *from, uint32_t node);
 /* The stanza in node, in sm->content; false: there is none. */
 bool sm_envelope_content(struct sm *sm, const struct stanza *envelope, uint32_t node);
 

@@ -116,6 +116,10 @@ static void patterns(void **state)
         {SPAN_INIT("c2s-*.h"), SPAN_INIT("c2s-.h"), false},
         {SPAN_INIT("c2s-*.h"), SPAN_INIT("c2s-1.x.h"), false},
         {SPAN_INIT("c2s-*.h"), SPAN_INIT("c2s-1.h.evil"), false},
+        {SPAN_INIT("**.h"), SPAN_INIT("a.b.h"), true},
+        {SPAN_INIT("**.h"), SPAN_INIT("a.h"), true},
+        {SPAN_INIT("**.h"), SPAN_INIT("h"), false},
+        {SPAN_INIT("**.h"), SPAN_INIT("a.h.evil"), false},
         {SPAN_INIT("ab*ba"), SPAN_INIT("aba"), false},
     };
     (void)state;

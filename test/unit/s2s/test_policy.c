@@ -91,13 +91,13 @@ static void splits_routes(void **state)
     uint16_t port;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_true(s2s_conf_route(span_of(cases[i].text), &host, &port));
+        assert_true(addr_split(span_of(cases[i].text), &host, &port));
         assert_true(span_is(host, span_of(cases[i].host)));
         assert_int_equal(port, cases[i].port);
     }
-    assert_false(s2s_conf_route(SPAN("[]:1"), &host, &port));
-    assert_false(s2s_conf_route(SPAN("[::1:1"), &host, &port));
-    assert_false(s2s_conf_route(SPAN(""), &host, &port));
+    assert_false(addr_split(SPAN("[]:1"), &host, &port));
+    assert_false(addr_split(SPAN("[::1:1"), &host, &port));
+    assert_false(addr_split(SPAN(""), &host, &port));
 }
 
 static void the_closest_section_decides(void **state)

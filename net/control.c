@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control - what kontalkctl may ask of a net: info, net list, net close, net explain, servers
+ * reload.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void row(struct control_call *call, struct span a, struct span b)
+{
+    const struct span words[] = {a, b};
+    control_row(call, words, 2);
+}
+
+static void row_number(struct control_call *call, struct span name, uint64_t n)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    row(call, name, span_of(text));
+}
+
+/* --- info ------------------------------------------------------------------------------------- */
+
+static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < list->count; i++)
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", list->items[i]);
+    row(call, name, buf_span(&text));
+    buf_free(&text);
+}
+
+static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct net *n = ctx;
+    (void)args;
+    (void)count;
+    row(call, SPAN("key"), SPAN("value"));
+    row(call, SPAN("instance"), span_of(n->instance));
+    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    row(call, SPAN("host"), n->host);
+    row(call, SPAN("network"), n->network);
+    row(call, SPAN("fingerprint"), span_of(n->fingerprint));
+    row_list(call, SPAN("listen"), &n->conf->listen);
+    row(call, SPAN("cert"), span_of(n->conf->cert));
+    row(call, SPAN("servers"), span_of(n->conf->servers));
+    row(call, SPAN("link"), n->link && link_is_up(n->link) ? SPAN("up") : SPAN("down"));
+    row_number(call, SPAN("members"), servers_members(n->servers));
+    row_number(call, SPAN("streams"), n->wire_count);
+    row_number(call, SPAN("from_router"), n->counts.from_router);
+    row_number(call, SPAN("to_router"), n->counts.to_router);
+    row_number(call, SPAN("sent"), n->counts.sent);
+    row_number(call, SPAN("bounced"), n->counts.bounced);
+    row_number(call, SPAN("refused"), n->counts.refused);
+    row_number(call, SPAN("uptime"), (loop_now(n->loop) - n->started_ms) / 1000);
+    control_ok(call);
+}
+
+/* --- list ------------------------------------------------------------------------------------- */
+
+static void list_peer(struct control_call *call, const struct peer *p)
+{
+    struct buf how = {0}, names = {0};
+    size_t stanzas, bytes;
+    uint64_t age;
+    char queued[80], counts[80];
+    if (p->wire)
+        wire_describe(p->wire, &how);
+    outbox_figures(p->outbox, &stanzas, &bytes, &age);
+    snprintf(queued, sizeof queued, "%zu (%zu bytes, %llu s)", stanzas, bytes,
+             (unsigned long long)age / 1000);
+    snprintf(counts, sizeof counts, "%llu out, %llu in", (unsigned long long)p->counts.sent,
+             (unsigned long long)p->counts.received);
+    buf_printf(&names, "%zu", p->names.count);
+    const struct span words[] = {p->host,           span_of(peer_state_name(p->state)),
+                                 buf_span(&how),    span_of(queued),
+                                 span_of(counts),   buf_span(&names)};
+    control_row(call, words, ARRAY_LEN(words));
+    buf_free(&how);
+    buf_free(&names);
+}
+
+static void on_list(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    static const struct span columns[] = {SPAN_INIT("server"), SPAN_INIT("state"),
+                                          SPAN_INIT("link"),   SPAN_INIT("queued"),
+                                          SPAN_INIT("stanzas"), SPAN_INIT("components")};
+    struct net *n = ctx;
+    size_t cursor = 0;
+    (void)args;
+    (void)count;
+    control_row(call, columns, ARRAY_LEN(columns));
+    for (struct peer *p; (p = map_next(&n->peers, &cursor));)
+        list_peer(call, p);
+    control_ok(call);
+}
+
+/* --- close, explain --------------------------------------------------------------------------- */
+
+static struct peer *named(struct net *n, struct control_call *call, struct span host)
+{
+    struct peer *p = peer_find(n, host);
+    char reason[256];
+    if (p)
+        return p;
+    const struct server *s = servers_find(n->servers, host);
+    snprintf(reason, sizeof reason, "%.*s is %s", (int)(host.n < 150 ? host.n : 150), host.p,
+             !s            ? "not in the table of servers"
+             : s->is_self  ? "this server"
+                           : "disabled");
+    control_error(call, reason);
+    return NULL;
+}
+
+static void on_close(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct net *n = ctx;
+    struct peer *p = named(n, call, args[0]);
+    (void)count;
+    if (!p)
+        return;
+    bool was_up = p->wire != NULL;
+    peer_close(p);
+    LOG(LOG_INFO, "net.close", F_SPAN("server", p->host));
+    row(call, SPAN("server"), SPAN("closed"));
+    row_number(call, p->host, was_up);
+    control_ok(call);
+}
+
+/* One that is waiting for the end of an attempt. */
+struct explain {
+    struct net *net;
+    struct control_call *call;
+    struct timer look;
+    uint64_t until;
+    char *host;
+};
+
+#define EXPLAIN_LOOK_MS 50
+#define EXPLAIN_TIME_MS 25000
+
+static void explain_lines(struct control_call *call, struct span key, struct span text)
+{
+    while (!span_is_empty(text)) {
+        size_t n = span_index(text, '\n');
+        row(call, key, span_make(text.p, n));
+        text = span_from(text, n < text.n ? n + 1 : text.n);
+    }
+}
+
+static void explain_end(struct explain *e, const struct peer *p)
+{
+    struct buf how = {0};
+    row(e->call, SPAN("key"), SPAN("value"));
+    row(e->call, SPAN("server"), span_of(e->host));
+    row(e->call, SPAN("state"), p ? span_of(peer_state_name(p->state)) : SPAN("removed"));
+    if (p) {
+        row(e->call, SPAN("fingerprint"), span_of(p->fingerprint));
+        if (p->wire)
+            wire_describe(p->wire, &how);
+        if (buf_len(&how) > 0)
+            row(e->call, SPAN("link"), buf_span(&how));
+        if (p->failures > 0)
+            row_number(e->call, SPAN("failures in a row"), p->failures);
+        explain_lines(e->call, SPAN("attempt"), buf_span(&p->story));
+    }
+    control_ok(e->call);
+    buf_free(&how);
+    timer_stop(&e->look);
+    free(e->host);
+    free(e);
+}
+
+static void explain_look(void *ctx)
+{
+    struct explain *e = ctx;
+    const struct peer *p = peer_find(e->net, span_of(e->host));
+    if (p && p->state == PEER_CONNECTING && loop_now(e->net->loop) < e->until)
+        timer_start(&e->look, e->net->loop, EXPLAIN_LOOK_MS, explain_look, e);
+    else
+        explain_end(e, p);
+}
+
+static void on_explain(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct net *n = ctx;
+    struct peer *p = named(n, call, args[0]);
+    (void)count;
+    if (!p)
+        return;
+    struct explain *e = mem_zalloc(sizeof *e);
+    e->net = n;
+    e->call = call;
+    e->host = mem_strdup_span(p->host);
+    e->until = loop_now(n->loop) + EXPLAIN_TIME_MS;
+    if (p->state == PEER_WAITING)
+        peer_connect(p);
+    explain_look(e);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static void on_servers(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct net *n = ctx;
+    char error[CONF_ERROR_MAX];
+    (void)args;
+    (void)count;
+    if (!net_reload_servers(n, error)) {
+        LOG(LOG_ERROR, "net.servers_refused", F_STR("reason", error));
+        control_error(call, error);
+        return;
+    }
+    row(call, SPAN("key"), SPAN("value"));
+    row_number(call, SPAN("members"), servers_members(n->servers));
+    control_ok(call);
+}
+
+const struct control_command net_commands[] = {
+    {"info", 0, 0, "info", on_info},
+    {"net list", 0, 0, "net list", on_list},
+    {"net close", 1, 1, "net close SERVER", on_close},
+    {"net explain", 1, 1, "net explain SERVER", on_explain},
+    {"servers reload", 0, 0, "servers reload", on_servers},
+    {.name = NULL},
+};
