@@ -193,3 +193,11 @@ void log_set_clock(int64_t (*wall)(void *ctx), void *ctx)
     clock_ctx = ctx;
     pthread_mutex_unlock(&lock);
 }
+
+int64_t log_wall(void)
+{
+    pthread_mutex_lock(&lock);
+    int64_t now = wall_ms();
+    pthread_mutex_unlock(&lock);
+    return now;
+}

@@ -50,5 +50,7 @@ void log_set_process(const char *proc);
 void log_set_sink(void (*sink)(void *ctx, struct span line), void *ctx);
 /* Milliseconds since 1970 from elsewhere than the system (simulation); NULL: the system's again. */
 void log_set_clock(int64_t (*wall)(void *ctx), void *ctx);
+/* What the lines are dated by: milliseconds since 1970. For what has no loop to ask. */
+int64_t log_wall(void);
 
 #endif

@@ -26,6 +26,12 @@ struct tls_ctx_opts {
     bool trust_later;
 };
 
+/* For opts.priority: 1.3 and nothing else, between servers that we know. */
+#define TLS_ONLY_13                                                                                \
+    "SECURE128:-VERS-ALL:+VERS-TLS1.3:"                                                            \
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:+GROUP-SECP521R1:"                 \
+    "%SERVER_PRECEDENCE"
+
 #define TLS_ERROR_MAX 256
 
 /* NULL with a line in error_r: file missing, key does not fit, others may read it. Certificates

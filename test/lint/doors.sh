@@ -34,6 +34,7 @@ door "$call(gnutls_rnd|getrandom|getentropy) *\(" common/tls/ common/base/map
 door "$call(rand|rand_r|random|drand48|lrand48) *\(" none
 door '# *include *<uv\.h>' common/base/
 door '# *include *<gnutls/' common/tls/
+door '# *include *<rnp/' common/pgp/
 door '# *include *<sqlite3\.h>' common/store/
 door '# *include *<unbound\.h>' common/dns/resolve
 door '# *include *<libxml/' common/xml/
