@@ -7,6 +7,7 @@ import pytest
 
 sys.dont_write_bytecode = True
 
+import network  # noqa: E402
 from federation import Lab, Ours  # noqa: E402
 from helpers import Suite  # noqa: E402
 from internet import NotPossible  # noqa: E402
@@ -51,3 +52,14 @@ def ours(lab, tmp_path_factory):
     it = Ours(lab, tmp_path_factory.mktemp("ours") / "s")
     yield it
     it.stop()
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """Three servers of one network, of the module's own."""
+    try:
+        with contextlib.closing(network.Lab(tmp_path_factory.mktemp("three"))) as it:
+            yield it
+            it.stop_members()
+    except NotPossible as error:
+        pytest.skip(f"no network of our own: {error}")

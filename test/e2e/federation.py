@@ -226,7 +226,7 @@ def has_message(client):
 class Lab(Internet):
     """The zone, the certificates and the servers; servers start when asked for."""
 
-    domain = "example"
+    domains = ("example",)
     nodes = ("dns", "clients", "kontalk", "other", "prosody", "dialback", "external", "ejabberd")
 
     def certificates(self):
@@ -245,7 +245,7 @@ class Lab(Internet):
                "dane": give("dane", ["dane.example"], self_signed=True)}
         self.pem = {**own, **plain, **bad}
 
-    def zone(self):
+    def zone(self, _domain):
         """Each domain is a case: see the names."""
         ttl = "$TTL 60\n"
         lines = [ttl + "@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """internet - a small internet for tests: one network namespace for each machine on one bridge, IPv4
-and IPv6, a signed zone served by knot, certificates of a CA of its own, and our suites in it.
+and IPv6, signed zones served by knot, certificates of a CA of its own, and our suites in it.
 
 Nothing of it is seen outside: the namespaces have no names, their holders die with this process,
 and what lies in them goes with them. Needs root. Clients run in a namespace of their own (run()).
@@ -242,11 +242,11 @@ class Node:
 
 
 class NameServer(Node):
-    """knot, with one signed zone."""
+    """knot, with signed zones."""
 
-    def __init__(self, lab, domain):
+    def __init__(self, lab, domains):
         super().__init__(lab, "dns")
-        self.domain = domain
+        self.domains = domains
 
     def start(self):
         os.makedirs(self.path("db"), exist_ok=True)
@@ -275,22 +275,26 @@ template:
     zonefile-sync: -1
     journal-content: none
 zone:
-  - domain: {self.domain}
-    file: {self.domain}.zone
+""" + "".join(f"""  - domain: {domain}
+    file: {domain}.zone
     dnssec-signing: on
     dnssec-policy: lab
-""")
-        self.write(f"{self.domain}.zone", self.lab.zone())
+""" for domain in self.domains))
+        for domain in self.domains:
+            self.write(f"{domain}.zone", self.lab.zone(domain))
         self.spawn(["knotd", "-c", self.path("knot.conf")])
-        eventually(self.answers, "the name server answers", START_SECONDS)
-        self.anchor = self.write("anchor", command("keymgr", "-c", self.path("knot.conf"),
-                                                   self.domain, "ds"))
+        for domain in self.domains:
+            eventually(lambda domain=domain: self.answers(domain), "the name server answers",
+                       START_SECONDS)
+        self.anchor = self.write("anchor", "".join(
+            command("keymgr", "-c", self.path("knot.conf"), domain, "ds")
+            for domain in self.domains))
 
-    def answers(self):
+    def answers(self, domain):
         if self.process.poll() is not None:
             raise LabError(f"knotd has ended: {self.output()}")
         done = subprocess.run([*self.lab.network.words("dns"), "kdig", f"@{v4('dns')}", "+short",
-                               "+timeout=1", self.domain, "DNSKEY"], capture_output=True, text=True,
+                               "+timeout=1", domain, "DNSKEY"], capture_output=True, text=True,
                               check=False)
         return re.search(r"^25[67] 3 13 ", done.stdout, re.MULTILINE)
 
@@ -362,9 +366,9 @@ def has_message(client):
 # --- all of it -----------------------------------------------------------------------------------
 
 class Internet:
-    """The network, the zone and the certificates: those of the class that says which."""
+    """The network, the zones and the certificates: those of the class that says which."""
 
-    domain = None  # of the zone
+    domains = ()  # of the zones
     nodes = ()
 
     def __init__(self, directory):
@@ -375,17 +379,17 @@ class Internet:
         try:
             self.authority = Authority(os.path.join(self.directory, "ca"))
             self.certificates()
-            self.dns = NameServer(self, self.domain)
+            self.dns = NameServer(self, self.domains)
             self.start(self.dns)
         except BaseException:
             self.close()
             raise
 
     def certificates(self):
-        """What is needed before the zone is."""
+        """What is needed before the zones are."""
 
-    def zone(self):
-        """The zone's lines."""
+    def zone(self, domain):
+        """The text of its zone."""
         raise NotImplementedError
 
     def start(self, node):
