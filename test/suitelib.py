@@ -175,8 +175,9 @@ class Site:
                 ("component s2s", "default"): "true",
                 ("component s2s", "internal"): "true"} if self.federates else {}),
             **({("component net", "secret"): self.net_secret,
-                ("component net", "names"): f"net.{self.host} *.{self.network}",
-                ("component net", "internal"): "true"} if self.networks else {}),
+                ("component net", "names"): f"net.{self.host} **.{self.network}",
+                ("component net", "internal"): "true",
+                ("component net", "relays"): "true"} if self.networks else {}),
             **{(f"component {name}", "secret"): secret
                for name, secret in self.more_components.items()},
         })

@@ -13,7 +13,7 @@ import re
 import slixmpp
 from federation import Prosody
 from helpers import DEADLINE, PASSWORD, eventually
-from internet import Inside, Internet, online, v4, v6
+from internet import Inside, Internet, v4, v6
 
 NETWORK = "kontalk.test"
 MEMBERS = ("prime", "beta", "gamma")
@@ -68,7 +68,13 @@ class Member(Inside):
 
     def links(self):
         """The rows of `kontalkctl net list`, by host."""
-        return {row["host"]: row for row in self.ctl_json("net", "list")}
+        return {row["server"]: row for row in self.ctl_json("net", "list")}
+
+    def figure(self, other, column, what=""):
+        """A number of the row of another server: "queued" begins with one, "stanzas" has them before
+        "out" and "in"."""
+        found = re.search(rf"(\d+) ?{what}", self.links()[other.host][column])
+        return int(found[1])
 
     def is_linked(self, other):
         return self.links().get(other.host, {}).get("state") == "up"
@@ -146,6 +152,27 @@ class Lab(Internet):
         super().close()
 
 
+@contextlib.contextmanager
+def edited(member, process, key, value):
+    """With another value of a setting, while the block runs."""
+    path = f"{member.paths['config']}/{process}.conf"
+    with open(path, encoding="utf-8") as file:
+        before = file.read()
+    after, count = re.subn(rf"^{key} = .*$", f"{key} = {value}", before, flags=re.MULTILINE)
+    assert count == 1
+
+    def apply(text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        member.restart(process)
+
+    apply(after)
+    try:
+        yield
+    finally:
+        apply(before)
+
+
 def shown(viewer, jid, home):
     """How a user at the server home is shown to a client: by the domain that it has opened its stream
     to."""
@@ -215,7 +242,3 @@ async def refusal(client, to, body="for nobody"):
 def addresses(text):
     """The hosts of the network that are named in XML."""
     return set(re.findall(rf"[\w.-]+@((?:\w+\.)?{re.escape(NETWORK)})", str(text)))
-
-
-__all__ = ["DEADLINE", "MEMBERS", "NETWORK", "PATIENCE", "PING", "Lab", "Member", "addresses",
-           "all_of", "bodies", "handled", "online", "refusal", "shown", "subscribe", "talk"]

@@ -10,30 +10,9 @@ import pytest
 import slixmpp
 from helpers import PASSWORD, Component, eventually
 from internet import online
-from network import (NETWORK, PATIENCE, PING, all_of, bodies, handled, refusal, talk)
+from network import NETWORK, PATIENCE, PING, all_of, bodies, edited, handled, refusal, talk
 
 LEDGER = 500
-
-
-@contextlib.contextmanager
-def edited(member, name, old, new, process):
-    """With another setting in one of its files, while the block runs."""
-    path = f"{member.paths['config']}/{name}.conf"
-    with open(path, encoding="utf-8") as file:
-        before = file.read()
-    assert old in before
-    for text in (before.replace(old, new), before):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        member.restart(process)
-        if text is not before:
-            try:
-                yield
-            except BaseException:
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(before)
-                member.restart(process)
-                raise
 
 
 def kill_all(member):
@@ -143,7 +122,7 @@ def test_what_waits_survives_our_death(three):
             assert not [s for s in a.arrived if s["type"] == "error"]
 
     def stored():
-        return int(three.prime.links()[three.beta.host]["queued"]) >= len(wanted)
+        return three.prime.figure(three.beta, "queued") >= len(wanted)
 
     async def read():
         async with online((three.beta, jid)) as (b,):
@@ -202,7 +181,7 @@ def test_what_has_waited_too_long_comes_back(three):
             assert found[0]["error"]["condition"] == "remote-server-timeout"
             assert str(found[0]["from"]) == jid
 
-    with edited(three.prime, "net", "queue_time = 1h", "queue_time = 5s", "net"):
+    with edited(three.prime, "net", "queue_time", "5s"):
         three.prime.wait_linked(three.beta)
         three.run(play(), 3 * PATIENCE)
     three.beta.restart("net")
