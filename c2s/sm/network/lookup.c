@@ -248,6 +248,8 @@ static void on_verified(void *ctx, bool is_good)
 {
     struct lookup *l = ctx;
 
+    if (l->sm->is_closed)
+        return; /* all of them end */
     if (is_good)
         end(l, SM_HOME_AT);
     else
@@ -341,17 +343,19 @@ static bool is_directory(const struct lookup *l)
     return false;
 }
 
+/* An account of a user who is recorded elsewhere has been set aside (moved.c). */
 static void on_local(struct lookup *l, const struct local_job *job, int result)
 {
     const struct sm *sm = l->sm;
-    const bool is_ours = job->is_recorded && span_eq(job->record.host, sm->opts.host);
+    const bool is_elsewhere = job->is_recorded && !span_eq(job->record.host, sm->opts.host);
 
     if (result < 0) {
         end(l, SM_HOME_UNREACHABLE);
-    } else if (job->is_account) {
-        l->found.stamp = is_ours ? job->record.stamp : 0;
+    } else if (job->is_account && !is_elsewhere) {
+        l->found.stamp = job->is_recorded ? job->record.stamp : 0;
         end(l, SM_HOME_HERE);
-    } else if (job->is_recorded && is_directory(l) && is_usable(l, &job->record)) {
+    } else if (is_elsewhere && is_usable(l, &job->record) &&
+               (job->is_account || is_directory(l))) {
         keep(l, &job->record);
         end(l, SM_HOME_AT);
     } else {
