@@ -302,7 +302,7 @@ void accounts_add(struct accounts *a, struct span user, struct span password,
 {
     struct change *c = change_new(a, user, run_add, done, ctx);
     c->created = loop_wall(a->loop);
-    if (span_eq(user, SPAN(SM_MULTICAST)))
+    if (sm_is_reserved(user))
         change_refuse(c, ACCOUNTS_EXISTS); /* the name is taken */
     else
         change_derive(c, password);

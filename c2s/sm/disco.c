@@ -45,6 +45,7 @@ static const struct {
     {SM_TO_HOST, NS_CARBONS, NULL},
     {SM_TO_HOST, NS_PUSH, NULL},
     {SM_TO_HOST, NS_ADDRESS, NULL}, /* XEP-0033 */
+    {SM_TO_HOST, NS_PUBKEY, sm_has_key},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_CARBONS_RULES, NULL},
     {SM_TO_HOST | SM_TO_ACCOUNT, NS_MAM, sm_archive_is_on},
     {SM_TO_ACCOUNT, NS_MAM_EXTENDED, sm_archive_is_on},
@@ -134,7 +135,7 @@ void sm_disco_items(struct sm_in *in, uint32_t payload)
     }
     struct buf *buf = sm_iq_open(in, &out);
     xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_ITEMS "'>"));
-    sm_multicast_write_item(in, buf);
+    sm_services_write_items(in, buf);
     write_services(in->sm, buf);
     xml_raw(buf, SPAN("</query>"));
     sm_iq_close(&out);

@@ -123,10 +123,16 @@ void sm_push_absent_free(struct sm_push_absent *a);
 void sm_push_absent_read(struct db *db, struct sm_push_absent *a, struct span name); /* in run() */
 void sm_push_absent_send(struct sm *sm, const struct sm_push_absent *a, struct span name);
 
+/* --- services.c --- names of the host that are no accounts' */
+/* A stanza of a client, or from the link, with its recipient. False: it was for a service. */
+bool sm_services_sending(struct sm_in *in);
+void sm_services_write_items(const struct sm_in *in, struct buf *out); /* for disco */
+
 /* --- multicast.c --- */
-/* A stanza of a client, or from the link, with its recipient. False: it was for the service. */
-bool sm_multicast_sending(struct sm_in *in);
-void sm_multicast_write_item(const struct sm_in *in, struct buf *out); /* for disco */
+/* What comes for the service's own name, but requests. */
+void sm_multicast_serve(struct sm_in *in);
+/* What comes for the host. False: it was for the service. */
+bool sm_multicast_to_host(struct sm_in *in);
 
 /* --- multicast_peer.c --- */
 /* An answer to the server; false: to another question. */

@@ -22,7 +22,7 @@ struct sm_hook {
 
 /* Any may be NULL. */
 static const struct sm_hook hooks[] = {
-    {"multicast", sm_multicast_sending, NULL, NULL, NULL, NULL},
+    {"services", sm_services_sending, NULL, NULL, NULL, NULL},
     {"access", sm_access_sending, NULL, NULL, NULL, NULL},
     {"block", sm_block_sending, sm_block_receiving, NULL, NULL, NULL},
     {"strangers", NULL, sm_strangers_receiving, NULL, NULL, NULL},

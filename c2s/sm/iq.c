@@ -64,6 +64,7 @@ static const struct iq_row rows[] = {
     {NS_EXTDISCO, "credentials", GET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN,
      sm_extdisco_credentials, NULL},
     {NS_COMMANDS, "command", SET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN, sm_command, NS_COMMANDS},
+    {NS_PUBKEY, "pubkey", GET, BOTH, OWNER, STANZA_ITEM_NOT_FOUND, sm_pubkey_get, NULL},
     {NS_CARBONS, "enable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set,
      NS_CARBONS},
     {NS_CARBONS, "disable", SET, SM_TO_ACCOUNT, OWNER, STANZA_NOT_ALLOWED, sm_carbons_set, NULL},

@@ -3,8 +3,7 @@
  * multicast - one message or presence to many (XEP-0033): the service at the host itself and at
  * multicast@host.
  *
- * A row of hooks.c calls it for our clients, before anything else looks at the stanza, and route.c
- * for what comes over the link. Each copy goes on as if its sender had sent it to that address
+ * services.c calls it, before anything else looks at the stanza. Each copy goes on as if its sender had sent it to that address
  * alone: archived, blocked, refused. To a domain that is such a service itself (multicast_peer.c)
  * all of its copies of a message go as one; presence does not, so that who was told of it can be
  * told of its end. Senders elsewhere reach our own users only: their servers' one copy for us.
@@ -294,66 +293,19 @@ static void serve(struct sm_in *in, uint32_t list)
         sm_refuse(in, e, NULL);
 }
 
-static void answer_info(struct sm_in *in)
+void sm_multicast_serve(struct sm_in *in)
 {
-    struct sm_out out;
-    struct buf *buf = sm_iq_open(in, &out);
-
-    xml_raw(buf, SPAN("<query xmlns='" NS_DISCO_INFO "'>"
-                      "<identity category='service' type='multicast' name='Multicast'/>"
-                      "<feature var='" NS_DISCO_INFO "'/><feature var='" NS_DISCO_ITEMS "'/>"
-                      "<feature var='" NS_ADDRESS "'/></query>"));
-    sm_iq_close(&out);
+    serve(in, stanza_child(in->stanza, 0, SPAN(NS_ADDRESS), SPAN("addresses")));
 }
 
-static void answer_items(struct sm_in *in)
+bool sm_multicast_to_host(struct sm_in *in)
 {
-    struct sm_out out;
-
-    xml_raw(sm_iq_open(in, &out), SPAN("<query xmlns='" NS_DISCO_ITEMS "'/>"));
-    sm_iq_close(&out);
-}
-
-static void answer_iq(struct sm_in *in)
-{
-    const struct stanza *s = in->stanza;
-    const uint32_t payload = stanza_child(s, 0, SPAN_NONE, SPAN_NONE);
-    const bool is_get = span_eq(s->type, SPAN("get"));
-
-    if (is_get && stanza_is(s, payload, SPAN(NS_DISCO_INFO), SPAN("query")))
-        answer_info(in);
-    else if (is_get && stanza_is(s, payload, SPAN(NS_DISCO_ITEMS), SPAN("query")))
-        answer_items(in);
-    else
-        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
-}
-
-void sm_multicast_write_item(const struct sm_in *in, struct buf *out)
-{
-    const struct span domain = sm_is_local_domain(in->sm, in->to.domain) ? in->to.domain
-                                                                         : in->sm->opts.host;
-
-    xml_raw(out, SPAN("<item jid='" SM_MULTICAST "@"));
-    xml_value(out, domain);
-    xml_raw(out, SPAN("'/>"));
-}
-
-bool sm_multicast_sending(struct sm_in *in)
-{
-    const struct stanza *s = in->stanza;
-    const bool is_named = span_eq(in->to.local, SPAN(SM_MULTICAST));
     uint32_t list;
 
-    if ((!is_named && !span_is_none(in->to.local)) || !is_service(in->sm, &in->to))
+    if (span_eq(stanza_root(in->stanza)->name, SPAN("iq")) || !is_service(in->sm, &in->to))
         return true;
-    if (span_eq(stanza_root(s)->name, SPAN("iq"))) {
-        if (is_named)
-            answer_iq(in);
-        return !is_named;
-    }
-    list = stanza_child(s, 0, SPAN(NS_ADDRESS), SPAN("addresses"));
-    if (!list && !is_named)
-        return true;
-    serve(in, list);
-    return false;
+    list = stanza_child(in->stanza, 0, SPAN(NS_ADDRESS), SPAN("addresses"));
+    if (list)
+        serve(in, list);
+    return list == 0;
 }

@@ -217,7 +217,7 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
     strip_forged(&in);
     if (kind == SM_IQ && !is_sound_iq(stanza))
         sm_refuse(&in, STANZA_BAD_REQUEST, NULL);
-    else if ((kind != SM_MESSAGE || !sm_owner_on_told(&in)) && sm_multicast_sending(&in))
+    else if ((kind != SM_MESSAGE || !sm_owner_on_told(&in)) && sm_services_sending(&in))
         by_kind(&in, kind);
     if (kind == SM_PRESENCE && !sm_in_user(&in))
         sm_pep_absent(&in);

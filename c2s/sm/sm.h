@@ -49,8 +49,11 @@ struct sm_client {
     const struct sm_client_ops *ops;
 };
 
-/* A service of the host, at this name: it is no account's. */
+/* Services of the host, at these names: they are no accounts'. */
 #define SM_MULTICAST "multicast"
+#define SM_PROBE "probe"     /* the roster match */
+#define SM_NETWORK "network" /* the list of servers */
+bool sm_is_reserved(struct span name);
 
 /* A service elsewhere that clients are told of (XEP-0215). The texts are never NULL. */
 struct sm_external {

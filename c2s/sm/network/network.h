@@ -14,8 +14,10 @@
  *   moved.c      a user of ours has registered elsewhere; and what comes back because of that
  *   keys.c       the OpenPGP keys of the servers
  *   match.c      probe@host: which addresses are users (the roster match)
- *   match_peer.c the same of other servers' questions, and ours to them
+ *   match_ask.c  the same asked of other servers
+ *   match_quota.c  how many an account may ask for
  *   serverlist.c network@host
+ *   pubkey.c     the server's key, for who asks
  *
  * The network of sm_opts has a domain (opts.network) and servers, each a host; a user of it is the
  * same person by user@NETWORK and by user@HOST of his home, and for comparing (rosters, block lists,
@@ -185,14 +187,16 @@ bool sm_edge_is_on(const struct sm_session *s); /* sm_edge_out has something to 
 struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
                           char text[JID_TEXT_MAX]);
 
-/* --- match.c, serverlist.c --- rows of iq.c */
+/* --- match.c, serverlist.c --- rows of services.c */
 void sm_match_get(struct sm_in *in, uint32_t payload);      /* probe@host */
 void sm_serverlist_set(struct sm_in *in, uint32_t payload); /* network@host */
-void sm_pubkey_get(struct sm_in *in, uint32_t payload);     /* the server's key */
-void sm_network_write_items(const struct sm_in *in, struct buf *out); /* for disco */
-/* In disco#info of those names. False: in->to is none of them. */
-bool sm_network_disco_info(struct sm_in *in);
+#define SM_SERVERLIST "serverlist" /* its command */
+void sm_serverlist_items(struct buf *out, struct span self, struct span node); /* for disco */
 void sm_match_close(struct sm *sm);
+
+/* --- pubkey.c --- a row of iq.c: the server's key */
+void sm_pubkey_get(struct sm_in *in, uint32_t payload);
+bool sm_has_key(const struct sm *sm);
 
 /* --- network.c --- all of it, for sm.c */
 
