@@ -26,6 +26,7 @@
 #include "c2s/quota.h"
 #include "c2s/seat.h"
 #include "tls/ctx.h"
+#include "xmpp/servers.h"
 #include "xmpp/stream.h"
 
 struct c2s {
@@ -38,6 +39,7 @@ struct c2s {
     uint8_t auth_secret[32];    /* fake salts of unknown users are derived from it */
     struct tls_ctx *tls, *link_tls;
     struct store *store;
+    struct servers *servers;    /* of the network; NULL: there is none */
     struct accounts *accounts;
     struct sm *sm;
     struct link *link;
@@ -139,6 +141,8 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX]);
 /* Opens the listening sockets and the control socket; not for simulated loops. */
 bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
 bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
+/* Reads the table of the network's servers anew. */
+bool c2s_reload_servers(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
 /* Ends all streams (system-shutdown), the link and the store, then calls done(ctx). */
 void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx);
 void c2s_free(struct c2s **c2s);

@@ -99,6 +99,38 @@ static const struct conf_key keys[] = {
      .default_value = "8", .min = 1, .max = 1000,
      .help = "Characters of a password that a user sets himself, at least."},
 
+    {.section = "network", .name = "servers", .type = CONF_STRING, .offset = AT(servers),
+     .default_value = "/var/lib/kontalk/servers",
+     .help = "The table of the network's servers (kontalkctl server)."},
+    {.section = "network", .name = "cert", .type = CONF_STRING, .offset = AT(server_cert),
+     .default_value = "/etc/kontalk/server.pem",
+     .help = "The certificate that carries this server's OpenPGP key (kontalkctl server init)."},
+    {.section = "network", .name = "key", .type = CONF_STRING, .offset = AT(server_key),
+     .default_value = "/etc/kontalk/server.key", .help = "Its private key, PEM."},
+    {.section = "network", .name = "cache", .type = CONF_TIME, .offset = AT(home_cache),
+     .default_value = "1h", .min = 1000, .max = 604800000,
+     .help = "How long it is remembered at which server a user is."},
+    {.section = "network", .name = "cache_nobody", .type = CONF_TIME, .offset = AT(home_negative),
+     .default_value = "60s", .min = 100, .max = 86400000,
+     .help = "The same, that there is no such user."},
+    {.section = "network", .name = "cache_entries", .type = CONF_INT, .offset = AT(home_entries),
+     .default_value = "100000", .min = 100, .max = 10000000, .help = "Users remembered so."},
+    {.section = "network", .name = "deadline", .type = CONF_TIME, .offset = AT(home_deadline),
+     .default_value = "5s", .min = 100, .max = 60000,
+     .help = "How long the answer of one server may take."},
+    {.section = "network", .name = "probe_deadline", .type = CONF_TIME,
+     .offset = AT(probe_deadline), .default_value = "10s", .min = 100, .max = 120000,
+     .help = "The same, when all servers are asked."},
+    {.section = "network", .name = "match_deadline", .type = CONF_TIME,
+     .offset = AT(match_deadline), .default_value = "60s", .min = 100, .max = 600000,
+     .help = "How long the other servers' part of a roster match may take."},
+    {.section = "network", .name = "match_items", .type = CONF_INT, .offset = AT(match_items),
+     .default_value = "500", .min = 1, .max = 10000,
+     .help = "Addresses in one request for a roster match."},
+    {.section = "network", .name = "match_daily", .type = CONF_INT, .offset = AT(match_daily),
+     .default_value = "5000", .min = 1, .max = 100000000,
+     .help = "Addresses that one user may ask for in a day."},
+
     {.section = "archive", .name = "enabled", .type = CONF_BOOL, .offset = AT(archive),
      .default_value = "true", .help = "Messages are archived for their users."},
     {.section = "archive", .name = "default", .type = CONF_ENUM, .offset = AT(archive_default),
@@ -341,6 +373,22 @@ static const char *check_filter(const struct c2s_conf *c)
         (span_eq(component, span_of(c->host)) || span_eq(component, span_of(c->network))))
         return "[filter] component is in the server's own domain: it needs one of its own";
     return NULL;
+}
+
+struct sm_network_opts c2s_conf_network(const struct c2s_conf *c)
+{
+    return (struct sm_network_opts){
+        .cert = c->server_cert,
+        .key = c->server_key,
+        .cache = (uint64_t)c->home_cache,
+        .negative = (uint64_t)c->home_negative,
+        .max_cache = (size_t)c->home_entries,
+        .deadline = (uint64_t)c->home_deadline,
+        .probe_deadline = (uint64_t)c->probe_deadline,
+        .match_deadline = (uint64_t)c->match_deadline,
+        .match_items = (size_t)c->match_items,
+        .match_daily = (size_t)c->match_daily,
+    };
 }
 
 struct sm_filter_opts c2s_conf_filter(const struct c2s_conf *c)

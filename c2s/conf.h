@@ -24,6 +24,10 @@ struct c2s_conf {
 
     int64_t auth_iterations;
 
+    char *servers, *server_cert, *server_key; /* [network]; cert empty: no key of its own */
+    int64_t home_cache, home_negative, home_entries, home_deadline, probe_deadline;
+    int64_t match_deadline, match_items, match_daily;
+
     bool archive, push_sender, push_body;
     int archive_default; /* enum sm_archive_rule */
     int64_t archive_days, archive_messages, archive_page;
@@ -57,6 +61,8 @@ struct c2s_conf {
 
 extern const struct conf_spec c2s_conf_spec;
 
+/* The settings of [network] but the table; borrows. */
+struct sm_network_opts c2s_conf_network(const struct c2s_conf *conf);
 /* The settings of [filter]; borrows. */
 struct sm_filter_opts c2s_conf_filter(const struct c2s_conf *conf);
 

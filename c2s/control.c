@@ -243,6 +243,25 @@ static void on_session_list(void *ctx, struct control_call *call, const struct s
     control_ok(call);
 }
 
+/* --- the table of the network's servers ------------------------------------------------------- */
+
+static void on_servers(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct c2s *c2s = ctx;
+    char error[CONF_ERROR_MAX], text[24];
+    (void)args;
+    (void)count;
+    if (!c2s_reload_servers(c2s, error)) {
+        LOG(LOG_ERROR, "c2s.servers_refused", F_STR("reason", error));
+        control_error(call, error);
+        return;
+    }
+    snprintf(text, sizeof text, "%zu", c2s->servers ? servers_members(c2s->servers) : 1);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("members"), span_of(text));
+    control_ok(call);
+}
+
 const struct control_command c2s_commands[] = {
     {"info", 0, 0, "info", on_info},
     {"user add", 2, 2 * PAIRS_MAX, "user add JID PASSWORD [JID PASSWORD ...]", on_user_add},
@@ -264,5 +283,6 @@ const struct control_command c2s_commands[] = {
     {"message user", 2, 2, "message user JID TEXT", control_message_user},
     {"message all", 2, 2, "message all any|online TEXT", control_message_all},
     {"backup", 1, 1, "backup FILE", control_backup},
+    {"servers reload", 0, 0, "servers reload", on_servers},
     {NULL, 0, 0, NULL, NULL},
 };

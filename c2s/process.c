@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct conn *(*c2s_test_connect)(void *ctx);
 void *c2s_test_connect_ctx;
@@ -64,6 +65,44 @@ static void make_link(struct c2s *c2s)
 
 /* --- making ----------------------------------------------------------------------------------- */
 
+/* --- the network ------------------------------------------------------------------------------ */
+
+static bool load_servers(struct c2s *c2s, const struct c2s_conf *conf,
+                         char error_r[CONF_ERROR_MAX])
+{
+    if (span_eq(c2s->host, c2s->network))
+        return true;
+    struct servers *list = servers_load(conf->servers, c2s->host, error_r);
+    if (!list)
+        return false;
+    servers_unref(&c2s->servers);
+    c2s->servers = list;
+    return true;
+}
+
+bool c2s_reload_servers(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
+{
+    if (!load_servers(c2s, c2s->conf, error_r))
+        return false;
+    if (c2s->servers)
+        sm_set_servers(c2s->sm, c2s->servers);
+    return true;
+}
+
+/* Without a key, nothing that this server says of its users is signed. */
+static struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_conf *conf)
+{
+    struct sm_network_opts opts = c2s_conf_network(conf);
+    opts.servers = c2s->servers;
+    if (!c2s->servers || loop_is_sim(c2s->loop) ||
+        (access(opts.cert, F_OK) < 0 && errno == ENOENT)) {
+        if (c2s->servers)
+            LOG(LOG_WARN, "c2s.no_server_key", F_STR("file", opts.cert));
+        opts.cert = opts.key = NULL;
+    }
+    return opts;
+}
+
 static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *conf)
 {
     return (struct sm_opts){
@@ -94,6 +133,7 @@ static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *c
         .externals = conf->services,
         .external_count = conf->service_count,
         .filter = c2s_conf_filter(conf),
+        .net = network_options(c2s, conf),
         .rules = conf->rules,
         .rule_count = conf->rule_count,
         .contacts = conf->contacts,
@@ -141,7 +181,8 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     quota_init(&c2s->registrations, (uint64_t)conf->register_per_address,
                (uint64_t)conf->register_per_hour);
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
-    if (!make_tls(c2s, error_r) || !(c2s->store = store_open(d->loop, &store, error_r))) {
+    if (!load_servers(c2s, conf, error_r) || !make_tls(c2s, error_r) ||
+        !(c2s->store = store_open(d->loop, &store, error_r))) {
         c2s_free(&c2s);
         return NULL;
     }
@@ -207,8 +248,10 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
         return false;
     }
     struct tls_ctx *tls = server_tls(c2s->loop, conf, error_r);
-    if (!tls)
+    if (!tls || !load_servers(c2s, conf, error_r)) {
+        tls_ctx_unref(&tls);
         return false;
+    }
     tls_ctx_unref(&c2s->tls);
     c2s->tls = tls;
     c2s->conf = conf;
@@ -222,6 +265,8 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
     struct sm_opts opts = sm_options(c2s, conf);
     sm_set_limits(c2s->sm, &opts);
+    if (c2s->servers)
+        sm_set_servers(c2s->sm, c2s->servers);
     accounts_set_iterations(c2s->accounts, (uint32_t)conf->auth_iterations);
     return true;
 }
@@ -319,6 +364,7 @@ void c2s_free(struct c2s **c2s_ptr)
     control_works_drop(c2s);
     control_imports_drop(c2s);
     tls_ctx_unref(&c2s->tls);
+    servers_unref(&c2s->servers);
     tls_ctx_unref(&c2s->link_tls);
     limits_deinit(&c2s->limits);
     quota_deinit(&c2s->registrations);

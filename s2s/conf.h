@@ -29,6 +29,7 @@ struct s2s_conf {
     struct conf_list also; /* further domains that we speak for */
     struct conf_list listen, listen_tls;
     char *cert, *key, *ca;
+    char *servers; /* the table of the network's */
     char *control;
     int log_level;
 

@@ -264,10 +264,29 @@ static void on_explain(void *ctx, struct control_call *call, const struct span *
     explain_look(e);
 }
 
+/* --- the table of the network's servers ------------------------------------------------------- */
+
+static void on_servers(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    struct s2s *s = ctx;
+    char error[CONF_ERROR_MAX];
+    (void)args;
+    (void)count;
+    if (!s2s_reload_servers(s, error)) {
+        LOG(LOG_ERROR, "s2s.servers_refused", F_STR("reason", error));
+        control_error(call, error);
+        return;
+    }
+    row(call, SPAN("key"), SPAN("value"));
+    row_number(call, SPAN("members"), s->servers ? servers_members(s->servers) : 1);
+    control_ok(call);
+}
+
 const struct control_command s2s_commands[] = {
     {"info", 0, 0, "info", on_info},
     {"s2s list", 0, 0, "s2s list", on_list},
     {"s2s close", 1, 1, "s2s close DOMAIN", on_close},
     {"s2s explain", 1, 1, "s2s explain DOMAIN", on_explain},
+    {"servers reload", 0, 0, "servers reload", on_servers},
     {.name = NULL},
 };

@@ -72,9 +72,25 @@ static bool read_denied(FILE *file, const char *path, struct map *m, char *error
     return false;
 }
 
+/* The other servers of the network are reached by kontalk-net, where they prove more. */
+bool policy_load_servers(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    struct servers *list = NULL;
+    if (!span_eq(s->network, s->host)) {
+        list = servers_load(conf->servers, s->host, error_r);
+        if (!list)
+            return false;
+    }
+    servers_unref(&s->servers);
+    s->servers = list;
+    return true;
+}
+
 bool policy_load(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
     struct map denied = {0};
+    if (!policy_load_servers(s, conf, error_r))
+        return false;
     if (*conf->deny_file) {
         FILE *file = fopen(conf->deny_file, "re");
         if (!file) {
@@ -96,6 +112,7 @@ bool policy_load(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_E
 void policy_free(struct s2s *s)
 {
     free_denied(&s->denied);
+    servers_unref(&s->servers);
 }
 
 /* --- one domain ------------------------------------------------------------------------------- */
@@ -180,6 +197,10 @@ struct s2s_policy policy_of(const struct s2s *s, struct span domain)
     if (is_denied(s, domain)) {
         p.is_denied = true;
         p.section = "deny_file";
+    }
+    if (s->servers && servers_of_domain(s->servers, domain)) {
+        p.is_denied = true;
+        p.section = "a server of the network: kontalkctl net explain";
     }
     return p;
 }

@@ -31,6 +31,8 @@ struct s2s_policy policy_of(const struct s2s *s, struct span domain);
 /* Reads the deny file (one domain a line, # comments, "*.example.org" for all below); false with
  * file, line and reason: what was in force stays. */
 bool policy_load(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX]);
+/* The same for the table of the network's servers alone. */
+bool policy_load_servers(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX]);
 void policy_free(struct s2s *s);
 
 #endif

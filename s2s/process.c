@@ -197,6 +197,15 @@ bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ER
     return true;
 }
 
+bool s2s_reload_servers(struct s2s *s, char error_r[CONF_ERROR_MAX])
+{
+    if (!policy_load_servers(s, s->conf, error_r))
+        return false;
+    in_enforce(s);
+    pairs_enforce(s);
+    return true;
+}
+
 /* --- unmaking --------------------------------------------------------------------------------- */
 
 /*

@@ -31,6 +31,7 @@
 #include "xmpp/error.h"
 #include "xmpp/link.h"
 #include "xmpp/outbox.h"
+#include "xmpp/servers.h"
 #include "xmpp/stream.h"
 
 struct flood;
@@ -54,6 +55,7 @@ struct s2s {
     struct link_bind bind;
     struct control *control;
     struct map denied;          /* policy.c: domains of the deny file */
+    struct servers *servers;    /* policy.c: of the network; NULL: there is none */
     struct map names;           /* relay.c: public routes of the router, under host */
     struct map pairs;           /* pair.c: "LOCAL REMOTE" -> struct pair */
     uint64_t sweep_at;          /* pair.c: loop time */
@@ -79,6 +81,8 @@ struct s2s {
 struct s2s *s2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX]);
 bool s2s_listen(struct s2s *s, char error_r[CONF_ERROR_MAX]);
 bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX]);
+/* Reads the table of the network's servers anew. */
+bool s2s_reload_servers(struct s2s *s, char error_r[CONF_ERROR_MAX]);
 /* Ends all streams (system-shutdown), writes the queues to the store, then calls done(ctx). */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);
 void s2s_free(struct s2s **s);

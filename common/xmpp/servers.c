@@ -216,6 +216,18 @@ bool servers_has_other(const struct servers *list, struct span host)
     return s && s->is_enabled && !s->is_self;
 }
 
+const struct server *servers_of_domain(const struct servers *list, struct span domain)
+{
+    while (!span_is_empty(domain)) {
+        const struct server *s = servers_find(list, domain);
+        if (s)
+            return s->is_enabled && !s->is_self ? s : NULL;
+        size_t dot = span_index(domain, '.');
+        domain = span_from(domain, dot < domain.n ? dot + 1 : dot);
+    }
+    return NULL;
+}
+
 size_t servers_members(const struct servers *list)
 {
     return list->members;

@@ -40,6 +40,8 @@ const struct server *servers_find(const struct servers *list, struct span host);
 bool servers_has(const struct servers *list, struct span host);
 /* The same, and others than ourselves. */
 bool servers_has_other(const struct servers *list, struct span host);
+/* The enabled other server that this domain is, or lies below (a component of it); NULL: none. */
+const struct server *servers_of_domain(const struct servers *list, struct span domain);
 /* How many members there are, self included. */
 size_t servers_members(const struct servers *list);
 
