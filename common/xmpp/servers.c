@@ -32,7 +32,7 @@ static int order(const void *a, const void *b)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static bool read_fingerprint(struct span text, char out[SERVER_FINGERPRINT + 1])
+bool servers_fingerprint(struct span text, char out_r[SERVER_FINGERPRINT + 1])
 {
     if (text.n != SERVER_FINGERPRINT)
         return false;
@@ -42,9 +42,9 @@ static bool read_fingerprint(struct span text, char out[SERVER_FINGERPRINT + 1])
             c = (char)(c - 'a' + 'A');
         if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'F')))
             return false;
-        out[i] = c;
+        out_r[i] = c;
     }
-    out[text.n] = 0;
+    out_r[text.n] = 0;
     return true;
 }
 
@@ -77,7 +77,7 @@ static const char *read_line(struct servers *list, char *line)
     free(name);
     if (!is_domain)
         return "the host is not a domain name in lower case";
-    if (!read_fingerprint(fingerprint, s.fingerprint))
+    if (!servers_fingerprint(fingerprint, s.fingerprint))
         return "the fingerprint is not 40 hexadecimal digits";
     s.is_enabled = span_eq(state, SPAN("enabled"));
     if (!s.is_enabled && !span_eq(state, SPAN("disabled")))

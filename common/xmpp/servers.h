@@ -53,6 +53,9 @@ size_t servers_directory(const struct servers *list, struct span localpart,
 /* A number of the set of members: equal sets have equal ones, at every server. Never 0. */
 uint64_t servers_set(const struct servers *list);
 
+/* 40 hexadecimal digits, in upper case; false: it is something else. */
+bool servers_fingerprint(struct span text, char out_r[SERVER_FINGERPRINT + 1]);
+
 /* --- for kontalkctl: changes, one at a time; each writes the file anew (rename), under a lock --- */
 
 enum servers_change { SERVERS_ADD, SERVERS_REMOVE, SERVERS_ENABLE, SERVERS_DISABLE };
@@ -60,5 +63,12 @@ enum servers_change { SERVERS_ADD, SERVERS_REMOVE, SERVERS_ENABLE, SERVERS_DISAB
  * no such server, there already, no fingerprint, no domain name, the file. */
 bool servers_change(const char *file, enum servers_change change, struct span host,
                     struct span fingerprint, char error_r[CONF_ERROR_MAX]);
+/* Lines of another table, or HOST FINGERPRINT alone: all of them or none. Who is in the table stays
+ * as he is there; with another fingerprint he is refused, unless replace is given. */
+struct servers_imported {
+    size_t added, replaced, same;
+};
+bool servers_import(const char *file, struct span lines, bool replace,
+                    struct servers_imported *r, char error_r[CONF_ERROR_MAX]);
 
 #endif
