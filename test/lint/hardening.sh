@@ -18,7 +18,7 @@ is_x86() {
     [ "$(uname -m)" = x86_64 ]
 }
 
-for program in kontalk-router kontalk-c2s kontalk-s2s kontalkctl; do
+for program in kontalk-router kontalk-c2s kontalk-s2s kontalk-net kontalkctl; do
     file=$build/$program
     [ -x "$file" ] || { fail "not built"; continue; }
     nm -D -u "$file" | grep -q '__asan_\|__ubsan_' && continue
