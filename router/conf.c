@@ -151,6 +151,8 @@ static bool is_pattern(struct span pattern)
         return false;
     memcpy(text, pattern.p, pattern.n);
     text[star] = 'x';
+    if (text[star + 1] == '*' && star + 2 < pattern.n)
+        text[star + 1] = 'x';
     return is_prepared_domain(span_make(text, pattern.n));
 }
 

@@ -55,6 +55,8 @@ static void refuses(void **state)
         {"[component a.h]\nsecret = x\nnames = B.h\n", "prepared"},
         {"[component a.h]\nsecret = x\nnames = a*b*.h\n", "prepared"},
         {"[component a.h]\nsecret = x\nnames = b.*\n", "prepared"},
+        {"[component a.h]\nsecret = x\nnames = b.**\n", "prepared"},
+        {"[component a.h]\nsecret = x\nnames = ***.h\n", "prepared"},
         {"[component a.h]\nsecret = x\nshared = u@h\n", "prepared"},
         {"[component c2s]\nsecret = x\nnames = ä..h\n", "prepared"},
     };
@@ -74,7 +76,7 @@ static void defaults_and_values(void **state)
     char error[CONF_ERROR_MAX];
     (void)state;
     struct router_conf *conf = load("[component irc.h]\nsecret = x\n"
-                                    "[component c2s]\nsecret = " LONG "\nnames = c2s-*.h, c.h\n"
+                                    "[component c2s]\nsecret = " LONG "\nnames = c2s-*.h, c.h, **.n\n"
                                     "shared = h\ninternal = yes\n"
                                     "[component s2s.h]\nsecret = y\ndefault = yes\n",
                                     0600, error);
@@ -90,6 +92,7 @@ static void defaults_and_values(void **state)
     assert_true(c && c->internal && !c->is_default);
     assert_true(component_may_be(c, SPAN("c2s-7.h")) && component_may_be(c, SPAN("c.h")));
     assert_false(component_may_be(c, SPAN("c2s")));
+    assert_true(component_may_be(c, SPAN("a.b.n")));
     assert_true(component_may_share(c, SPAN("h")));
     assert_false(component_may_share(c, SPAN("c.h")));
     assert_ptr_equal(conf_component_for(conf, SPAN("irc.h"), NULL),
