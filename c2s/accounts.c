@@ -68,9 +68,17 @@ static void change_answer(struct change *c, enum accounts_result r)
     accounts_call_free(&c->call);
 }
 
+static int run_add(struct db *db, struct store_job *job);
+
 static void on_stored(struct store_job *job, int result)
 {
-    change_answer(CONTAINER_OF(job, struct change, call.job), accounts_result_of(result));
+    struct change *c = CONTAINER_OF(job, struct change, call.job);
+    const struct accounts *a = c->call.accounts;
+    const enum accounts_result r = accounts_result_of(result);
+
+    if (r == ACCOUNTS_OK && job->run == run_add && a->store && a->on_added)
+        a->on_added(a->on_added_ctx, span_of(c->call.user));
+    change_answer(c, r);
 }
 
 static struct change *change_new(struct accounts *a, struct span user,
@@ -278,6 +286,12 @@ void accounts_call_free(struct accounts_call *call)
 void accounts_set_iterations(struct accounts *a, uint32_t iterations)
 {
     a->iterations = iterations;
+}
+
+void accounts_on_added(struct accounts *a, void (*call)(void *ctx, struct span user), void *ctx)
+{
+    a->on_added = call;
+    a->on_added_ctx = ctx;
 }
 
 void accounts_free(struct accounts **a_p)

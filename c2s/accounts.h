@@ -18,6 +18,9 @@ struct accounts;
 struct accounts *accounts_new(struct loop *loop, struct store *store, uint32_t iterations);
 /* For passwords that are set from now on. */
 void accounts_set_iterations(struct accounts *a, uint32_t iterations);
+/* An account has been made, by whichever call: before that is answered, and not after
+ * accounts_free. */
+void accounts_on_added(struct accounts *a, void (*call)(void *ctx, struct span user), void *ctx);
 /* Before store_close. What is under way is still answered: by the store, or as failed. */
 void accounts_free(struct accounts **a);
 

@@ -14,6 +14,8 @@ struct accounts {
     struct loop *loop;
     struct store *store; /* NULL once accounts_free was called */
     uint32_t iterations;
+    void (*on_added)(void *ctx, struct span user); /* or NULL */
+    void *on_added_ctx;
     size_t refs; /* the owner's, and one for each call that is under way */
 
     /* Keys to derive: some on the pool, the others in order behind them. */

@@ -153,6 +153,13 @@ static void make_auth_secret(struct c2s *c2s)
                 SPAN("salts of users who do not exist"), c2s->auth_secret);
 }
 
+static void on_account(void *ctx, struct span user)
+{
+    const struct c2s *c2s = ctx;
+    if (c2s->sm)
+        sm_user_added(c2s->sm, user);
+}
+
 struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
 {
     const struct c2s_conf *conf = d->conf;
@@ -190,6 +197,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     struct sm_opts opts = sm_options(c2s, conf);
     c2s->sm = sm_new(c2s->loop, c2s->store, &opts);
     sm_set_accounts(c2s->sm, &accounts_sm_ops, c2s->accounts);
+    accounts_on_added(c2s->accounts, on_account, c2s);
     make_link(c2s);
     return c2s;
 }

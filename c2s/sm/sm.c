@@ -210,10 +210,16 @@ bool sm_is_local_domain(const struct sm *sm, struct span domain)
     return span_eq(domain, sm->opts.host) || span_eq(domain, sm->opts.network);
 }
 
+void sm_user_added(struct sm *sm, struct span name)
+{
+    sm_home_on_account(sm, name, true);
+}
+
 void sm_user_deleted(struct sm *sm, struct span name)
 {
     struct sm_user *user = sm_user_find(sm, name);
 
+    sm_home_on_account(sm, name, false);
     sm_front_user_deleted(sm, name);
     sm_rights_end(sm, name);
     if (user)

@@ -234,6 +234,8 @@ void sm_missed(struct sm_session *session, struct span stanza);
 /* The client's stream is gone; unavailable presence goes out. The session is dead after it. */
 void sm_close(struct sm_session *session);
 
+/* An account has been made. */
+void sm_user_added(struct sm *sm, struct span user);
 /* The account is no more: ends his sessions (not-authorized) and the subscriptions between him and
  * others, and has what is left of his account removed, soon (erase.c). */
 void sm_user_deleted(struct sm *sm, struct span user);

@@ -150,10 +150,18 @@ static void answer_end(struct sm *sm, struct span text, uint64_t number, struct 
     each_session(sm, text, tally, end_session);
 }
 
+/* An account of that name has been made or removed elsewhere (network/resolver.c). */
+static void answer_account(struct sm *sm, struct span text, uint64_t number,
+                           struct sm_tally *tally)
+{
+    (void)number, (void)tally;
+    sm_home_forget(sm, text);
+}
+
 const struct sm_fleet_question sm_fleet_questions[] = {
     {SPAN_INIT("online"), answer_online},     {SPAN_INIT("active"), answer_active},
     {SPAN_INIT("idle"), answer_idle},         {SPAN_INIT("sessions"), answer_sessions},
     {SPAN_INIT("end"), answer_end},           {SPAN_INIT("tell"), sm_tell_all},
-    {SPAN_INIT("motd"), sm_tell_motd},
+    {SPAN_INIT("motd"), sm_tell_motd},        {SPAN_INIT("account"), answer_account},
 };
 const size_t sm_fleet_question_count = ARRAY_LEN(sm_fleet_questions);

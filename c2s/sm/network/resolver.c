@@ -8,11 +8,13 @@
  *
  * Called by whoever has an address in the network; nothing here asks anybody.
  */
+#include "c2s/sm/admin/fleet.h"
 #include "c2s/sm/network/resolver.h"
 
 #include <stdlib.h>
 
 #define UNREACHABLE_MS 2000
+#define TELLING_MAX 32 /* other instances: beyond it their entries end by themselves */
 
 /* One for each server that was ever named in the table: never freed before the end, so that
  * entries and look-ups can point to it. */
@@ -157,17 +159,22 @@ void sm_home_forget(struct sm *sm, struct span localpart)
         entry_free(sm->net->cache, e);
 }
 
+static void on_told(void *ctx, const struct sm_tally *tally)
+{
+    (void)ctx, (void)tally;
+}
+
+/* This instance forgets it with the others: the next who asks sees it in the store. */
 void sm_home_on_account(struct sm *sm, struct span localpart, bool is_there)
 {
-    const struct sm_home here = {.kind = SM_HOME_HERE, .stamp = loop_wall(sm->loop)};
-
+    (void)is_there;
     if (!sm_has_network(sm))
         return;
     sm_lookup_outdate(sm, localpart);
-    if (is_there)
-        entry_put(sm, localpart, &here);
-    else
-        sm_home_forget(sm, localpart);
+    sm_home_forget(sm, localpart);
+    if (sm_is_linked(sm) && sm->poll_count < TELLING_MAX)
+        sm_fleet_ask(sm, "account", localpart, 0, on_told, NULL);
+    sm_publish_look(sm);
 }
 
 void sm_resolver_open(struct sm *sm)
