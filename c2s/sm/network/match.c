@@ -123,6 +123,7 @@ static void look_for(struct db *db, struct look *l, struct match_name *name)
 
     if (sm_record_load(db, name->user, &r, &l->text) > 0 && !span_eq(r.host, self)) {
         name->home = arena_span(&m->arena, r.host);
+        name->is_directory_asked = true; /* we are one */
     } else if (is_there) {
         name->is_user = !is_blocked;
         name->is_settled = true;

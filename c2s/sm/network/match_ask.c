@@ -194,8 +194,10 @@ static void read_answer(struct ask *a, const struct stanza *s, uint32_t query)
         if (span_eq(name->home, a->host)) { /* it says nothing of him */
             name->not_at = a->host;
             name->home = SPAN_NONE;
+            name->is_settled = name->is_directory_asked; /* which has said that it was there */
+        } else if (span_is_none(name->home)) {
+            name->is_settled = is_complete && is_directory(a, name);
         }
-        name->is_settled = span_is_none(name->home) && is_complete && is_directory(a, name);
     }
 }
 
@@ -247,7 +249,7 @@ static void peek(struct match *m, struct match_name *name)
 {
     const struct sm_home home = sm_home_peek(m->sm, name->user);
 
-    if (home.kind == SM_HOME_AT)
+    if (home.kind == SM_HOME_AT && span_is_none(name->home))
         name->home = arena_span(&m->arena, home.host);
     else if (home.kind == SM_HOME_NOBODY)
         name->is_settled = true;
