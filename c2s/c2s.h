@@ -9,6 +9,7 @@
  *   seat.c     a bound client's place at the SM, which may outlive his connection
  *   manage.c   XEP-0198                     unacked.c what a client has not acknowledged
  *   register.c XEP-0077 before a login      quota.c   how often one may
+ *   network.c  the servers of the network
  *   hibernate.c clients who may come back   csi.c     XEP-0352
  */
 #ifndef C2S_C2S_H
@@ -141,8 +142,6 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX]);
 /* Opens the listening sockets and the control socket; not for simulated loops. */
 bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
 bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
-/* Reads the table of the network's servers anew. */
-bool c2s_reload_servers(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
 /* Ends all streams (system-shutdown), the link and the store, then calls done(ctx). */
 void c2s_stop(struct c2s *c2s, void (*done)(void *ctx), void *ctx);
 void c2s_free(struct c2s **c2s);
@@ -151,6 +150,15 @@ void c2s_client_gone(struct c2s *c2s);
 /* For tests: the router is reached by this instead of a socket; set before c2s_new. */
 extern struct conn *(*c2s_test_connect)(void *ctx);
 extern void *c2s_test_connect_ctx;
+
+/* --- network.c --- */
+
+/* Reads the table of the network's servers, and whether the key of this one can be used; what was in
+ * force stays when not. */
+bool network_load(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
+/* The same for a running process, on demand. */
+bool network_reload(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
+struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_conf *conf);
 
 /* --- control.c --- */
 extern const struct control_command c2s_commands[];

@@ -251,7 +251,7 @@ static void on_servers(void *ctx, struct control_call *call, const struct span *
     char error[CONF_ERROR_MAX], text[24];
     (void)args;
     (void)count;
-    if (!c2s_reload_servers(c2s, error)) {
+    if (!network_reload(c2s, error)) {
         LOG(LOG_ERROR, "c2s.servers_refused", F_STR("reason", error));
         control_error(call, error);
         return;

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct conn *(*c2s_test_connect)(void *ctx);
 void *c2s_test_connect_ctx;
@@ -64,44 +63,6 @@ static void make_link(struct c2s *c2s)
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
-
-/* --- the network ------------------------------------------------------------------------------ */
-
-static bool load_servers(struct c2s *c2s, const struct c2s_conf *conf,
-                         char error_r[CONF_ERROR_MAX])
-{
-    if (span_eq(c2s->host, c2s->network))
-        return true;
-    struct servers *list = servers_load(conf->servers, c2s->host, error_r);
-    if (!list)
-        return false;
-    servers_unref(&c2s->servers);
-    c2s->servers = list;
-    return true;
-}
-
-bool c2s_reload_servers(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
-{
-    if (!load_servers(c2s, c2s->conf, error_r))
-        return false;
-    if (c2s->servers)
-        sm_set_servers(c2s->sm, c2s->servers);
-    return true;
-}
-
-/* Without a key, nothing that this server says of its users is signed. */
-static struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_conf *conf)
-{
-    struct sm_network_opts opts = c2s_conf_network(conf);
-    opts.servers = c2s->servers;
-    if (!c2s->servers || loop_is_sim(c2s->loop) ||
-        (access(opts.cert, F_OK) < 0 && errno == ENOENT)) {
-        if (c2s->servers)
-            LOG(LOG_WARN, "c2s.no_server_key", F_STR("file", opts.cert));
-        opts.cert = opts.key = NULL;
-    }
-    return opts;
-}
 
 static struct sm_opts sm_options(const struct c2s *c2s, const struct c2s_conf *conf)
 {
@@ -188,7 +149,7 @@ struct c2s *c2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     quota_init(&c2s->registrations, (uint64_t)conf->register_per_address,
                (uint64_t)conf->register_per_hour);
     struct store_opts store = {.path = conf->store_path, .migrations = c2s_migrations};
-    if (!load_servers(c2s, conf, error_r) || !make_tls(c2s, error_r) ||
+    if (!network_load(c2s, conf, error_r) || !make_tls(c2s, error_r) ||
         !(c2s->store = store_open(d->loop, &store, error_r))) {
         c2s_free(&c2s);
         return NULL;
@@ -256,7 +217,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
         return false;
     }
     struct tls_ctx *tls = server_tls(c2s->loop, conf, error_r);
-    if (!tls || !load_servers(c2s, conf, error_r)) {
+    if (!tls || !network_load(c2s, conf, error_r)) {
         tls_ctx_unref(&tls);
         return false;
     }
