@@ -28,6 +28,8 @@ BEGIN {
         allow["c2s/sm/" room_of_sm[i]] = allow["c2s/sm"]
         deny["c2s/sm/" room_of_sm[i]] = deny["c2s/sm"]
     }
+    # Homes are signed with the server's own key.
+    allow["c2s/sm/network"] = allow["c2s/sm"] "|^tls/bridge[.]h$"
     # The publish-subscribe core knows nothing of the rest of the session manager.
     allow["c2s/sm/pubsub"] = "^(xmpp|xml|store|base)/|^c2s/sm/pubsub/"
     deny["c2s/sm/pubsub"] = "^base/(conn|listen|loop)[.]h$|^xmpp/(sasl|sasl_private|stream|link)[.]h$"

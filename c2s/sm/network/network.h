@@ -111,6 +111,7 @@ void sm_members_gone(struct sm *sm);
  * valid during the call. NULL: not a member, it does not answer, what it answers is another key. */
 void sm_server_key_get(struct sm *sm, struct span host,
                        void (*done)(void *ctx, const struct server_key *key), void *ctx);
+void sm_keys_open(struct sm *sm);
 void sm_keys_close(struct sm *sm);
 /* The table of servers has changed: keys of others than members go. */
 void sm_keys_follow(struct sm *sm);
