@@ -8,11 +8,13 @@
 
 #include "net/peer.h"
 
-/* A stanza of the peer, for the router. Takes done. False: the stream has been ended: from is not
- * the peer's (invalid-from), no from or to (improper-addressing), to is not ours (host-unknown). */
-bool gate_stanza(struct peer *p, struct stream *s, struct stanza *stanza, struct link_done done);
+/* A stanza of the peer, for the router, with its next completion (peer_next_done). False: it counts
+ * for nothing, and the stream has been ended: from is not the peer's (invalid-from), no from or to
+ * (improper-addressing), to is not ours (host-unknown). */
+bool gate_stanza(struct peer *p, struct stream *s, struct stanza *stanza);
 /* <relay/>: its one child, from outside of the network (or a name below the peer's host), to
- * user@NETWORK. Takes done. False as above. */
-bool gate_relay(struct peer *p, struct stream *s, struct stanza *relay, struct link_done done);
+ * user@NETWORK. False as above. */
+bool gate_relay(struct peer *p, struct stream *s, struct stanza *relay);
+void gate_free(void); /* what it keeps for its next stanzas: at the end of a process */
 
 #endif

@@ -12,6 +12,7 @@
 #define NET_PEER_H
 
 #include "net/net.h"
+#include "xmpp/handled.h"
 
 enum peer_state {
     PEER_WAITING,    /* no link: again after the back-off (1 s doubling to 60 s, jittered) */
@@ -19,6 +20,13 @@ enum peer_state {
     PEER_UP,         /* a link takes what is queued */
 };
 const char *peer_state_name(enum peer_state s);
+
+/* What has come from it, over one link and those that resumed it (peer_session.c). */
+struct intake {
+    struct handled handled;
+    struct peer *peer; /* NULL: nothing can resume it any more */
+    uint32_t again;    /* so many come a second time first: the peer does not know that we have them */
+};
 
 struct peer {
     struct net *net;
@@ -36,7 +44,12 @@ struct peer {
     uint64_t up_since, last_used; /* loop time */
     /* XEP-0198, over the links: what our last link with it was, for resumption. */
     char previous[33];        /* its id; empty: none */
-    uint32_t handled_before;  /* of theirs, on that one */
+    struct intake *intake;    /* of theirs, on that one; NULL: none */
+    uint32_t acked;           /* of ours: the number of the last that it has */
+    uint32_t known;           /* so many that come next it has: they go without being sent */
+    uint32_t outstanding;     /* so many behind these have been sent over a link before */
+    bool is_careful;          /* one stanza at a time: perhaps it cannot bear the next one */
+    bool is_refusing;         /* the first of the queue is on its way back: it could not */
     struct {
         uint64_t sent, received, links;
     } counts;
@@ -69,10 +82,34 @@ void peer_lost(struct peer *p, struct wire *w, const char *why);
 void peer_on_drain(struct peer *p);
 /* It has so many more of ours; false: never so many were sent. */
 bool peer_on_ack(struct peer *p, uint32_t count);
+/* It has ended the link with a complaint (peer_lost follows). */
+void peer_on_complaint(struct peer *p, const char *why);
 /* A component of it. False: the name is not below its host. */
 bool peer_on_name(struct peer *p, struct span name, bool is_up);
 /* All names that it has not told anew since its link came up go. */
 void peer_names_told(struct peer *p);
+
+/* Whether it speaks for that domain: its host, or a name below it that is no other server's. */
+bool peer_is_its(const struct peer *p, struct span domain);
+/* Whether this stream, which is proved, may become its link (see above). */
+bool peer_admits(const struct peer *p, const struct wire *w);
+/* Its link, which this one replaces, ends. */
+void peer_let_go(struct peer *p);
+
+/* --- peer_session.c --- */
+/* Counts begin anew, under that id. */
+void peer_session_begin(struct peer *p, struct span id);
+/* They go on: it has h of ours. False: that cannot be. */
+bool peer_session_resume(struct peer *p, uint32_t h);
+bool peer_session_is(const struct peer *p, struct span id); /* that is the one that can be resumed */
+void peer_session_forget(struct peer *p);
+void peer_session_pause(struct peer *p); /* the link is gone */
+/* The next stanza, which the gate has let in: its completion. */
+struct link_done peer_next_done(struct peer *p);
+
+/* --- peer_queue.c, peer_names.c, for peer.c --- */
+void peer_names_begin(struct peer *p); /* a link is there: it tells them anew */
+void peer_names_free(struct peer *p, bool unbind);
 
 /* --- control.c --- */
 void peer_close(struct peer *p);   /* `net close`: ends its link; it is dialled again */

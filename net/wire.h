@@ -15,6 +15,8 @@ void wire_accept(struct net *n, struct conn *c);
 struct wire *wire_dial(struct peer *p);
 /* Ends it: e NONE closes in order. peer_lost follows, unless the peer has let go of it. */
 void wire_close(struct wire *w, enum stream_error e, const char *text);
+/* The same, and it is over for the peer at once: peer_lost comes in it. */
+void wire_cut(struct wire *w, enum stream_error e, const char *why);
 /* The peer is no more, or has another: what is left of the stream ends by itself. */
 void wire_abandon(struct wire *w);
 /* We have opened it. */
@@ -27,6 +29,16 @@ void wire_end(struct wire *w, bool is_counted);
 void wire_tell_name(struct wire *w, struct span name, bool is_up);
 /* What the peer has not acknowledged is asked for a last time; false: nothing to wait for. */
 bool wire_ask_last(struct wire *w);
+/* Ours, and it has said its header: it may be the other side's choice by now. */
+bool wire_has_spoken(const struct wire *w);
+/* It has ended for the sake of another: that is no failure. */
+bool wire_is_outdone(const struct wire *w);
+/* There is another, or will be: it ends with conflict, and its peer has let go of it. */
+void wire_outdo(struct wire *w);
+/* What is proved to be this peer's, or dialled for it, ends: it is not in the table as it was. */
+void wires_drop(struct net *n, struct peer *p, const char *why);
+/* The router has taken more of what has come over it. */
+void wire_on_handled(struct wire *w);
 /* For `net list`: "peer address", TLS, whose it is. */
 void wire_describe(const struct wire *w, struct buf *out);
 struct stream *wire_stream(struct wire *w); /* NULL while dialling */

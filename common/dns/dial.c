@@ -72,7 +72,9 @@ static void add_single(struct dial *d, const char *name, uint16_t port, bool is_
 /* There is no SRV record: the domain is its own host. False: it must not be taken for one. */
 static bool fall_back(struct dial *d)
 {
-    const struct srv_answer *plain = &d->srv[SRV_STARTTLS], *direct = &d->srv[SRV_DIRECT];
+    const bool is_direct = !d->opts.service && d->opts.direct_service;
+    const struct srv_answer *plain = &d->srv[is_direct ? SRV_DIRECT : SRV_STARTTLS];
+    const struct srv_answer *direct = &d->srv[SRV_DIRECT];
 
     if (plain->status == RESOLVE_BOGUS) {
         d->failed++;
@@ -87,7 +89,7 @@ static bool fall_back(struct dial *d)
         d->refused++;
         return false;
     }
-    add_single(d, d->domain, d->opts.port, false,
+    add_single(d, d->domain, d->opts.port, is_direct,
                plain->is_secure && (!d->opts.direct_service || direct->is_secure));
     return true;
 }
@@ -120,7 +122,7 @@ static void on_srv(struct dial *d, const struct resolve_answer *a, bool is_direc
         bool had_refusal = d->targets.has_refusal;
         targets_add(&d->targets, a, is_direct);
         /* That there is no direct TLS says nothing of the other way. */
-        if (is_direct)
+        if (is_direct && d->opts.service)
             d->targets.has_refusal = had_refusal;
     } else {
         dial_tell(d, "SRV _%s._tcp.%s: %s", service, d->domain, resolve_status_name(a->status));

@@ -28,7 +28,8 @@ struct dial_target {
 struct dial_opts {
     struct span domain;         /* A-labels, lower case: jid_domain_to_ascii */
     const char *service;        /* "xmpp-server"; NULL: no SRV records are asked for */
-    const char *direct_service; /* "xmpps-server"; NULL: without */
+    const char *direct_service; /* "xmpps-server"; NULL: without. Alone: a service that has no other
+                                   way, so the port without SRV records is one for TLS, too */
     uint16_t port;              /* without SRV records: 5269 */
     /* A static way, which asks for no SRV record and is not guarded: HOST (name or address). */
     struct span route_host; /* none: by the DNS */
