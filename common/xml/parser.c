@@ -48,6 +48,7 @@ struct xml_parser {
     uint32_t depth; /* open elements, the root being the first */
     uint32_t node;  /* the open element */
     uint32_t ended; /* elements of the first level that are complete */
+    bool is_repeating; /* the start tag has its declaration twice: see is_repeated_ns */
     enum xml_fault fault;
 };
 
@@ -149,6 +150,11 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar *prefix, cons
     struct xml_parser *p = ctx;
     (void)prefix;
     (void)defaulted;
+    if (p->is_repeating) {
+        p->is_repeating = false;
+        p->ctxt->recovery = 0;
+        p->ctxt->wellFormed = 1;
+    }
     bool is_header = p->depth++ == 0;
     if (p->fault || (is_header && p->header.tail))
         return;
@@ -230,12 +236,40 @@ static void on_cdata(void *ctx, const xmlChar *text, int n)
     }
 }
 
+/*
+ * is_repeated_ns - xmlns='x' twice in one start tag, letter for letter the same: old Kontalk clients
+ * write it in one of their requests. It can mean one thing only, and ending their stream would leave
+ * them without a list of servers. The library stands behind the second one's quote.
+ */
+static bool is_repeated_ns(const struct xml_parser *p, const xmlError *error)
+{
+    const xmlParserCtxt *ctxt = p->ctxt;
+    const xmlChar *end = ctxt->input->cur - 1, *at = end;
+    int i = ctxt->nsNr - 2;
+
+    if (error->code != XML_ERR_ATTRIBUTE_REDEFINED || error->str2 || !error->str1 ||
+        strcmp(error->str1, "xmlns") != 0)
+        return false;
+    while (i >= 0 && ctxt->nsTab[i])
+        i -= 2;
+    while (at > ctxt->input->base && at[-1] != *end)
+        at--;
+    return i >= 0 && at > ctxt->input->base &&
+           span_eq(span_make((const char *)at, (size_t)(end - at)),
+                   span_of((const char *)ctxt->nsTab[i + 1]));
+}
+
 static void on_error(void *ctx, xmlErrorPtr error)
 {
     struct xml_parser *p = ctx;
     if (error->level < XML_ERR_ERROR || error->code == XML_WAR_NS_URI ||
         error->code == XML_WAR_NS_URI_RELATIVE)
         return; /* what a namespace name looks like is nobody's business: "vcard-temp" */
+    if (!p->fault && is_repeated_ns(p, error)) {
+        p->is_repeating = true;
+        p->ctxt->recovery = 1; /* else the library gives nothing more of it; on_start takes it back */
+        return;
+    }
     set_fault(p, error->code == XML_ERR_NO_MEMORY ? XML_TOO_COMPLEX : XML_NOT_WELL_FORMED);
 }
 
@@ -340,6 +374,7 @@ static void begin(struct xml_parser *p, struct span frame, struct stanza *out)
     p->spelled = 0;
     p->spelled_max = frame.n + MAX_NS_REPEATED;
     p->node = p->ended = 0;
+    p->is_repeating = false;
     p->fault = XML_OK;
 }
 

@@ -82,6 +82,11 @@ static void test_good(void **state)
         {"<stream:error><x/></stream:error>", "{http://etherx.jabber.org/streams}error(" C "x)"},
         {"<e:m xmlns:e='jabber:client' e:to='x' to='y'/>", C "m[to=y " C "to=x]"}, /* X30 */
         {"<a><![CDATA[]]]]><![CDATA[>]]></a>", C "a(\"]]>\")"},
+        /* a declaration that is repeated as it was */
+        {"<a xmlns='u' xmlns='u'/>", "{u}a"},
+        {"<a xmlns='u' k='1' xmlns=\"u\" l='2' xmlns='u'><b/>t</a>", "{u}a[k=1 l=2]({u}b \"t\")"},
+        {"<iq><c xmlns='u:v#w' xmlns='u:v#w' n='x'><d xmlns='y' xmlns='y'/></c><e/></iq>",
+         C "iq({u:v#w}c[n=x]({y}d) " C "e)"},
     };
     (void)state;
     struct xml_parser *p = xml_parser_shared(CLIENT);
@@ -109,6 +114,16 @@ static const struct parser_case bad[] = {
     {"<a b='1' b='2'/>", "not-well-formed"}, /* X17 */
     {"<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'/>", "not-well-formed"},
     {"<a xmlns='u' xmlns='v'/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='uu'/>", "not-well-formed"},
+    {"<a xmlns='uu' xmlns='u'/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns=''/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u' xmlns='v'/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u' b='1' b='1'/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u' c:d='1'/>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u'><b></a>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u'>&foo;</a>", "not-well-formed"},
+    {"<a xmlns='u' xmlns='u'", "not-well-formed"},
+    {"<a xmlns:p='u' xmlns:p='u'/>", "not-well-formed"},
     {"<a xmlns:xml='u'/>", "not-well-formed"}, /* X18 */
     {"<a xmlns:xmlns='u'/>", "not-well-formed"},
     {"<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>", "not-well-formed"},
