@@ -24,7 +24,8 @@ struct pgp_key {
     size_t uid_count;
 };
 
-/* --- what librnp thinks of it ------------------------------------------------------------------- */
+/* --- what librnp thinks of it -------------------------------------------------------------------
+ */
 
 /* The one master key that there is now. */
 static rnp_key_handle_t find_master(rnp_ffi_t ffi)
@@ -118,8 +119,8 @@ static const char *fill(struct pgp_key *k, rnp_ffi_t ffi, struct span packets)
     const char *wrong = judge(master);
     if (!wrong && !copy_fingerprint(master, k->fingerprint))
         wrong = "the key is not of version 4";
-    if (!wrong && !pgp_rnp_export(master, RNP_KEY_EXPORT_PUBLIC | RNP_KEY_EXPORT_SUBKEYS,
-                                  &k->packets))
+    if (!wrong &&
+        !pgp_rnp_export(master, RNP_KEY_EXPORT_PUBLIC | RNP_KEY_EXPORT_SUBKEYS, &k->packets))
         wrong = "the key cannot be written";
     if (!wrong)
         copy_uids(k, master);
@@ -127,7 +128,8 @@ static const char *fill(struct pgp_key *k, rnp_ffi_t ffi, struct span packets)
     return wrong;
 }
 
-/* --- the door ----------------------------------------------------------------------------------- */
+/* --- the door -----------------------------------------------------------------------------------
+ */
 
 static const char *parse(struct pgp_key *k, struct span packets)
 {

@@ -19,8 +19,7 @@ static bool set_up(rnp_op_generate_t op, unsigned bits, const char *uid)
            rnp_op_generate_set_userid(op, uid) == RNP_SUCCESS;
 }
 
-bool pgp_key_make(struct span uid, unsigned bits, struct buf *secret_r,
-                  char error_r[PGP_ERROR_MAX])
+bool pgp_key_make(struct span uid, unsigned bits, struct buf *secret_r, char error_r[PGP_ERROR_MAX])
 {
     struct pgp_rnp rnp;
     rnp_op_generate_t op = NULL;
@@ -46,7 +45,8 @@ bool pgp_key_make(struct span uid, unsigned bits, struct buf *secret_r,
     return result == RNP_SUCCESS || pgp_fail(error_r, rnp_result_to_string(result));
 }
 
-/* --- the secret numbers ------------------------------------------------------------------------ */
+/* --- the secret numbers ------------------------------------------------------------------------
+ */
 
 /* The checksum is the sum of the bytes before it. */
 static bool is_whole(struct span numbers, struct span rest)
@@ -55,8 +55,7 @@ static bool is_whole(struct span numbers, struct span rest)
     for (const char *p = numbers.p; p < rest.p; p++)
         sum += (unsigned char)*p;
     return rest.n == 2 &&
-           (sum & 0xffff) ==
-               ((unsigned)(unsigned char)rest.p[0] << 8 | (unsigned char)rest.p[1]);
+           (sum & 0xffff) == ((unsigned)(unsigned char)rest.p[0] << 8 | (unsigned char)rest.p[1]);
 }
 
 static const char *read_secret(const struct pgp_numbers *k, struct pgp_secret *s)
@@ -76,7 +75,8 @@ static const char *read_secret(const struct pgp_numbers *k, struct pgp_secret *s
     buf_append(&s->n, k->n);
     buf_append(&s->e, k->e);
     buf_append(&s->d, d);
-    /* OpenPGP's u is the inverse of its first prime: the other way round it is that of the second. */
+    /* OpenPGP's u is the inverse of its first prime: the other way round it is that of the second.
+     */
     buf_append(&s->p, q);
     buf_append(&s->q, p);
     buf_append(&s->u, u);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bridge - certificates that carry an OpenPGP key: a self-made X.509 certificate whose public key is
- * the OpenPGP master key and which has that key, as packets, in an extension. For servers; the
+ * bridge - certificates that carry an OpenPGP key: a self-made X.509 certificate whose public key
+ * is the OpenPGP master key and which has that key, as packets, in an extension. For servers; the
  * extension's OID is short, so that every library reads it. What is in such a certificate proves
  * nothing by itself: server_key.h (xmpp) says whether the parts fit.
  */

@@ -84,8 +84,8 @@ static int set_use(gnutls_x509_crt_t crt, int64_t created)
     if (result == 0)
         result = gnutls_x509_crt_set_basic_constraints(crt, 0, -1);
     if (result == 0)
-        result = gnutls_x509_crt_set_key_usage(
-            crt, GNUTLS_KEY_DIGITAL_SIGNATURE | GNUTLS_KEY_KEY_ENCIPHERMENT);
+        result = gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE |
+                                                        GNUTLS_KEY_KEY_ENCIPHERMENT);
     return result;
 }
 

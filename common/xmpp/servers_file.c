@@ -93,7 +93,8 @@ static bool is_sound(struct table *t, const char *path)
 
 static bool open_table(struct table *t, const char *file, char *error_r)
 {
-    *t = (struct table){.file = file, .lock = -1, .text = {.max = FILE_BYTES_MAX}, .error = error_r};
+    *t =
+        (struct table){.file = file, .lock = -1, .text = {.max = FILE_BYTES_MAX}, .error = error_r};
     return lock_table(t) && is_sound(t, file) && read_text(t);
 }
 
@@ -134,10 +135,10 @@ static bool save_table(struct table *t)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd < 0)
         return fail_file(t, path, errno);
-    bool ok = write_all(fd, buf_span(&t->text)) && fchmod(fd, FILE_MODE) == 0 &&
-              (geteuid() != 0 || t->st.st_nlink == 0 ||
-               fchown(fd, t->st.st_uid, t->st.st_gid) == 0) &&
-              fsync(fd) == 0;
+    bool ok =
+        write_all(fd, buf_span(&t->text)) && fchmod(fd, FILE_MODE) == 0 &&
+        (geteuid() != 0 || t->st.st_nlink == 0 || fchown(fd, t->st.st_uid, t->st.st_gid) == 0) &&
+        fsync(fd) == 0;
     if (!ok)
         fail_file(t, path, errno);
     close(fd);
@@ -220,15 +221,13 @@ static bool append(struct table *t, struct span host, const char *fingerprint, s
 static bool check_host(struct table *t, struct span host)
 {
     char *name = mem_strdup_span(host);
-    bool ok = component_is_domain(name) ||
-              fail(t, host, " is not a domain name in lower case");
+    bool ok = component_is_domain(name) || fail(t, host, " is not a domain name in lower case");
     free(name);
     return ok;
 }
 
 /* As people write them: in groups, in either case. */
-static bool read_fingerprint(struct table *t, struct span text,
-                             char out_r[SERVER_FINGERPRINT + 1])
+static bool read_fingerprint(struct table *t, struct span text, char out_r[SERVER_FINGERPRINT + 1])
 {
     char digits[SERVER_FINGERPRINT];
     size_t n = 0;
@@ -273,8 +272,8 @@ bool servers_change(const char *file, enum servers_change change, struct span ho
                     struct span fingerprint, char error_r[CONF_ERROR_MAX])
 {
     struct table t;
-    bool ok = open_table(&t, file, error_r) && apply(&t, change, host, fingerprint) &&
-              save_table(&t);
+    bool ok =
+        open_table(&t, file, error_r) && apply(&t, change, host, fingerprint) && save_table(&t);
     close_table(&t);
     return ok;
 }
@@ -289,8 +288,7 @@ static bool import_line(struct table *t, const struct line *in, bool replace,
     bool is_disabled = span_eq(in->state, SPAN("disabled"));
     if (!check_host(t, in->host) || !read_fingerprint(t, in->fingerprint, fingerprint))
         return false;
-    if (in->more.n > 0 ||
-        (in->state.n > 0 && !is_disabled && !span_eq(in->state, SPAN("enabled"))))
+    if (in->more.n > 0 || (in->state.n > 0 && !is_disabled && !span_eq(in->state, SPAN("enabled"))))
         return fail(t, SPAN(""), "neither enabled nor disabled");
     if (!find_line(t, in->host, &have)) {
         r->added++;
@@ -321,8 +319,8 @@ static bool import_lines(struct table *t, struct span lines, bool replace,
     return true;
 }
 
-bool servers_import(const char *file, struct span lines, bool replace,
-                    struct servers_imported *r, char error_r[CONF_ERROR_MAX])
+bool servers_import(const char *file, struct span lines, bool replace, struct servers_imported *r,
+                    char error_r[CONF_ERROR_MAX])
 {
     struct table t;
     *r = (struct servers_imported){0};

@@ -29,31 +29,47 @@
         .offset = offsetof(struct ctl_edge_conf, field), .help = ""                                \
     }
 
-/* The defaults are those of the process. */
-#define EDGE_KEYS(in, at, at_tls, store)                                                           \
-    {                                                                                              \
-        KEY(in, "host", CONF_STRING, host, ""), KEY(in, "network", CONF_STRING, network, ""),      \
-            KEY(in, "listen", CONF_ADDRS, listen, at),                                             \
-            KEY(in, "listen_tls", CONF_ADDRS, listen_tls, at_tls),                                 \
-            KEY(in, "cert", CONF_STRING, cert, "/etc/kontalk/cert.pem"),                           \
-            KEY(in, "key", CONF_STRING, key, "/etc/kontalk/key.pem"),                              \
-            KEY("router", "address", CONF_STRING, router_address,                                  \
-                "unix:/run/kontalk/router.sock"),                                                  \
-            KEY("router", "secret", CONF_STRING, router_secret, ""),                               \
-            KEY("store", "path", CONF_STRING, store_path, store),                                  \
-        {                                                                                          \
-            .name = NULL                                                                           \
-        }                                                                                          \
-    }
+#define TABLE "/var/lib/kontalk/servers"
+#define SERVER_CERT "/etc/kontalk/server.pem"
+#define SERVER_KEY "/etc/kontalk/server.key"
 
-static const struct conf_key c2s_keys[] = EDGE_KEYS(
-    "c2s", "0.0.0.0:5222 [::]:5222", "0.0.0.0:5223 [::]:5223", "/var/lib/kontalk/c2s.db");
-static const struct conf_key s2s_keys[] =
-    EDGE_KEYS("s2s", "0.0.0.0:5269 [::]:5269", "", "/var/lib/kontalk/s2s.db");
-const struct conf_spec ctl_s2s_conf_spec = {
-    .keys = s2s_keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
-const struct conf_spec ctl_c2s_conf_spec = {
-    .keys = c2s_keys, .size = sizeof(struct ctl_edge_conf), .is_partial = true};
+/* The defaults are those of the process. */
+#define EDGE_KEYS(in, at, at_tls, store, cert_at, key_at)                                          \
+    KEY(in, "host", CONF_STRING, host, ""), KEY(in, "network", CONF_STRING, network, ""),          \
+        KEY(in, "listen", CONF_ADDRS, listen, at),                                                 \
+        KEY(in, "listen_tls", CONF_ADDRS, listen_tls, at_tls),                                     \
+        KEY(in, "cert", CONF_STRING, cert, cert_at), KEY(in, "key", CONF_STRING, key, key_at),     \
+        KEY("router", "address", CONF_STRING, router_address, "unix:/run/kontalk/router.sock"),    \
+        KEY("router", "secret", CONF_STRING, router_secret, ""),                                   \
+        KEY("store", "path", CONF_STRING, store_path, store)
+
+static const struct conf_key c2s_keys[] = {
+    EDGE_KEYS("c2s", "0.0.0.0:5222 [::]:5222", "0.0.0.0:5223 [::]:5223", "/var/lib/kontalk/c2s.db",
+              "/etc/kontalk/cert.pem", "/etc/kontalk/key.pem"),
+    KEY("network", "servers", CONF_STRING, servers, TABLE),
+    KEY("network", "cert", CONF_STRING, server_cert, SERVER_CERT),
+    KEY("network", "key", CONF_STRING, server_key, SERVER_KEY),
+    {.name = NULL},
+};
+static const struct conf_key s2s_keys[] = {
+    EDGE_KEYS("s2s", "0.0.0.0:5269 [::]:5269", "", "/var/lib/kontalk/s2s.db",
+              "/etc/kontalk/cert.pem", "/etc/kontalk/key.pem"),
+    KEY("s2s", "servers", CONF_STRING, servers, TABLE),
+    {.name = NULL},
+};
+static const struct conf_key net_keys[] = {
+    EDGE_KEYS("net", "0.0.0.0:5270 [::]:5270", "", "/var/lib/kontalk/net.db", SERVER_CERT,
+              SERVER_KEY),
+    KEY("net", "servers", CONF_STRING, servers, TABLE),
+    {.name = NULL},
+};
+#define SPEC(table)                                                                                \
+    {                                                                                              \
+        .keys = (table), .size = sizeof(struct ctl_edge_conf), .is_partial = true                  \
+    }
+const struct conf_spec ctl_c2s_conf_spec = SPEC(c2s_keys);
+const struct conf_spec ctl_s2s_conf_spec = SPEC(s2s_keys);
+const struct conf_spec ctl_net_conf_spec = SPEC(net_keys);
 
 /* --- taking files apart ----------------------------------------------------------------------- */
 
@@ -158,9 +174,8 @@ static bool check_pair(const char *cert_file, const char *key_file,
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-static bool write_new(const char *path, struct span bytes, mode_t mode, const struct stat *like)
+bool ctl_write_new(const char *path, struct span bytes, unsigned mode, const struct stat *like)
 {
-    unlink(path); /* of an attempt that was cut short */
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         ctl_fail("%s: %s", path, strerror(errno));
@@ -213,8 +228,10 @@ static bool install(const struct ctl_edge_conf *conf, const struct stat *like, s
 
     snprintf(new_cert, strlen(conf->cert) + 5, "%s.new", conf->cert);
     snprintf(new_key, strlen(conf->key) + 5, "%s.new", conf->key);
-    bool good = write_new(new_cert, buf_span(chain), CERT_MODE, like) &&
-                write_new(new_key, buf_span(key), like->st_mode & KEY_MODE_MAX, like) &&
+    unlink(new_cert); /* of an attempt that was cut short */
+    unlink(new_key);
+    bool good = ctl_write_new(new_cert, buf_span(chain), CERT_MODE, like) &&
+                ctl_write_new(new_key, buf_span(key), like->st_mode & KEY_MODE_MAX, like) &&
                 check_pair(new_cert, new_key, conf) && put_in_place(new_cert, new_key, conf);
     if (!good) {
         unlink(new_cert);

@@ -16,12 +16,13 @@ struct ctl {
     const char *directory; /* of the configuration */
     const char *runtime;   /* of the control sockets */
     const char *component; /* who ping and send speak as */
+    const char *servers;   /* the table of the network's servers */
     bool json;
     bool bodies;        /* --bodies: what users wrote is shown */
     unsigned seconds;   /* --seconds: when attach, tap and replay end by themselves; 0: never */
     const char *listen; /* --listen: where replay listens; NULL: where the router does */
     /* Options of single commands; NULL or false: not given. */
-    bool all, merge, replace;      /* user export, user import */
+    bool all, merge, replace;      /* user export, user import, server import */
     bool to_all, online;           /* message */
     const char *user, *older_than; /* archive purge */
     const char *name, *group, *subscription; /* roster add */
@@ -47,6 +48,7 @@ extern const struct ctl_command cert_commands[];
 extern const struct ctl_command check_commands[];
 extern const struct ctl_command selftest_commands[];
 extern const struct ctl_command federation_commands[];
+extern const struct ctl_command server_commands[];
 
 /* Prints "kontalkctl: ..." on standard error; returns 1. */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -84,12 +86,21 @@ int ctl_user_del(const struct ctl *ctl, const char *jid, char error_r[CTL_ERROR_
 
 /* --- cert.c --- */
 
-/* What check and cert install must know of c2s.conf and s2s.conf. */
+/* What check, cert install and server must know of c2s.conf, s2s.conf and net.conf. */
 struct ctl_edge_conf {
     char *host, *network, *cert, *key, *store_path, *router_address, *router_secret;
     struct conf_list listen, listen_tls;
+    char *servers; /* the table */
+    char *server_cert, *server_key; /* of c2s.conf: the server's own key; net.conf: cert and key */
 };
-extern const struct conf_spec ctl_c2s_conf_spec, ctl_s2s_conf_spec;
+extern const struct conf_spec ctl_c2s_conf_spec, ctl_s2s_conf_spec, ctl_net_conf_spec;
+/* A new file, with the owner of like when we may give it away; false: the reason is printed. */
+struct stat;
+bool ctl_write_new(const char *path, struct span bytes, unsigned mode, const struct stat *like);
+
+/* --- server_init.c --- */
+
+int ctl_server_init(const struct ctl *ctl, char **args, int count);
 
 /* --- reload.c --- */
 

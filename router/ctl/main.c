@@ -20,9 +20,10 @@
 #define DEFAULT_DIRECTORY "/etc/kontalk"
 #define DEFAULT_RUNTIME "/run/kontalk"
 #define DEFAULT_COMPONENT "kontalkctl.localhost"
+#define DEFAULT_SERVERS "/var/lib/kontalk/servers"
 
 struct settings {
-    char *runtime, *component;
+    char *runtime, *component, *servers;
 };
 
 static const struct conf_key keys[] = {
@@ -32,6 +33,9 @@ static const struct conf_key keys[] = {
     {.section = "kontalkctl", .name = "component", .type = CONF_STRING,
      .offset = offsetof(struct settings, component), .default_value = DEFAULT_COMPONENT,
      .help = "Who ping and send speak as: a section of router.conf"},
+    {.section = "kontalkctl", .name = "servers", .type = CONF_STRING,
+     .offset = offsetof(struct settings, servers), .default_value = DEFAULT_SERVERS,
+     .help = "The table of the network's servers: that of c2s.conf, s2s.conf and net.conf"},
     {.name = NULL},
 };
 static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(struct settings)};
@@ -39,7 +43,7 @@ static const struct conf_spec settings_spec = {.keys = keys, .size = sizeof(stru
 static const struct ctl_command *const groups[] = {
     user_commands,   pie_commands,   data_commands,   list_commands, call_commands, attach_commands,
     replay_commands, check_commands, reload_commands, cert_commands, selftest_commands,
-    federation_commands,
+    federation_commands, server_commands,
 };
 
 int ctl_fail(const char *format, ...)
@@ -70,7 +74,8 @@ static void print_usage(FILE *to)
             "  --json                      lists as JSON\n"
             "  --all                       user export: every account\n"
             "  --merge                     user import: add to accounts that exist\n"
-            "  --replace                   user import: remove accounts that exist first\n"
+            "  --replace                   user import: remove accounts that exist first;\n"
+            "                              server import: take other fingerprints\n"
             "  --user JID                  archive purge: of this user only\n"
             "  --older-than DAYS           archive purge: or a date, YYYY-MM-DD\n"
             "  --name NAME                 roster add: the contact's name\n"
@@ -131,6 +136,7 @@ static struct settings *load_settings(const char *directory)
         settings = mem_zalloc(sizeof(*settings));
         settings->runtime = mem_strdup_span(SPAN(DEFAULT_RUNTIME));
         settings->component = mem_strdup_span(SPAN(DEFAULT_COMPONENT));
+        settings->servers = mem_strdup_span(SPAN(DEFAULT_SERVERS));
     } else {
         settings = conf_load(&settings_spec, buf_z(&path), false, error);
         if (!settings)
@@ -221,6 +227,7 @@ int main(int argc, char **argv)
     ctl.directory = ctl.directory ? ctl.directory : DEFAULT_DIRECTORY;
     ctl.runtime = settings->runtime;
     ctl.component = settings->component;
+    ctl.servers = settings->servers;
     status = run_command(&ctl, argv + optind, argc - optind);
     if (fflush(stdout) != 0 && status == 0)
         status = ctl_fail("cannot write: %s", strerror(errno));

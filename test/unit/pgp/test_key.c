@@ -55,7 +55,8 @@ static void assert_refused(struct span data, const char *why)
     assert_string_equal(error, why);
 }
 
-/* --- sound ones -------------------------------------------------------------------------------- */
+/* --- sound ones --------------------------------------------------------------------------------
+ */
 
 static void a_key_says_what_it_is(void **state)
 {
@@ -127,7 +128,8 @@ static void others_than_rsa_have_no_numbers(void **state)
     }
 }
 
-/* --- such as are refused ------------------------------------------------------------------------- */
+/* --- such as are refused -------------------------------------------------------------------------
+ */
 
 static void keys_out_of_force_are_refused(void **state)
 {
@@ -260,7 +262,8 @@ static void other_versions_are_refused(void **state)
     buf_free(&made);
 }
 
-/* --- hostile bytes ------------------------------------------------------------------------------- */
+/* --- hostile bytes -------------------------------------------------------------------------------
+ */
 
 static void every_cut_is_survived(void **state)
 {
@@ -307,7 +310,8 @@ static void garbage_and_too_much_are_refused(void **state)
     assert_refused(buf_span(&made), "the key is too long");
     assert_refused(span_make(p, 1000), "neither a binary key nor an armoured one");
     assert_refused(SPAN("\xc6"), "not a sequence of OpenPGP packets, or cut off");
-    assert_refused(SPAN("\xc6\xff\xff\xff\xff\xff"), "not a sequence of OpenPGP packets, or cut off");
+    assert_refused(SPAN("\xc6\xff\xff\xff\xff\xff"),
+                   "not a sequence of OpenPGP packets, or cut off");
     assert_refused(SPAN("\xc6\xe1x"), "not a sequence of OpenPGP packets, or cut off");
     assert_refused(SPAN("\x9b\x04"), "not a sequence of OpenPGP packets, or cut off");
     assert_refused(SPAN("\xc6\x00"), "a key without content");
@@ -343,7 +347,8 @@ static void nothing_is_written_to_standard_error(void **state)
     buf_free(&made);
 }
 
-/* --- our own ------------------------------------------------------------------------------------- */
+/* --- our own -------------------------------------------------------------------------------------
+ */
 
 static void a_server_makes_its_key(void **state)
 {

@@ -45,8 +45,12 @@ static void numbers_free(struct numbers *k)
 
 static struct tls_rsa rsa_of(const struct numbers *k)
 {
-    return (struct tls_rsa){.n = as_span(&k->n), .e = as_span(&k->e), .d = as_span(&k->d),
-                            .p = as_span(&k->p), .q = as_span(&k->q), .u = as_span(&k->u)};
+    return (struct tls_rsa){.n = as_span(&k->n),
+                            .e = as_span(&k->e),
+                            .d = as_span(&k->d),
+                            .p = as_span(&k->p),
+                            .q = as_span(&k->q),
+                            .u = as_span(&k->u)};
 }
 
 /* NAME.crt and NAME.key, with openpgp in it. */
@@ -86,7 +90,8 @@ static int tear_down(void **state)
     return pair_teardown(state);
 }
 
-/* --- files ---------------------------------------------------------------------------------------- */
+/* --- files
+ * ---------------------------------------------------------------------------------------- */
 
 static void assert_bridge(const struct tls_bridge *b, struct span openpgp)
 {
@@ -128,15 +133,13 @@ static void a_certificate_is_of_its_key_and_host(void **state)
     assert_int_equal(gnutls_x509_crt_get_activation_time(crt), CREATED);
     assert_true(gnutls_x509_crt_get_expiration_time(crt) - CREATED > 19L * 365 * DAY);
     assert_int_equal(gnutls_x509_crt_get_dn3(crt, &dn, 0), 0);
-    assert_string_equal((char *)dn.data,
-                        "CN=Server of prime.example,O=OpenPGP to X.509 Bridge");
+    assert_string_equal((char *)dn.data, "CN=Server of prime.example,O=OpenPGP to X.509 Bridge");
     assert_int_equal(gnutls_x509_crt_list_verify(&crt, 1, &crt, 1, NULL, 0,
                                                  GNUTLS_VERIFY_DISABLE_CA_SIGN, &status),
                      0);
     assert_int_equal(status, 0);
-    assert_int_equal(gnutls_x509_crt_get_extension_by_oid2(crt, "2.25.5270240710", 0, &extension,
-                                                           &critical),
-                     0);
+    assert_int_equal(
+        gnutls_x509_crt_get_extension_by_oid2(crt, "2.25.5270240710", 0, &extension, &critical), 0);
     assert_int_equal(critical, 0);
     gnutls_free(extension.data);
     gnutls_free(dn.data);
@@ -203,14 +206,17 @@ static void extensions_out_of_shape_are_refused(void **state)
     }
 }
 
-/* --- sessions ------------------------------------------------------------------------------------- */
+/* --- sessions
+ * ------------------------------------------------------------------------------------- */
 
 static struct tls_ctx *net_ctx(const char *cert, const char *priority)
 {
     char error[TLS_ERROR_MAX];
     struct tls_ctx_opts opts = {.cert_file = cert ? certs_path(cert, ".crt") : NULL,
                                 .key_file = cert ? certs_path(cert, ".key") : NULL,
-                                .priority = priority, .alpn = ALPN, .ask_peer = true,
+                                .priority = priority,
+                                .alpn = ALPN,
+                                .ask_peer = true,
                                 .trust_later = true};
     struct tls_ctx *ctx = tls_ctx_new(&opts, error);
     assert_string_equal(error, "");
@@ -225,7 +231,8 @@ static void both_sides_see_each_others(void **state)
     struct tls_bridge b;
     struct pair p;
     int s, c;
-    struct tls_ctx *server = net_ctx("bridge", TLS_ONLY_13), *client = net_ctx("bridge", TLS_ONLY_13);
+    struct tls_ctx *server = net_ctx("bridge", TLS_ONLY_13),
+                   *client = net_ctx("bridge", TLS_ONLY_13);
     open_pair(&p, server, true, client, SPAN("prime.example"));
     assert_false(tls_bridge_of_peer(p.client, &b, error));
     shake(&p, &s, &c);
@@ -273,7 +280,8 @@ static void only_13_is_spoken(void **state)
     tls_ctx_unref(&client);
 }
 
-/* --- signatures ----------------------------------------------------------------------------------- */
+/* --- signatures
+ * ----------------------------------------------------------------------------------- */
 
 static void what_is_signed_is_verified(void **state)
 {
@@ -307,8 +315,8 @@ static void short_keys_verify_nothing(void **state)
     make("weak", &weak, SPAN("k"));
     struct tls_signer *s = tls_signer_open(certs_path("weak", ".key"), error);
     assert_true(tls_sign(s, SPAN("a text"), &signature));
-    assert_false(tls_verify(as_span(&weak.n), as_span(&weak.e), SPAN("a text"),
-                            buf_span(&signature)));
+    assert_false(
+        tls_verify(as_span(&weak.n), as_span(&weak.e), SPAN("a text"), buf_span(&signature)));
     buf_free(&signature);
     tls_signer_free(&s);
 }

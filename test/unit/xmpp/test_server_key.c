@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * server_key: a certificate proves an OpenPGP key only when both are one; whose key a peer has; what
- * it signs; the twin.
+ * server_key: a certificate proves an OpenPGP key only when both are one; whose key a peer has;
+ * what it signs; the twin.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,8 +51,12 @@ static void make(const char *name, const struct identity *who, struct span packe
     char error[TLS_ERROR_MAX] = "";
     struct buf cert = {0}, key = {0};
     const struct pgp_secret *s = &who->secret;
-    struct tls_rsa rsa = {.n = buf_span(&s->n), .e = buf_span(&s->e), .d = buf_span(&s->d),
-                          .p = buf_span(&s->p), .q = buf_span(&s->q), .u = buf_span(&s->u)};
+    struct tls_rsa rsa = {.n = buf_span(&s->n),
+                          .e = buf_span(&s->e),
+                          .d = buf_span(&s->d),
+                          .p = buf_span(&s->p),
+                          .q = buf_span(&s->q),
+                          .u = buf_span(&s->u)};
     bool ok = tls_bridge_make(&rsa, packets, SPAN("x"), SPAN("prime.example"), s->created, &cert,
                               &key, error);
     assert_string_equal(error, "");
@@ -94,7 +98,8 @@ static int tear_down(void **state)
     return pair_teardown(state);
 }
 
-/* --- certificates --------------------------------------------------------------------------------- */
+/* --- certificates
+ * --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name, *why; /* NULL: taken */
@@ -131,8 +136,11 @@ static struct tls_ctx *ctx_of(const char *cert)
 {
     char error[TLS_ERROR_MAX];
     struct tls_ctx_opts opts = {.cert_file = certs_path(cert, ".crt"),
-                                .key_file = certs_path(cert, ".key"), .priority = TLS_ONLY_13,
-                                .alpn = SPAN("xmpp-net"), .ask_peer = true, .trust_later = true};
+                                .key_file = certs_path(cert, ".key"),
+                                .priority = TLS_ONLY_13,
+                                .alpn = SPAN("xmpp-net"),
+                                .ask_peer = true,
+                                .trust_later = true};
     struct tls_ctx *ctx = tls_ctx_new(&opts, error);
     assert_string_equal(error, "");
     return ctx;
@@ -181,7 +189,8 @@ static void twins_say_what_the_test_says(void **state)
     server_key_twin = NULL;
 }
 
-/* --- signatures ----------------------------------------------------------------------------------- */
+/* --- signatures
+ * ----------------------------------------------------------------------------------- */
 
 static void homes_are_signed_by_their_server(void **state)
 {
@@ -193,8 +202,8 @@ static void homes_are_signed_by_their_server(void **state)
     struct server_key *k2 = server_key_parse(buf_span(&beta.packets), error);
     assert_true(s && k && k2);
     server_key_home_text(SPAN("alice"), SPAN("prime.example"), 1700000000123, &text);
-    assert_true(span_eq(buf_span(&text),
-                        SPAN("kontalk home 1\nalice\nprime.example\n1700000000123\n")));
+    assert_true(
+        span_eq(buf_span(&text), SPAN("kontalk home 1\nalice\nprime.example\n1700000000123\n")));
     assert_true(tls_sign(s, buf_span(&text), &signature));
     assert_true(server_key_verifies(k, buf_span(&text), buf_span(&signature)));
     assert_false(server_key_verifies(k2, buf_span(&text), buf_span(&signature)));

@@ -73,7 +73,8 @@ static struct servers *load(struct span self)
     return list;
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading
+ * -------------------------------------------------------------------------------------- */
 
 static void a_missing_table_is_a_network_of_one(void **state)
 {
@@ -181,7 +182,8 @@ static void what_cannot_be_read_is_no_table(void **state)
     assert_null(servers_load("/dev/null/servers", PRIME, error));
 }
 
-/* --- the directory -------------------------------------------------------------------------------- */
+/* --- the directory
+ * -------------------------------------------------------------------------------- */
 
 static void put_many(size_t count)
 {
@@ -288,7 +290,8 @@ static void disabled_servers_record_nobody(void **state)
     servers_unref(&list);
 }
 
-/* --- changes -------------------------------------------------------------------------------------- */
+/* --- changes
+ * -------------------------------------------------------------------------------------- */
 
 static const char *change(enum servers_change what, const char *host, const char *fingerprint)
 {
@@ -399,7 +402,8 @@ static void lines_of_another_table_are_taken_as_a_whole(void **state)
          "beta.n " FP_B " disabled\na.n " FP_A " enabled\nc.n " FP_B " disabled\n", 2, 0, 0},
         {"beta.n " FP_B " enabled\n", false, NULL, table, 0, 0, 1},
         {"a.n " FP_A "\nbeta.n " FP_A "\n", false,
-         "line 2: beta.n has another fingerprint in the table (--replace takes it)", table, 1, 0, 0},
+         "line 2: beta.n has another fingerprint in the table (--replace takes it)", table, 1, 0,
+         0},
         {"beta.n " FP_A "\n", true, NULL, "beta.n " FP_A " disabled\n", 0, 1, 0},
         {"a.n " FP_A "\na.n " FP_B "\n", false,
          "line 2: a.n has another fingerprint in the table (--replace takes it)", table, 1, 0, 0},
