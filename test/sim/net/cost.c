@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * cost - two rings of servers: in A the contacts of users are at home at the two neighbours of
+ * their server, in B anywhere. The same users do the same in networks of 5, 10 and 20 servers, and
+ * what the network costs for each message must stay the same.
+ *
+ * Courses: everybody logs in and befriends his contacts; goes and comes back (presence); writes to
+ * each contact once, and again and again.
+ */
+#include "rings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS 5 /* of messages to each contact, after the first */
+
+struct cost {
+    size_t sites, users;
+    bool is_near;
+    size_t remote_pairs; /* a server and a user elsewhere to whom somebody there writes */
+    size_t remote_links; /* a server and another one where somebody has contacts */
+    struct meter friends, presence, first, again;
+    size_t first_remote, again_remote; /* messages to users elsewhere */
+    size_t presences_due;              /* a user, and a server where he has contacts */
+    int records_most;
+    size_t lost;
+};
+
+/* --- who knows whom --------------------------------------------------------------------------- */
+
+static bool knows(const struct person *p, const struct person *other)
+{
+    for (size_t i = 0; i < p->contact_count; i++)
+        if (p->contacts[i] == other)
+            return true;
+    return p == other;
+}
+
+static struct person *candidate(const struct person *p, bool is_near)
+{
+    size_t sites = ring->site_count, at = p->home->index;
+    if (is_near)
+        at = (at + (chance_of(50) ? 1 : sites - 1)) % sites;
+    else
+        at = chance_below(sites);
+    return &ring->persons[at * RING_USERS + chance_below(RING_USERS)];
+}
+
+static void choose_contacts(bool is_near)
+{
+    for (size_t i = 0; i < ring->person_count; i++) {
+        struct person *p = &ring->persons[i];
+        while (p->contact_count < RING_CONTACTS) {
+            struct person *other = candidate(p, is_near);
+            if (!knows(p, other))
+                p->contacts[p->contact_count++] = other;
+        }
+    }
+}
+
+/* --- the course ------------------------------------------------------------------------------- */
+
+static void write_all(size_t *remote)
+{
+    for (size_t i = 0; i < ring->person_count; i++) {
+        struct person *p = &ring->persons[i];
+        for (size_t k = 0; k < p->contact_count; k++) {
+            person_write(p, p->contacts[k], false);
+            *remote += p->contacts[k]->home != p->home;
+        }
+        ring_pass(20);
+    }
+    ring_pass(5000);
+}
+
+static struct meter since(struct meter *before)
+{
+    struct meter now = meter, d = now;
+    d.gets -= before->gets, d.sets -= before->sets, d.queries -= before->queries;
+    d.other_questions -= before->other_questions, d.messages -= before->messages;
+    d.presences -= before->presences, d.iqs -= before->iqs, d.bytes -= before->bytes;
+    d.words -= before->words, d.dials -= before->dials;
+    *before = now;
+    return d;
+}
+
+static void come_all(void)
+{
+    for (size_t i = 0; i < ring->person_count; i++)
+        person_come(&ring->persons[i]);
+    ring_pass(10000);
+}
+
+static void go_all(void)
+{
+    for (size_t i = 0; i < ring->person_count; i++)
+        person_go(&ring->persons[i]);
+    ring_pass(10000);
+}
+
+static void befriend_all(void)
+{
+    for (size_t i = 0; i < ring->person_count; i++) {
+        struct person *p = &ring->persons[i];
+        for (size_t k = 0; k < p->contact_count; k++) {
+            person_befriend(p, p->contacts[k]);
+            ring_pass(20);
+        }
+    }
+    ring_pass(20000);
+}
+
+static void count_pairs(struct cost *c)
+{
+    for (size_t s = 0; s < ring->site_count; s++)
+        for (size_t u = 0; u < ring->person_count; u++) {
+            const struct person *to = &ring->persons[u];
+            bool is_known = false;
+            for (size_t i = 0; i < RING_USERS && to->home->index != s; i++)
+                is_known = is_known || knows(&ring->persons[s * RING_USERS + i], to);
+            c->remote_pairs += is_known;
+        }
+}
+
+static void make_users(void)
+{
+    for (size_t i = 0; i < ring->site_count * RING_USERS; i++) {
+        struct person *p = &ring->persons[ring->person_count];
+        person_make(p, ring->person_count++, &ring->sites[i / RING_USERS]);
+        site_add_user(p->home, p->user);
+    }
+    ring_pass(15000);
+}
+
+static void measure(struct cost *c)
+{
+    struct meter before;
+    for (size_t i = 0; i < ring->site_count; i++)
+        site_start(&ring->sites[i]);
+    sites_tell();
+    ring_pass(15000);
+    make_users();
+    choose_contacts(c->is_near);
+    count_pairs(c);
+    come_all();
+    before = meter;
+    write_all(&c->first_remote);
+    c->first = since(&before);
+    for (int i = 0; i < ROUNDS; i++)
+        write_all(&c->again_remote);
+    c->again = since(&before);
+    befriend_all();
+    c->friends = since(&before);
+    go_all();
+    come_all();
+    c->presence = since(&before);
+}
+
+static void look(struct cost *c)
+{
+    struct ledger_figures f = ledger_figures();
+    c->lost = f.sent - f.received;
+    for (size_t i = 0; i < ring->site_count; i++) {
+        int n = site_records(&ring->sites[i]);
+        c->records_most = n > c->records_most ? n : c->records_most;
+    }
+}
+
+static struct cost run(size_t sites, bool is_near, enum rule *broken_r)
+{
+    static struct ring r;
+    struct cost c = {.sites = sites, .users = sites * RING_USERS, .is_near = is_near};
+    chance_seed(sites);
+    meter_clear();
+    ring_open(&r, sites, sites);
+    measure(&c);
+    look(&c);
+    if (r.broken)
+        printf("# %zu servers: %s: %s\n", sites, rule_name(r.broken), r.why);
+    *broken_r = r.broken;
+    if (!r.broken)
+        ring_close(&r);
+    return c;
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static double ratio(uint64_t a, size_t b)
+{
+    return b > 0 ? (double)a / (double)b : 0;
+}
+
+static void print_head(void)
+{
+    puts("# ring  servers  users  look-ups    look-ups   stanzas on     bytes on    presence   "
+         "records of");
+    puts("#                       per first   per later  links per      links per   stanzas    "
+         "homes, at");
+    puts("#                       contact     message    message        message     per link   "
+         "most");
+}
+
+static void print_row(const struct cost *c)
+{
+    printf("# %-4s  %7zu  %5zu  %9.2f  %10.3f  %10.2f  %11.0f  %10.1f  %9d\n",
+           c->is_near ? "A" : "B", c->sites, c->users, ratio(c->first.gets, c->remote_pairs),
+           ratio(c->again.gets, c->again_remote), ratio(c->again.messages, c->again_remote),
+           ratio(c->again.bytes, c->again_remote),
+           ratio(c->presence.presences, c->sites * (c->sites - 1) / 2), c->records_most);
+}
+
+bool cost_run(bool is_whole)
+{
+    static const size_t sizes[] = {5, 10, 20};
+    bool is_good = true;
+    enum rule broken;
+    print_head();
+    for (int near = 1; near >= 0; near--)
+        for (size_t i = 0; i < 3; i++) {
+            if (!is_whole && i == 1)
+                continue;
+            struct cost c = run(sizes[i], near, &broken);
+            print_row(&c);
+            is_good = is_good && !broken && c.lost == 0;
+        }
+    return is_good;
+}

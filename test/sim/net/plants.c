@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * plants - bugs that are planted, one at a time, to see that the simulation finds them.
+ */
+#include "c2s/sm/network/network.h"
+#include "rings.h"
+#include "wraps.h"
+#include "xmpp/outbox.h"
+
+enum plant planted;
+
+static bool hits(enum plant plant, unsigned percent)
+{
+    return planted == plant && chance_of(percent);
+}
+
+/* --- queues ----------------------------------------------------------------------------------- */
+
+WRAP(void, outbox_rewind, (struct outbox *o))
+{
+    if (planted == PLANT_FORGET)
+        outbox_acked(o, outbox_unacked(o));
+    __real_outbox_rewind(o);
+}
+
+/* --- homes ------------------------------------------------------------------------------------ */
+
+WRAP(struct sm_home, sm_home_peek, (const struct sm *sm, struct span localpart))
+{
+    struct sm_home home = __real_sm_home_peek(sm, localpart);
+    if (planted == PLANT_UNCACHED && home.kind == SM_HOME_AT)
+        home = (struct sm_home){.kind = SM_HOME_UNKNOWN};
+    return home;
+}
+
+WRAP(int, sm_record_save, (struct db *db, const struct sm_home_record *r, struct buf *old_host))
+{
+    if (planted == PLANT_STALE) {
+        struct sm_home_record known;
+        struct buf text = {0};
+        int is_known = sm_record_load(db, r->user, &known, &text);
+        buf_free(&text);
+        if (is_known > 0)
+            return 0;
+    }
+    return __real_sm_record_save(db, r, old_host);
+}
+
+WRAP(void, sm_publish_look, (struct sm *sm))
+{
+    if (planted != PLANT_UNSEEN)
+        __real_sm_publish_look(sm);
+}
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+WRAP(void, sm_edge_out, (const struct sm_session *s, struct buf *out, size_t from))
+{
+    if (!hits(PLANT_RAW, 50))
+        __real_sm_edge_out(s, out, from);
+}
