@@ -77,7 +77,7 @@ S2S_ROOM := $(call obj,$(filter-out s2s/main.c,$(S2S_SRC)))
 NET_ROOM := $(call obj,$(filter-out net/main.c,$(NET_SRC)))
 
 PROGRAMS := $(BUILD)/kontalk-router $(BUILD)/kontalk-c2s $(BUILD)/kontalk-s2s \
-            $(BUILD)/kontalkctl
+            $(BUILD)/kontalk-net $(BUILD)/kontalkctl
 
 .PHONY: all
 all: $(PROGRAMS)

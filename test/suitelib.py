@@ -213,6 +213,7 @@ class Site:
             ("s2s", "listen"): self.listen("s2s"),
             ("s2s", "cert"): os.path.join(self.config, "cert.pem"),
             ("s2s", "key"): os.path.join(self.config, "key.pem"),
+            ("s2s", "servers"): self.servers,
             ("s2s", "control"): os.path.join(self.runtime, "%i.ctl"),
             ("router", "address"): f"unix:{os.path.join(self.runtime, 'router.sock')}",
             ("router", "secret"): self.s2s_secret,

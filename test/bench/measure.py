@@ -101,7 +101,7 @@ class Rounds:
     def wants(self, server, scenario):
         if server.name == "floor":
             return scenario.has_floor and server.tls == ("--tls" in scenario.words)
-        special = scenario.name in ("archive", "s2s")
+        special = scenario.name in ("archive", "s2s", "net")
         if server.purpose is None:
             return not special or scenario.name in server.missing
         return server.purpose == scenario.name

@@ -42,6 +42,7 @@ SCENARIOS = [
              unit="KiB", is_fresh=True),
     Scenario("archive", "chat with the archive on", "chat --users 100", is_default=False),
     Scenario("s2s", "chat between two servers", "chat --users 100", is_default=False),
+    Scenario("net", "chat between two servers of a network", "chat --users 100", is_default=False),
 ]
 NAMES = list(dict.fromkeys(s.name for s in SCENARIOS))
 # The last hundred have friends; the others have none, in every scenario.

@@ -238,17 +238,17 @@ class Kontalk(Server):
 
 class KontalkPair:
     """Two suites of ours whose s2s reach each other by static routes, in clear text, proved by
-    dialback."""
+    dialback; or, for the scenario net, whose net do, by their keys and over TLS 1.3."""
 
     name = Kontalk.name
     title = Kontalk.title
     missing = {}
-    purpose = "s2s"
     hosts = ("one.example", "two.example")
 
-    def __init__(self, directory, port, users):
+    def __init__(self, directory, port, users, purpose="s2s"):
         self.directory = directory
         self.users = users
+        self.purpose = purpose
         self.bases = (port, port + 1000)
         self.answers = []
 
@@ -263,21 +263,41 @@ class KontalkPair:
         return done.stdout
 
     def path(self, i):
-        return os.path.join(self.directory, f"kontalk-s2s-{i}")
+        return os.path.join(self.directory, f"kontalk-{self.purpose}-{i}")
 
     def start(self):
         try:
             for i, host in enumerate(self.hosts):
-                route = f"127.0.0.1:{suitelib.ports_from(self.bases[1 - i])['s2s']}"
                 self.answers.append(json.loads(self.suite(
                     "start", self.path(i), "--host", host, "--port-base", str(self.bases[i]),
                     "--plaintext", "--users", str(self.users), "--password", PASSWORD,
-                    "--set", "archive.enabled=false", "--with", "s2s",
-                    "--s2s-set", "policy.tls=optional", "--s2s-set", "policy.rate=0",
-                    "--s2s-set", f"domain {self.hosts[1 - i]}.route={route}")))
+                    "--set", "archive.enabled=false", *self.between(i))))
+            if self.purpose == "net":
+                self.join()
         except ServerError:
             self.stop()
             raise
+
+    def between(self, i):
+        """Words for the suite: how it reaches the other."""
+        other = self.hosts[1 - i]
+        route = f"127.0.0.1:{suitelib.ports_from(self.bases[1 - i])[self.purpose]}"
+        if self.purpose == "net":
+            return ["--network", "network.example", "--with", "net",
+                    "--net-set", f"server {other}.route={route}"]
+        return ["--with", "s2s", "--s2s-set", "policy.tls=optional", "--s2s-set", "policy.rate=0",
+                "--s2s-set", f"domain {other}.route={route}"]
+
+    def join(self):
+        """They learn of each other."""
+        for i in range(2):
+            config = os.path.join(self.path(i), "config")
+            for j in range(2):
+                done = subprocess.run([suitelib.program("kontalkctl"), "-c", config, "server", "add",
+                                       self.hosts[j], self.answers[j]["fingerprint"]],
+                                      capture_output=True, text=True, check=False)
+                if done.returncode != 0 and i != j:
+                    raise ServerError(done.stderr.strip())
 
     def stop(self):
         for i in range(len(self.answers)):
