@@ -249,6 +249,8 @@ class KontalkPair:
         self.directory = directory
         self.users = users
         self.purpose = purpose
+        if purpose == "net":
+            self.hosts = ("one.network.example", "two.network.example")
         self.bases = (port, port + 1000)
         self.answers = []
 
