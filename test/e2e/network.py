@@ -33,7 +33,7 @@ class Member(Inside):
         resolver = {"dns.servers": v4("dns"), "dns.resolv_conf": "",
                     "dns.trust_anchor": lab.dns.anchor}
         own = {"c2s.listen": everywhere.format(5222), "c2s.log_level": "debug",
-               "network.negative": "1s", **dict(settings)}
+               "network.cache_nobody": "1s", **dict(settings)}
         net = {"net.listen": everywhere.format(5270), "net.log_level": "debug", **resolver,
                **dict(net_settings)}
         words = [("--set", own), ("--net-set", net)]
