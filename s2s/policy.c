@@ -89,8 +89,6 @@ bool policy_load_servers(struct s2s *s, const struct s2s_conf *conf, char error_
 bool policy_load(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
     struct map denied = {0};
-    if (!policy_load_servers(s, conf, error_r))
-        return false;
     if (*conf->deny_file) {
         FILE *file = fopen(conf->deny_file, "re");
         if (!file) {
@@ -103,6 +101,10 @@ bool policy_load(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_E
             free_denied(&denied);
             return false;
         }
+    }
+    if (!policy_load_servers(s, conf, error_r)) {
+        free_denied(&denied);
+        return false;
     }
     free_denied(&s->denied);
     s->denied = denied;

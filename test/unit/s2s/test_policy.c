@@ -180,6 +180,40 @@ static void the_deny_file(void **state)
     drop(conf);
 }
 
+/* They prove who they are to kontalk-net, by keys; here a certificate would do. */
+static void servers_of_the_network_are_not_federated_with(void **state)
+{
+    char path[] = "/tmp/test_servers.XXXXXX", more[256], error[CONF_ERROR_MAX];
+    struct s2s s = {.host = SPAN("prime.example"), .network = SPAN("net.example")};
+    (void)state;
+    write_file(path, "beta.example 0123456789ABCDEF0123456789ABCDEF01234567 enabled\n"
+                     "gamma.example 1123456789ABCDEF0123456789ABCDEF01234567 disabled\n"
+                     "prime.example 2123456789ABCDEF0123456789ABCDEF01234567 enabled\n");
+    snprintf(more, sizeof more, "[s2s]\nservers = %s\n[domain beta.example]\ndeny = false\n", path);
+    struct s2s_conf *conf = load(more, error);
+    assert_non_null(conf);
+    s.conf = conf;
+    assert_true(policy_load(&s, conf, error));
+    assert_true(policy_of(&s, SPAN("beta.example")).is_denied);
+    assert_true(policy_of(&s, SPAN("rooms.beta.example")).is_denied);
+    assert_false(policy_of(&s, SPAN("gamma.example")).is_denied);
+    assert_false(policy_of(&s, SPAN("example")).is_denied);
+    assert_false(policy_of(&s, SPAN("notbeta.example")).is_denied);
+
+    FILE *file = fopen(path, "a");
+    fputs("delta.example nothing enabled\n", file);
+    fclose(file);
+    assert_false(policy_load_servers(&s, conf, error));
+    assert_non_null(strstr(error, ":4: the fingerprint"));
+    assert_true(policy_of(&s, SPAN("beta.example")).is_denied);
+
+    unlink(path);
+    assert_true(policy_load_servers(&s, conf, error)); /* no table: nobody */
+    assert_false(policy_of(&s, SPAN("beta.example")).is_denied);
+    policy_free(&s);
+    drop(conf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +221,7 @@ int main(void)
         cmocka_unit_test(splits_routes),
         cmocka_unit_test(the_closest_section_decides),
         cmocka_unit_test(the_deny_file),
+        cmocka_unit_test(servers_of_the_network_are_not_federated_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
