@@ -281,15 +281,14 @@ void peer_lost(struct peer *p, struct wire *w, const char *why)
     }
     if (p->wire || p->dialling)
         return;
-    if (wire_is_outdone(w))
-        schedule(p);
-    else if (lasted < GOOD_MS)
+    if (lasted < GOOD_MS && !wire_is_outdone(w)) {
         on_failure(p, why);
-    else {
-        LOG(LOG_WARN, "peer.lost", F_SPAN("host", p->host), F_STR("reason", why ? why : ""));
-        p->failures = 0;
-        schedule(p);
+        return;
     }
+    LOG(wire_is_outdone(w) ? LOG_INFO : LOG_WARN, "peer.lost", F_SPAN("host", p->host),
+        F_STR("reason", why ? why : ""));
+    p->failures = 0;
+    schedule(p);
 }
 
 void peer_close(struct peer *p)

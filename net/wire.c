@@ -254,10 +254,10 @@ void wire_accept(struct net *n, struct conn *c)
 {
     struct wire *w = wire_new(n);
     wire_begin_stream(w, c);
-    const char *limit = n->is_stopping ? "stopping" : wire_limit(w);
-    if (limit) {
+    const char *limit = wire_limit(w);
+    if (limit || n->is_stopping) {
         char peer[ADDR_TEXT_MAX];
-        LOG(LOG_WARN, "wire.too_many", F_STR("limit", limit),
+        LOG(LOG_WARN, "wire.turned_away", F_STR("limit", limit ? limit : "we are stopping"),
             F_STR("peer", addr_format(conn_peer(c), peer)));
         stream_abort(&w->stream);
         return;

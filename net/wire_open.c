@@ -182,7 +182,8 @@ void wire_on_resumed(struct stream *s, struct stanza *stanza)
     if (!p || !peer_session_is(p, stanza_attr(stanza, 0, SPAN("previd"))) ||
         !peer_session_resume(p, h)) {
         if (p)
-            peer_session_forget(p); /* the next one begins anew */
+            peer_session_forget(p);
+        w->is_outdone = true; /* the next one begins anew, at once */
         wire_fail(w, STREAM_UNDEFINED_CONDITION, "it resumes something else");
         return;
     }

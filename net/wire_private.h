@@ -33,7 +33,7 @@ struct wire {
     bool is_ours;
     bool has_stream;   /* between stream_init and on_closed */
     bool is_closing;   /* by us: no other target is tried */
-    bool is_outdone;   /* it ends because there is another */
+    bool is_outdone;   /* it ends for the sake of another: no failure */
     bool is_throttled; /* too much of it waits for the router */
     bool owes_ack;     /* an <r/> was answered with less than has come */
     bool is_asking;    /* <r/> is under way */

@@ -125,9 +125,8 @@ static void tell_one(void *ctx, struct span name)
 static void set_limits(struct wire *w)
 {
     struct stream *s = &w->stream;
-    struct framer_limits limits = framer_limits_server;
+    struct framer_limits limits = framer_limits_link;
     limits.stanza_bytes = (uint32_t)w->net->conf->stanza + SLACK;
-    limits.depth += 2; /* a <relay/> and what was one */
     stream_set_limits(s, &limits);
     stream_set_budget(s, 0);
     stream_set_deadline(s, 0);
