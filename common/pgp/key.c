@@ -24,8 +24,7 @@ struct pgp_key {
     size_t uid_count;
 };
 
-/* --- what librnp thinks of it -------------------------------------------------------------------
- */
+/* --- what librnp thinks of it ----------------------------------------------------------------- */
 
 /* The one master key that there is now. */
 static rnp_key_handle_t find_master(rnp_ffi_t ffi)
@@ -128,8 +127,7 @@ static const char *fill(struct pgp_key *k, rnp_ffi_t ffi, struct span packets)
     return wrong;
 }
 
-/* --- the door -----------------------------------------------------------------------------------
- */
+/* --- the door --------------------------------------------------------------------------------- */
 
 static const char *parse(struct pgp_key *k, struct span packets)
 {

@@ -45,8 +45,7 @@ bool pgp_key_make(struct span uid, unsigned bits, struct buf *secret_r, char err
     return result == RNP_SUCCESS || pgp_fail(error_r, rnp_result_to_string(result));
 }
 
-/* --- the secret numbers ------------------------------------------------------------------------
- */
+/* --- the secret numbers ----------------------------------------------------------------------- */
 
 /* The checksum is the sum of the bytes before it. */
 static bool is_whole(struct span numbers, struct span rest)
@@ -75,8 +74,7 @@ static const char *read_secret(const struct pgp_numbers *k, struct pgp_secret *s
     buf_append(&s->n, k->n);
     buf_append(&s->e, k->e);
     buf_append(&s->d, d);
-    /* OpenPGP's u is the inverse of its first prime: the other way round it is that of the second.
-     */
+    /* OpenPGP's u is the inverse of its first prime; with the two exchanged, of the second. */
     buf_append(&s->p, q);
     buf_append(&s->q, p);
     buf_append(&s->u, u);

@@ -31,8 +31,7 @@ static void fail(char error_r[CONF_ERROR_MAX], const char *what, const char *why
     snprintf(error_r, CONF_ERROR_MAX, "%.200s%s%.250s", what, *what ? ": " : "", why);
 }
 
-/* --- keys --------------------------------------------------------------------------------------
- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 struct server_key *server_key_parse(struct span packets, char error_r[CONF_ERROR_MAX])
 {
@@ -109,8 +108,7 @@ bool server_key_verifies(const struct server_key *k, struct span text, struct sp
     return pgp_key_rsa(k->pgp, &n, &e) && tls_verify(n, e, text, signature);
 }
 
-/* --- peers -------------------------------------------------------------------------------------
- */
+/* --- peers ------------------------------------------------------------------------------------ */
 
 bool server_key_of_peer(void *session, char fingerprint_r[SERVER_FINGERPRINT + 1],
                         char error_r[CONF_ERROR_MAX])

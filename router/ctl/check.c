@@ -100,7 +100,8 @@ static void check_configuration(struct check *c)
         char *file = ctl_join(c->ctl->directory, text), *program = program_path(processes[i]);
         if (access(file, F_OK) == 0) {
             found++;
-            bool is_unused = strcmp(processes[i], "s2s") == 0 && !c->s2s;
+            bool is_unused = (strcmp(processes[i], "s2s") == 0 && !c->s2s) ||
+                             (strcmp(processes[i], "net") == 0 && !c->net);
             bool good = !is_unused && run_test(program, file, text, sizeof(text));
             if (is_unused)
                 check_add(c, NOTE, file, "not set up: [router] secret is empty");
@@ -171,6 +172,8 @@ static void check_permissions(struct check *c)
         check_edge_files(c, c->c2s);
     if (c->s2s)
         check_edge_files(c, c->s2s);
+    if (c->net)
+        check_edge_files(c, c->net);
     for (size_t i = 0; i < ARRAY_LEN(processes); i++) {
         char name[32];
         snprintf(name, sizeof(name), "%s.conf", processes[i]);
@@ -194,6 +197,23 @@ static struct ctl_edge_conf *load_edge(const struct ctl *ctl, const char *name,
     return conf;
 }
 
+/* As it is installed, without a secret, it is not set up. */
+static struct ctl_edge_conf *load_optional(const struct ctl *ctl, const char *name,
+                                           const struct conf_spec *spec)
+{
+    struct ctl_edge_conf *conf = load_edge(ctl, name, spec);
+
+    if (conf && !*conf->router_secret)
+        conf_free(spec, (void **)&conf);
+    return conf;
+}
+
+static void free_edge(struct ctl_edge_conf *conf, const struct conf_spec *spec)
+{
+    if (conf)
+        conf_free(spec, (void **)&conf);
+}
+
 static int run_check(const struct ctl *ctl, char **args, int count)
 {
     const struct span columns[] = {SPAN_INIT("result"), SPAN_INIT("subject"), SPAN_INIT("finding")};
@@ -204,20 +224,19 @@ static int run_check(const struct ctl *ctl, char **args, int count)
     (void)count;
     table_row(&c.table, columns, ARRAY_LEN(columns));
     c.c2s = load_edge(ctl, "c2s.conf", &ctl_c2s_conf_spec);
-    c.s2s = load_edge(ctl, "s2s.conf", &ctl_s2s_conf_spec);
-    if (c.s2s && !*c.s2s->router_secret)
-        conf_free(&ctl_s2s_conf_spec, (void **)&c.s2s);
+    c.s2s = load_optional(ctl, "s2s.conf", &ctl_s2s_conf_spec);
+    c.net = load_optional(ctl, "net.conf", &ctl_net_conf_spec);
     c.router = ctl_router_conf(ctl, error);
     check_configuration(&c);
     check_permissions(&c);
     check_certificates(&c);
+    check_network(&c);
     check_running(&c);
     table_print(&c.table, ctl->json);
     table_free(&c.table);
-    if (c.c2s)
-        conf_free(&ctl_c2s_conf_spec, (void **)&c.c2s);
-    if (c.s2s)
-        conf_free(&ctl_s2s_conf_spec, (void **)&c.s2s);
+    free_edge(c.c2s, &ctl_c2s_conf_spec);
+    free_edge(c.s2s, &ctl_s2s_conf_spec);
+    free_edge(c.net, &ctl_net_conf_spec);
     if (c.router)
         conf_free(&router_conf_spec, (void **)&c.router);
     if (c.problems)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * check - what its two files share: check.c looks at files, check_running.c at certificates' use,
- * ports and processes.
+ * check - what its files share: check.c looks at files, check_running.c at certificates' use, ports
+ * and processes, check_network.c at what makes this a server of a network.
  */
 #ifndef CTL_CHECK_H
 #define CTL_CHECK_H
@@ -18,7 +18,7 @@ struct check {
     struct router_conf *router; /* NULL: it cannot be read */
     /* NULL: there is none, or it cannot be read. */
     struct ctl_edge_conf *c2s;
-    struct ctl_edge_conf *s2s; /* nor one without a secret: it is not set up */
+    struct ctl_edge_conf *s2s, *net; /* nor one without a secret: it is not set up */
     size_t problems;
 };
 
@@ -27,5 +27,6 @@ void check_add(struct check *c, enum finding kind, const char *subject, const ch
     __attribute__((format(printf, 4, 5)));
 void check_certificates(struct check *c);
 void check_running(struct check *c);
+void check_network(struct check *c);
 
 #endif

@@ -198,4 +198,6 @@ void check_running(struct check *c)
         check_edge(c, "c2s", "c2s-1", c->c2s);
     if (c->s2s)
         check_edge(c, "s2s", "s2s", c->s2s);
+    if (c->net)
+        check_edge(c, "net", "net", c->net);
 }

@@ -16,11 +16,9 @@
 
 #define IMPORT_BYTES_MAX ((size_t)1024 * 1024)
 
-/* --- telling ------------------------------------------------------------------------------------
- */
+/* --- telling ---------------------------------------------------------------------------------- */
 
-/* What has no table (the router) is not asked; what is too old to know the word reads it when it
- * starts again. */
+/* Those that have it: all but the router. */
 static int tell(const struct ctl *ctl)
 {
     const struct span words[] = {SPAN_INIT("servers"), SPAN_INIT("reload")};
@@ -30,17 +28,19 @@ static int tell(const struct ctl *ctl)
     for (size_t i = 0; i < paths.count; i++) {
         char error[CTL_ERROR_MAX];
         struct span name = ctl_process_name(paths.items[i]);
-        if (span_starts(name, SPAN("router")) ||
-            ctl_ask(paths.items[i], words, ARRAY_LEN(words), NULL, NULL, error) == 0)
+        if (span_starts(name, SPAN("router")))
             continue;
-        status = ctl_fail("%.*s goes on with the table that it has: %s", SPAN_ARG(name), error);
+        int result = ctl_ask(paths.items[i], words, ARRAY_LEN(words), NULL, NULL, error);
+        if (result < 0)
+            status = ctl_fail("%.*s has not been told: %s", SPAN_ARG(name), error);
+        else if (result > 0)
+            status = ctl_fail("%.*s goes on with the table that it has: %s", SPAN_ARG(name), error);
     }
     ctl_sockets_free(&paths);
     return status;
 }
 
-/* --- changes ------------------------------------------------------------------------------------
- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 static int change(const struct ctl *ctl, enum servers_change what, const char *host,
                   struct span fingerprint)
@@ -126,8 +126,7 @@ static int run_import(const struct ctl *ctl, char **args, int count)
     return status;
 }
 
-/* --- lists --------------------------------------------------------------------------------------
- */
+/* --- lists ------------------------------------------------------------------------------------ */
 
 /* The table, with ourselves as far as we know who that is. */
 struct view {

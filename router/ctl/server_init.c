@@ -37,8 +37,7 @@ static void wipe(struct identity *id)
         buf_wipe(&id->text[i]);
 }
 
-/* --- making -------------------------------------------------------------------------------------
- */
+/* --- making ----------------------------------------------------------------------------------- */
 
 static bool make_certificate(struct identity *id, const struct pgp_key *key,
                              const struct pgp_secret *s, const char *host)
@@ -82,8 +81,7 @@ static bool make(struct identity *id, const char *host)
     return ok;
 }
 
-/* --- files --------------------------------------------------------------------------------------
- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static bool are_free(char *const paths[FILES])
 {

@@ -55,8 +55,7 @@ static void assert_refused(struct span data, const char *why)
     assert_string_equal(error, why);
 }
 
-/* --- sound ones --------------------------------------------------------------------------------
- */
+/* --- sound ones ------------------------------------------------------------------------------- */
 
 static void a_key_says_what_it_is(void **state)
 {
@@ -128,8 +127,7 @@ static void others_than_rsa_have_no_numbers(void **state)
     }
 }
 
-/* --- such as are refused -------------------------------------------------------------------------
- */
+/* --- such as are refused ---------------------------------------------------------------------- */
 
 static void keys_out_of_force_are_refused(void **state)
 {
@@ -262,8 +260,7 @@ static void other_versions_are_refused(void **state)
     buf_free(&made);
 }
 
-/* --- hostile bytes -------------------------------------------------------------------------------
- */
+/* --- hostile bytes ---------------------------------------------------------------------------- */
 
 static void every_cut_is_survived(void **state)
 {
@@ -347,8 +344,7 @@ static void nothing_is_written_to_standard_error(void **state)
     buf_free(&made);
 }
 
-/* --- our own -------------------------------------------------------------------------------------
- */
+/* --- our own ---------------------------------------------------------------------------------- */
 
 static void a_server_makes_its_key(void **state)
 {
