@@ -229,7 +229,7 @@ static bool is_elsewhere(const struct sm *sm, struct span domain)
 {
     const struct span host = sm->opts.host;
 
-    if (sm_is_local_domain(sm, domain))
+    if (sm_is_network_domain(sm, domain))
         return false;
     return !(domain.n > host.n + 1 && span_ends(domain, host) &&
              domain.p[domain.n - host.n - 1] == '.');

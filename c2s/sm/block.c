@@ -251,8 +251,9 @@ static void change_done(struct sm_task *task, struct sm_in *in, int result)
 /* Neither himself nor this server: he would be alone. */
 static bool may_block(const struct sm_user *user, const struct jid *jid)
 {
-    return !sm_is_local_domain(user->sm, jid->domain) ||
-           (!span_is_none(jid->local) && !span_eq(jid->local, user->name));
+    if (span_is_none(jid->local))
+        return !sm_is_local_domain(user->sm, jid->domain);
+    return !sm_is_network_domain(user->sm, jid->domain) || !span_eq(jid->local, user->name);
 }
 
 /* What else an item holds (XEP-0377: why) is nobody's business here. */
@@ -260,7 +261,8 @@ static enum stanza_error read_items(struct change *c, const struct sm_user *user
 {
     struct stanza *s = &c->task.request;
     uint32_t list = stanza_child(s, 0, SPAN(NS_BLOCKING), SPAN_NONE);
-    struct jid_scratch scratch;
+    char stored[JID_TEXT_MAX] SM_HOT;
+    struct jid_scratch scratch SM_HOT;
     struct jid jid;
 
     c->jids = arena_alloc(&s->arena, stanza_child_count(s, list) * sizeof(*c->jids));
@@ -270,7 +272,7 @@ static enum stanza_error read_items(struct change *c, const struct sm_user *user
             return STANZA_JID_MALFORMED;
         if (c->is_block && !may_block(user, &jid))
             return STANZA_NOT_ALLOWED;
-        c->jids[c->count++] = arena_span(&s->arena, jid.full);
+        c->jids[c->count++] = arena_span(&s->arena, sm_stored_jid(user->sm, jid.full, stored));
     }
     if (c->count > c->max)
         return STANZA_RESOURCE_CONSTRAINT;

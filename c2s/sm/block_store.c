@@ -11,15 +11,15 @@
 
 /* --- what blocks an address ------------------------------------------------------------------- */
 
-/* Entries that would: its own, its bare JID's, its domain's; of a user of ours, whose account is
- * one in both our domains, the first two of the other domain as well. */
-#define ENTRIES_MAX 5
+/* Entries that would: its own, its bare JID's, its domain's; of a network user, who is one in all
+ * its domains, the first two in the host's and in the network's domain as well. */
+#define ENTRIES_MAX 7
 
 struct entries {
     struct span items[ENTRIES_MAX];
     size_t count;
     struct jid_scratch scratch;
-    char other[JID_TEXT_MAX];
+    char other[2][JID_TEXT_MAX];
 };
 
 static void add(struct entries *e, struct span item)
@@ -27,21 +27,22 @@ static void add(struct entries *e, struct span item)
     e->items[e->count++] = item;
 }
 
-static void add_other_domain(struct entries *e, const struct jid *jid, struct span domain)
+static void add_other_domain(struct entries *e, const struct jid *jid, struct span domain,
+                             char other[JID_TEXT_MAX])
 {
     size_t n = jid->local.n + 1 + domain.n;
     size_t rest = jid->full.n - jid->bare.n; /* "/resource" */
 
-    if (n + rest > sizeof(e->other))
+    if (n + rest > JID_TEXT_MAX || span_eq(jid->domain, domain))
         return;
-    memcpy(e->other, jid->local.p, jid->local.n);
-    e->other[jid->local.n] = '@';
-    memcpy(e->other + jid->local.n + 1, domain.p, domain.n);
+    memcpy(other, jid->local.p, jid->local.n);
+    other[jid->local.n] = '@';
+    memcpy(other + jid->local.n + 1, domain.p, domain.n);
     if (rest)
-        memcpy(e->other + n, jid->full.p + jid->bare.n, rest);
-    add(e, span_make(e->other, n));
+        memcpy(other + n, jid->full.p + jid->bare.n, rest);
+    add(e, span_make(other, n));
     if (rest)
-        add(e, span_make(e->other, n + rest));
+        add(e, span_make(other, n + rest));
 }
 
 /* False: nothing blocks it: it is none, or an address of the user himself. */
@@ -54,6 +55,7 @@ static bool read_entries(const struct sm *sm, struct span name, struct span who,
     if (!jid_parse(who, &jid, &e->scratch))
         return false;
     bool is_local = !span_is_none(jid.local) && sm_is_local_domain(sm, jid.domain);
+    bool is_network = !span_is_none(jid.local) && sm_is_network_domain(sm, jid.domain);
     if (is_local && span_eq(jid.local, name))
         return false;
     add(e, jid.full);
@@ -61,8 +63,10 @@ static bool read_entries(const struct sm *sm, struct span name, struct span who,
         add(e, jid.bare);
     if (!span_is_none(jid.local))
         add(e, jid.domain);
-    if (is_local && !span_eq(host, network))
-        add_other_domain(e, &jid, span_eq(jid.domain, host) ? network : host);
+    if (is_network && !span_eq(host, network)) {
+        add_other_domain(e, &jid, network, e->other[0]);
+        add_other_domain(e, &jid, host, e->other[1]);
+    }
     return true;
 }
 
@@ -93,8 +97,8 @@ bool sm_account_blocks(const struct sm *sm, struct db *db, struct span name, str
         return false;
     struct db_stmt *st = db_sql(db, "SELECT 1 FROM block WHERE account ="
                                     " (SELECT id FROM account WHERE name = ?1)"
-                                    " AND jid IN (?2, ?3, ?4, ?5, ?6)");
-    _Static_assert(ENTRIES_MAX == 5, "the parameters of the statement");
+                                    " AND jid IN (?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    _Static_assert(ENTRIES_MAX == 7, "the parameters of the statement");
     db_bind_text(st, 1, name);
     for (size_t i = 0; i < e.count; i++)
         db_bind_text(st, (int)(2 + i), e.items[i]);

@@ -61,6 +61,7 @@ bool sm_deliver(struct sm_in *in, struct sm_session *s)
     out = client_begin(s);
     if (!out)
         return false;
+    const size_t from = buf_len(out);
     const struct stanza_write_opts opts = {
         .ns = SPAN(NS_CLIENT),
         .from_ns = stanza_root(in->stanza)->ns,
@@ -69,6 +70,8 @@ bool sm_deliver(struct sm_in *in, struct sm_session *s)
         .tail = tail_for(in, s),
     };
     stanza_write(out, in->stanza, &opts);
+    if (sm_has_network(s->sm))
+        sm_edge_out(s, out, from);
     client->ops->end(client);
     return true;
 }
@@ -198,6 +201,7 @@ struct buf *sm_out_begin(struct sm *sm, struct sm_session *session, struct sm_ou
     *out_r = (struct sm_out){.sm = sm, .ns = SPAN(NS_CLIENT)};
     if (session) {
         out_r->client = session->client;
+        out_r->session = session;
         out_r->buf = client_begin(session);
     } else if (sm->link) {
         out_r->ns = SPAN(NS_COMPONENT);
@@ -208,6 +212,7 @@ struct buf *sm_out_begin(struct sm *sm, struct sm_session *session, struct sm_ou
         out_r->client = NULL;
         out_r->buf = &sm->nowhere;
     }
+    out_r->from = buf_len(out_r->buf);
     return out_r->buf;
 }
 
@@ -227,6 +232,8 @@ struct buf *sm_out_begin_to(struct sm *sm, struct span full, struct sm_out *out_
 
 void sm_out_end(struct sm_out *out)
 {
+    if (out->client && sm_has_network(out->sm))
+        sm_edge_out(out->session, out->buf, out->from);
     if (out->client)
         out->client->ops->end(out->client);
     else if (out->is_link)

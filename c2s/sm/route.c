@@ -45,11 +45,14 @@ static bool is_forged(const struct sm *sm, const struct stanza *s, uint32_t node
                is_ours(sm, stanza_attr(s, node, SPAN("by")));
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_ours(sm, stanza_attr(s, node, SPAN("from")));
+    if (span_eq(ns, SPAN(NS_NETWORK)))
+        return span_eq(s->nodes[node].name, SPAN("via"));
     return span_eq(ns, SPAN(NS_OCCUPANT_ID));
 }
 
-/* occupant-id is stripped from clients only: a room elsewhere adds it by right. */
-static void strip_forged(const struct sm_in *in)
+/* occupant-id is stripped from clients only: a room elsewhere adds it by right. What another server
+ * has passed on says so; s2s has stripped that from whoever has no right to it. */
+static void strip_forged(struct sm_in *in)
 {
     struct stanza *s = in->stanza;
 
@@ -60,6 +63,8 @@ static void strip_forged(const struct sm_in *in)
             continue;
         if (in->is_from_link && span_eq(s->nodes[node].ns, SPAN(NS_OCCUPANT_ID)))
             continue;
+        if (in->is_from_link && span_eq(s->nodes[node].ns, SPAN(NS_NETWORK)))
+            in->is_relayed = true;
         stanza_remove(s, node);
     }
 }
@@ -124,7 +129,7 @@ static void by_kind(struct sm_in *in, enum sm_kind kind)
         sm_iq(in);
 }
 
-void sm_in_strip(const struct sm_in *in)
+void sm_in_strip(struct sm_in *in)
 {
     strip_forged(in);
 }
@@ -144,11 +149,18 @@ static void own_affair(struct sm_in *in, enum sm_kind kind)
         to_self(in, kind);
 }
 
+/* The recipient may be a user of the network: false: it goes on by itself, or has been answered. */
+static bool edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
+{
+    return !sm_has_network(in->sm) || sm_edge_in(in, direction, scratch);
+}
+
 static void from_client(struct sm_in *in)
 {
     struct stanza *s = in->stanza;
     enum sm_kind kind = kind_of(s);
     struct jid_scratch scratch SM_HOT;
+    struct sm_edge_scratch edge SM_HOT;
 
     if (kind == SM_UNKNOWN) {
         sm_session_kick(in->session, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
@@ -164,7 +176,7 @@ static void from_client(struct sm_in *in)
         own_affair(in, kind);
     else if (!jid_parse(s->to, &in->to, &scratch))
         sm_refuse(in, STANZA_JID_MALFORMED, NULL);
-    else if (sm_hooks_sending(in))
+    else if (edge_in(in, SM_SENDING, &edge) && sm_hooks_sending(in))
         by_kind(in, kind);
 }
 
@@ -208,6 +220,7 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
     struct sm_in in = {.sm = ctx, .stanza = stanza, .is_from_link = true};
     enum sm_kind kind = kind_of(stanza);
     struct jid_scratch scratch SM_HOT;
+    struct sm_edge_scratch edge SM_HOT;
 
     if (kind == SM_UNKNOWN || span_is_empty(stanza->from) ||
         !jid_parse(stanza->to, &in.to, &scratch)) {
@@ -215,8 +228,12 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
         return;
     }
     strip_forged(&in);
+    if (sm_has_network(in.sm) && span_eq(stanza->type, SPAN("error")) && sm_moved_retry(&in))
+        return;
     if (kind == SM_IQ && !is_sound_iq(stanza))
         sm_refuse(&in, STANZA_BAD_REQUEST, NULL);
+    else if (!edge_in(&in, SM_RECEIVING, &edge))
+        return;
     else if ((kind != SM_MESSAGE || !sm_owner_on_told(&in)) && sm_services_sending(&in))
         by_kind(&in, kind);
     if (kind == SM_PRESENCE && !sm_in_user(&in))
@@ -227,9 +244,10 @@ void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
 {
     struct sm_in in = {.sm = sm, .stanza = stanza};
     struct jid_scratch scratch SM_HOT;
+    struct sm_edge_scratch edge SM_HOT;
 
-    if (jid_parse(to, &in.to, &scratch) &&
-        sm_access_reaches(sm, stanza->from, in.to.domain))
+    if (jid_parse(to, &in.to, &scratch) && sm_access_reaches(sm, stanza->from, in.to.domain) &&
+        edge_in(&in, SM_RECEIVING, &edge))
         by_kind(&in, kind_of(stanza));
 }
 

@@ -334,14 +334,14 @@ static void close_later(struct sm_session *s)
 
 void sm_session_drained(struct sm_session *s)
 {
-    if (s->state == SM_SESSION_OPEN && !s->client)
+    if (s->state == SM_SESSION_OPEN && !s->client && !s->filter_lane && !s->unresolved)
         close_here(s);
 }
 
 void sm_close(struct sm_session *s)
 {
     sm_move_drop(s);
-    if (s->filter_lane)
+    if (s->filter_lane || s->unresolved)
         close_later(s);
     else if (s->state == SM_SESSION_OPEN && !s->front)
         close_here(s);

@@ -88,6 +88,7 @@ void sm_unhold(struct sm *sm)
     sm_archive_free(sm);
     sm_access_free(sm);
     sm_commands_free(sm);
+    servers_unref(&sm->members);
     map_free(&sm->users);
     buf_free(&sm->scratch);
     buf_free(&sm->tail);

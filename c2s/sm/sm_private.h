@@ -88,6 +88,7 @@ struct sm {
     size_t tell_count;
     struct sm_multicast *multicast; /* multicast_peer.c; NULL: nobody has been asked */
     struct sm_net *net;         /* network/network.h; NULL: this server alone */
+    struct servers *members;    /* of the network, for all threads: see sm_is_member; or NULL */
     struct sm_erase *erase;     /* erase.c */
     struct timer offline_expiry; /* offline_expire.c */
     int64_t offline_expired;     /* in this sweep */
@@ -159,6 +160,7 @@ struct sm_session {
     unsigned refs;             /* its list and its jobs */
     unsigned roster_gets;      /* under way */
     unsigned archive_pages;    /* under way */
+    unsigned unresolved;       /* stanzas that it has sent to who is being looked up (edge_wait.c) */
     unsigned owners_asked;     /* who were no owners any more, while opening (front.c) */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
@@ -175,6 +177,7 @@ struct sm_session {
     struct list_node arrival; /* of sm->arrived */
     struct list_node held; /* what the client said on the move */
     size_t held_bytes;
+    size_t unresolved_bytes;
     char was[17];       /* key in sm->moved; empty: none */
     struct span full, bare, domain, resource;
     struct buf presence; /* last available presence, from after "<presence" to its end */
@@ -193,6 +196,7 @@ struct sm_in {
     struct jid to;
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
+    bool is_relayed; /* another server of the network has passed it on */
     bool is_again; /* handled before, but a client never got it: it is not archived or copied */
     unsigned filtered; /* the directions (enum sm_direction) in which the filter has seen it */
     int64_t sent_id;    /* it is in the sender's archive by this number; 0: it is not */
@@ -215,7 +219,9 @@ struct sm_out {
     struct sm *sm;
     struct sm_client *client;
     bool is_link;
+    struct sm_session *session; /* of client */
     struct buf *buf; /* never NULL */
+    size_t from;     /* where it begins in buf */
     struct span ns;  /* the namespace in force there */
 };
 
@@ -245,7 +251,7 @@ struct sm_task {
 /* A contact in the memory of the user's owner; the rest of the item is in the store only. */
 struct sm_contact {
     struct span bare, local, domain; /* prepared, as written; local none for a domain */
-    struct span key;                 /* bare; of a user of ours: in the host's domain */
+    struct span key;                 /* bare; of a network user: in our host's domain */
     unsigned char subscription;      /* SM_SUB_... */
     unsigned char ask;               /* SM_ASK_... */
     char text[];
@@ -298,7 +304,7 @@ enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r);
 /* Makes the sender a true one, and removes what is forged; false: it has claimed to be another. */
 bool sm_in_clean(struct sm_in *in);
 /* The latter alone. */
-void sm_in_strip(const struct sm_in *in);
+void sm_in_strip(struct sm_in *in);
 /* Goes on, the way that it had taken, from the hooks of that direction. */
 void sm_in_go_on(struct sm_in *in, enum sm_direction direction);
 /* The completion moves to the caller, who calls it; without this it is called with true. */
@@ -341,8 +347,13 @@ struct sm_contact *sm_contact_put(struct sm_profile *profile, struct span bare);
 void sm_contact_remove(struct sm_profile *profile, struct span bare);
 struct sm_contact *sm_contact_next(const struct sm_profile *profile, size_t *cursor);
 void sm_contacts_free(struct sm_profile *profile);
+void sm_contacts_rename(struct sm_profile *profile); /* other hosts are in the network now */
 int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile);
 void sm_contacts_follow(struct sm_user *user, const struct sm_profile *now);
+/* The address (bare or full) in the form in which it is stored: of a user of a network of several
+ * servers, who may be at home elsewhere tomorrow, in the network's domain. Borrows from jid, or from
+ * text. */
+struct span sm_stored_jid(const struct sm *sm, struct span jid, char text[JID_TEXT_MAX]);
 /* May see his presence: himself (in either of our domains), or a contact with a subscription
  * "from" or "both". who: a JID, bare or full. */
 bool sm_user_is_seen_by(const struct sm_user *user, struct span who);

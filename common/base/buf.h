@@ -75,6 +75,13 @@ static inline void buf_clear(struct buf *b)
 {
     b->head = b->tail = 0;
 }
+/* Only the first n bytes stay. */
+static inline void buf_truncate(struct buf *b, size_t n)
+{
+    if (n < buf_len(b))
+        b->tail = b->head + n;
+}
+
 /* Content becomes a NUL-terminated string (the NUL is not counted); valid as any other pointer. */
 const char *buf_z(struct buf *b);
 /* Releases the memory; the buffer is empty and usable afterwards, its cap kept. */

@@ -100,11 +100,11 @@ void sm_archive_write_id(struct buf *out, struct span by, int64_t id)
 static void put_peer(const struct sm *sm, const struct jid *jid, struct buf *text,
                      struct sm_archive_peer *peer_r)
 {
-    bool is_ours = !span_is_none(jid->local) && sm_is_local_domain(sm, jid->domain);
+    bool is_network = !span_is_none(jid->local) && sm_is_network_domain(sm, jid->domain);
     size_t n;
 
     buf_clear(text);
-    if (is_ours) {
+    if (is_network) {
         buf_append(text, jid->local);
         buf_append_char(text, '@');
         buf_append(text, sm->opts.host);

@@ -113,14 +113,17 @@ void sm_archive_prefs_free(struct sm_profile *profile)
 
 /* --- answers --- */
 
-static void write_list(struct buf *out, const char *name, struct span list)
+/* What is between tags nobody else translates. */
+static void write_list(const struct sm_in *in, struct buf *out, const char *name, struct span list)
 {
+    const struct span domain = in->session ? in->session->domain : in->sm->opts.host;
+    char text[JID_TEXT_MAX] SM_HOT;
     struct span jid;
 
     buf_printf(out, "<%s>", name);
     while (take_line(&list, &jid)) {
         xml_raw(out, SPAN("<jid>"));
-        xml_text(out, jid);
+        xml_text(out, sm_edge_shown(in->sm, jid, domain, text));
         xml_raw(out, SPAN("</jid>"));
     }
     buf_printf(out, "</%s>", name);
@@ -135,8 +138,8 @@ static void answer(struct sm_in *in, const struct sm_archive_prefs *p)
     xml_raw(buf, SPAN("<prefs xmlns='" NS_MAM "'"));
     xml_attr(buf, "default", rule);
     xml_raw(buf, SPAN(">"));
-    write_list(buf, "always", p ? buf_span(&p->always) : SPAN(""));
-    write_list(buf, "never", p ? buf_span(&p->never) : SPAN(""));
+    write_list(in, buf, "always", p ? buf_span(&p->always) : SPAN(""));
+    write_list(in, buf, "never", p ? buf_span(&p->never) : SPAN(""));
     xml_raw(buf, SPAN("</prefs>"));
     sm_iq_close(&out);
 }
@@ -209,9 +212,10 @@ static bool read_rule(struct span name, enum sm_archive_rule *rule_r)
     return false;
 }
 
-static enum stanza_error read_list(struct stanza *s, uint32_t prefs, struct span name,
-                                   struct buf *list)
+static enum stanza_error read_list(const struct sm *sm, struct stanza *s, uint32_t prefs,
+                                   struct span name, struct buf *list)
 {
+    char text[JID_TEXT_MAX] SM_HOT;
     uint32_t node = stanza_child(s, prefs, SPAN(NS_MAM), name);
     struct jid_scratch scratch SM_HOT;
     struct jid jid;
@@ -223,9 +227,10 @@ static enum stanza_error read_list(struct stanza *s, uint32_t prefs, struct span
          c = stanza_next(s, c, SPAN(NS_MAM), SPAN("jid"))) {
         if (!jid_parse(stanza_text(s, c), &jid, &scratch))
             return STANZA_JID_MALFORMED;
-        if (++count > MAX_JIDS || buf_len(list) + jid.full.n >= MAX_BYTES)
+        const struct span stored = sm_stored_jid(sm, jid.full, text);
+        if (++count > MAX_JIDS || buf_len(list) + stored.n >= MAX_BYTES)
             return STANZA_POLICY_VIOLATION;
-        buf_append(list, jid.full);
+        buf_append(list, stored);
         buf_append_char(list, '\n');
     }
     return STANZA_ERROR_NONE;
@@ -246,9 +251,9 @@ void sm_mam_prefs_set(struct sm_in *in, uint32_t payload)
     e = read_rule(stanza_attr(s, payload, SPAN("default")), &p->rule) ? STANZA_ERROR_NONE
                                                                      : STANZA_BAD_REQUEST;
     if (!e)
-        e = read_list(s, payload, SPAN("always"), &p->always);
+        e = read_list(in->sm, s, payload, SPAN("always"), &p->always);
     if (!e)
-        e = read_list(s, payload, SPAN("never"), &p->never);
+        e = read_list(in->sm, s, payload, SPAN("never"), &p->never);
     if (e) {
         sm_archive_prefs_drop(p);
         free(c);

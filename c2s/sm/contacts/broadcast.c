@@ -11,29 +11,83 @@
 
 #include <stdlib.h>
 
-/* Our own users are known to the router by their address in the host's domain. */
-void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span presence)
+static void write_to(struct sm *sm, struct span local, struct span domain, struct span resource,
+                     struct span presence)
 {
     struct buf *out = sm_is_linked(sm) ? link_begin(sm->link, (struct link_done){0}) : NULL;
 
     if (!out)
         return;
     xml_raw(out, SPAN("<presence to='"));
-    if (!span_is_none(to->local)) {
-        xml_value(out, to->local);
+    if (!span_is_none(local)) {
+        xml_value(out, local);
         xml_raw(out, SPAN("@"));
     }
-    if (!span_is_none(to->local) && sm_is_local_domain(sm, to->domain))
-        xml_value(out, sm->opts.host);
-    else
-        xml_value(out, to->domain);
-    if (!jid_is_bare(to)) {
+    xml_value(out, domain);
+    if (!span_is_none(resource)) {
         xml_raw(out, SPAN("/"));
-        xml_value(out, to->resource);
+        xml_value(out, resource);
     }
     xml_raw(out, SPAN("'"));
     buf_append(out, presence);
     link_end(sm->link);
+}
+
+/* --- to a user of the network whose home must be looked up --- */
+
+struct unresolved {
+    struct sm *sm;
+    struct span local, resource, presence;
+    char text[];
+};
+
+static void unresolved_write(void *ctx, struct span domain)
+{
+    const struct unresolved *u = ctx;
+
+    write_to(u->sm, u->local, domain, u->resource, u->presence);
+}
+
+static struct span unresolved_put(struct unresolved *u, size_t *n, struct span s)
+{
+    struct span copy = {s.p ? u->text + *n : NULL, s.n};
+
+    if (s.n > 0)
+        memcpy(u->text + *n, s.p, s.n);
+    *n += s.n;
+    return copy;
+}
+
+static void write_later(struct sm *sm, const struct jid *to, struct span presence)
+{
+    struct unresolved *u = mem_alloc(sizeof(*u) + to->local.n + to->resource.n + presence.n);
+    size_t n = 0;
+
+    u->sm = sm;
+    u->local = unresolved_put(u, &n, to->local);
+    u->resource = unresolved_put(u, &n, to->resource);
+    u->presence = unresolved_put(u, &n, presence);
+    sm_edge_address(sm, u->local, unresolved_write, free, u);
+}
+
+/* Users are known to the router, and to other servers, by their address at their home. */
+void sm_broadcast_over_link(struct sm *sm, const struct jid *to, struct span presence)
+{
+    struct span domain = to->domain, home;
+
+    if (!sm_is_linked(sm))
+        return;
+    if (!span_is_none(to->local) && sm_is_local_domain(sm, domain)) {
+        home = sm_edge_peek(sm, to->local);
+        if (span_is_none(home) && span_eq(domain, sm->opts.network)) {
+            write_later(sm, to, presence);
+            return;
+        }
+        if (!span_is_none(home))
+            domain = home;
+    }
+    if (domain.n > 0)
+        write_to(sm, to->local, domain, to->resource, presence);
 }
 
 static void write_to_all(const struct sm_user *user, struct span presence)
@@ -94,7 +148,7 @@ void sm_broadcast_to_user(struct sm_user *user, struct span presence)
 static void to_contact(struct sm *sm, struct span local, struct span domain, struct span from,
                        struct span presence)
 {
-    if (!span_is_none(local) && sm_is_local_domain(sm, domain)) {
+    if (!span_is_none(local) && sm_is_network_domain(sm, domain)) {
         struct sm_user *user = sm_user_owned(sm, local);
         if (user) {
             if (!sm_is_blocked(user, from))
@@ -119,7 +173,7 @@ void sm_broadcast_to(struct sm *sm, struct span contact, struct span from, struc
 
 static bool is_owned_here(const struct sm *sm, const struct sm_contact *c)
 {
-    return !span_is_none(c->local) && sm_is_local_domain(sm, c->domain) &&
+    return !span_is_none(c->local) && sm_is_network_domain(sm, c->domain) &&
            sm_user_owned(sm, c->local);
 }
 

@@ -2,8 +2,8 @@
 /*
  * contact - the contacts of a user in his owner's memory: who sees his presence, and whose he sees.
  *
- * A part of the profile; the whole items are in the store (roster_store.c). A user of ours has an
- * address in each of our domains: a contact is kept as the client wrote it, and found by both.
+ * A part of the profile; the whole items are in the store (roster_store.c). A user of the network
+ * has an address in its domain and at each of its hosts: he is found by any of them.
  */
 #include "c2s/sm/contacts/contacts.h"
 
@@ -11,9 +11,9 @@
 
 /* --- names --- */
 
-static bool is_our_user(const struct sm *sm, struct span local, struct span domain)
+static bool is_network_user(const struct sm *sm, struct span local, struct span domain)
 {
-    return !span_is_none(local) && sm_is_local_domain(sm, domain);
+    return !span_is_none(local) && sm_is_network_domain(sm, domain);
 }
 
 static struct span local_of(struct span bare)
@@ -34,9 +34,9 @@ static struct span join(char *text, struct span local, struct span domain)
 /* Without the host's own domain being longer than a domain may be, it always fits. */
 struct span sm_name_of(const struct sm *sm, struct span bare, char text[JID_TEXT_MAX])
 {
-    struct span local = local_of(bare), host = sm->opts.host;
+    struct span local = local_of(bare), host = sm->opts.host, domain = jid_domain_of(bare);
 
-    if (!is_our_user(sm, local, jid_domain_of(bare)) || span_eq(jid_domain_of(bare), host) ||
+    if (span_eq(domain, host) || !is_network_user(sm, local, domain) ||
         local.n + 1 + host.n > JID_TEXT_MAX)
         return bare;
     return join(text, local, host);
@@ -45,18 +45,38 @@ struct span sm_name_of(const struct sm *sm, struct span bare, char text[JID_TEXT
 struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct span bare)
 {
     struct span local = local_of(bare), host = sm->opts.host, network = sm->opts.network;
+    const struct span domain = jid_domain_of(bare);
+    struct sm_names names = {.jid = bare, .stored = bare};
 
-    if (!is_our_user(sm, local, jid_domain_of(bare)) || span_eq(host, network))
-        return (struct sm_names){.jid = bare};
-    return (struct sm_names){
-        .jid = join(arena_bytes(arena, local.n + 1 + host.n), local, host),
-        .other = join(arena_bytes(arena, local.n + 1 + network.n), local, network),
-    };
+    if (!is_network_user(sm, local, domain) || span_eq(host, network))
+        return names;
+    names.jid = join(arena_bytes(arena, local.n + 1 + host.n), local, host);
+    names.other = join(arena_bytes(arena, local.n + 1 + network.n), local, network);
+    if (!sm_is_local_domain(sm, domain))
+        names.given = bare;
+    if (sm_has_network(sm))
+        names.stored = names.other;
+    return names;
+}
+
+struct span sm_stored_jid(const struct sm *sm, struct span jid, char text[JID_TEXT_MAX])
+{
+    const struct span bare = jid_bare_of(jid), local = local_of(bare);
+    const struct span resource = span_from(jid, bare.n), network = sm->opts.network;
+    struct span stored;
+
+    if (!sm_has_network(sm) || !is_network_user(sm, local, jid_domain_of(bare)) ||
+        local.n + 1 + network.n + resource.n > JID_TEXT_MAX)
+        return jid;
+    stored = join(text, local, network);
+    if (resource.n > 0)
+        memcpy(text + stored.n, resource.p, resource.n);
+    return span_make(text, stored.n + resource.n);
 }
 
 bool sm_user_is(const struct sm_user *user, struct span local, struct span domain)
 {
-    return span_eq(local, user->name) && sm_is_local_domain(user->sm, domain);
+    return span_eq(local, user->name) && sm_is_network_domain(user->sm, domain);
 }
 
 /* --- in memory --- */
@@ -98,6 +118,22 @@ void sm_contact_remove(struct sm_profile *profile, struct span bare)
 struct sm_contact *sm_contact_next(const struct sm_profile *profile, size_t *cursor)
 {
     return map_next(&profile->contacts, cursor);
+}
+
+void sm_contacts_rename(struct sm_profile *profile)
+{
+    struct map old = profile->contacts;
+    struct sm_contact *c;
+    size_t cursor = 0;
+
+    profile->contacts = (struct map){0};
+    while ((c = map_next(&old, &cursor)) != NULL) {
+        struct sm_contact *now = sm_contact_put(profile, c->bare);
+        now->subscription |= c->subscription;
+        now->ask |= c->ask;
+        free(c);
+    }
+    map_free(&old);
 }
 
 void sm_contacts_free(struct sm_profile *profile)
@@ -179,20 +215,22 @@ bool sm_user_is_seen_by(const struct sm_user *user, struct span who)
 
     if (c && (c->subscription & SM_SUB_FROM))
         return true;
-    return sm_user_is(user, local_of(bare), jid_domain_of(bare));
+    return span_eq(local_of(bare), user->name) &&
+           sm_is_local_domain(user->sm, jid_domain_of(bare)); /* no other host speaks for him */
 }
 
 bool sm_account_is_seen_by_any(struct db *db, struct span name, const struct sm_names *who)
 {
     struct db_stmt *st = db_sql(db, "SELECT 1 FROM roster WHERE account ="
                                     " (SELECT id FROM account WHERE name = ?1)"
-                                    " AND jid IN (?2, ?3) AND (subscription & 2)");
+                                    " AND jid IN (?2, ?3, ?4) AND (subscription & 2)");
     bool is_seen;
 
     _Static_assert(SM_SUB_FROM == 2, "the bit in the statement");
     db_bind_text(st, 1, name);
     db_bind_text(st, 2, who->jid);
     db_bind_text(st, 3, who->other);
+    db_bind_text(st, 4, who->given);
     is_seen = db_step(st) > 0;
     db_reset(st);
     return is_seen;

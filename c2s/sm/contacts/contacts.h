@@ -61,16 +61,22 @@ struct sm_step sm_subscription_step(unsigned state, enum sm_sub_event event);
 
 /* --- contact.c --- */
 
-/* The ways to write the bare JID of a contact: one of our users has one in each of our domains. */
+/*
+ * The ways to write the bare JID of a contact. A user of the network has one in its domain and one
+ * at each of its hosts, and is the same wherever he is at home; the first of them is his name in
+ * memory, whether that is here or not.
+ */
 struct sm_names {
-    struct span jid;   /* as it was given; of our users: in the host's domain */
-    struct span other; /* none, or of our users: in the network's domain */
+    struct span jid;    /* as it was given; of a network user: in our host's domain */
+    struct span other;  /* none, or of a network user: in the network's domain */
+    struct span given;  /* none, or of a network user: as it was given, at another host */
+    struct span stored; /* how one who is new is written into the store */
 };
 /* Those of bare (prepared); what must be made is made in the arena. */
 struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct span bare);
 /* The first of them. Borrows from bare, or from text. */
 struct span sm_name_of(const struct sm *sm, struct span bare, char text[JID_TEXT_MAX]);
-/* The contact is the user himself. */
+/* The contact is the user himself, by any of his names. */
 bool sm_user_is(const struct sm_user *user, struct span local, struct span domain);
 
 /* --- roster_store.c, request_store.c --- in run() */

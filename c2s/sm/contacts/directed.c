@@ -58,7 +58,7 @@ static bool is_told_anyway(const struct sm_session *s, struct span address)
     if (!s->is_available || !s->user || !s->user->profile)
         return false;
     c = sm_contact_find(s->user->profile, jid_bare_of(address));
-    return c && (c->subscription & SM_SUB_FROM) && span_eq(address, c->bare);
+    return c && (c->subscription & SM_SUB_FROM) && span_eq(address, jid_bare_of(address));
 }
 
 static void set_notice(struct stanza *notice, const struct sm_session *s)

@@ -28,7 +28,7 @@ static void ask(struct sm_session *s, const struct sm_contact *c, struct span pr
 {
     const struct sm_user *user = NULL;
 
-    if (!span_is_none(c->local) && sm_is_local_domain(s->sm, c->domain))
+    if (!span_is_none(c->local) && sm_is_network_domain(s->sm, c->domain))
         user = sm_user_owned(s->sm, c->local);
     if (user && !is_elsewhere_only)
         show(s, user);

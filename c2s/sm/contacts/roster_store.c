@@ -105,12 +105,13 @@ int sm_roster_load(struct db *db, struct span user, struct span ver, struct buf 
 int sm_roster_read(struct db *db, const struct sm_roster_key *key, struct sm_roster_row *row)
 {
     struct db_stmt *st = db_sql(db, "SELECT jid, subscription, ask FROM roster"
-                                    " WHERE account = ?1 AND jid IN (?2, ?3) LIMIT 1");
+                                    " WHERE account = ?1 AND jid IN (?2, ?3, ?4) LIMIT 1");
     int got;
 
     db_bind_int(st, 1, key->account);
     db_bind_text(st, 2, key->names.jid);
     db_bind_text(st, 3, key->names.other);
+    db_bind_text(st, 4, key->names.given);
     got = db_step(st);
     row->is_there = got > 0;
     row->state = got > 0 ? state_of(db_int(st, 1), db_int(st, 2)) : 0;
@@ -228,7 +229,7 @@ static int change(struct db *db, const struct sm_roster_key *key, struct sm_rost
     if (!row->is_there && is_full(db, key->account, max_items))
         return SM_ROSTER_FULL;
     if (!row->is_there)
-        buf_append(&row->jid, item->jid);
+        buf_append(&row->jid, item->names.stored);
     if (!item->is_removed)
         return put_item(db, key->account, buf_span(&row->jid), item, items);
     item->state = row->state;

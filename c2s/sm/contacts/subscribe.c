@@ -64,7 +64,7 @@ static int write_item(struct db *db, const struct sm_roster_key *key, unsigned o
     if (((old ^ state) & SM_STATE_ITEM) == 0)
         return STORE_OK;
     if (!sub->row.is_there)
-        buf_append(&sub->row.jid, sub->contact);
+        buf_append(&sub->row.jid, sub->names.stored);
     result = sm_roster_write_state(db, key, &sub->row, state, sub->max_items, &sub->items);
     if (result != STORE_OK)
         return result;
@@ -249,7 +249,7 @@ void sm_subscribe_in(struct sm_in *in, struct sm_user *user)
 
     if (!jid_parse(in->stanza->from, &from, &scratch) ||
         !sm_subscription_event(in->stanza->type, false, &event) ||
-        (span_eq(from.local, in->to.local) && sm_is_local_domain(in->sm, from.domain)))
+        (span_eq(from.local, in->to.local) && sm_is_network_domain(in->sm, from.domain)))
         return;
     in->stanza->from = from.bare;
     sub = subscribe_new(in, event);

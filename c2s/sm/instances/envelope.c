@@ -212,6 +212,8 @@ void sm_envelope(struct sm *sm, struct stanza *envelope)
         return; /* without a name it would concern all of them */
     if (span_eq(envelope->type, SPAN("error"))) {
         on_returned(sm, from, envelope, node);
+        if (!node)
+            sm_edge_on_returned(sm, envelope);
         return;
     }
     for (size_t i = 0; node && i < ARRAY_LEN(words); i++) {

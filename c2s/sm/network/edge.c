@@ -1,31 +1,293 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * edge - addresses: into the network, and out to clients.
+ *
+ * In: a stanza for user@NETWORK goes to that user's home: here, or user@HOME for another server.
+ * What is not known at once waits (edge_wait.c). A stanza from outside of the network goes to his
+ * home as it is, in an envelope, so that he sees what its sender wrote; it is passed on once only
+ * (c2s/NETWORK.md). Out: what is written to a client has addresses in the domain that it opened.
+ *
+ * Called by route.c for all that comes, by contacts/ and pep/ for presence, by deliver.c for all
+ * that is written to clients.
  */
-#include "c2s/sm/network/network.h"
+#include "c2s/sm/network/edge.h"
+
+#define REASON "the server of this user does not answer"
+
+/* --- in --------------------------------------------------------------------------------------- */
+
+/* Services of each host, at these names: no accounts. */
+static bool is_service(struct span local)
+{
+    return span_eq(local, SPAN(SM_MULTICAST)) || span_eq(local, SPAN("probe")) ||
+           span_eq(local, SPAN("network"));
+}
+
+/* In scratch, to which in->to and the stanza's 'to' point then; false: it would be too long. */
+static bool move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
+{
+    const struct jid old = in->to;
+    const size_t bare = old.local.n + 1 + host.n;
+    char *text = scratch->text;
+
+    if (bare + 1 + old.resource.n > sizeof(scratch->text))
+        return false;
+    memcpy(text, old.local.p, old.local.n);
+    text[old.local.n] = '@';
+    memcpy(text + old.local.n + 1, host.p, host.n);
+    in->to = (struct jid){
+        .local = span_make(text, old.local.n),
+        .domain = span_make(text + old.local.n + 1, host.n),
+        .full = span_make(text, bare),
+        .bare = span_make(text, bare),
+    };
+    if (!jid_is_bare(&old)) {
+        text[bare] = '/';
+        memcpy(text + bare + 1, old.resource.p, old.resource.n);
+        in->to.resource = span_make(text + bare + 1, old.resource.n);
+        in->to.full.n = bare + 1 + old.resource.n;
+    }
+    in->stanza->to = in->to.full;
+    return true;
+}
+
+static void pass_on(struct sm_in *in, struct span host)
+{
+    struct sm *sm = in->sm;
+    const struct span name = stanza_root(in->stanza)->name;
+    const struct stanza_write_opts opts = {
+        .ns = SPAN(NS_CLIENT),
+        .from_ns = stanza_root(in->stanza)->ns,
+        .to = in->to.full,
+        .from = in->stanza->from,
+    };
+    struct buf *text = &sm->net->text;
+    struct buf *out = sm->link ? link_begin(sm->link, (struct link_done){0}) : NULL;
+
+    if (!out) {
+        sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "no route at the moment");
+        return;
+    }
+    buf_clear(text);
+    stanza_write(text, in->stanza, &opts);
+    xml_raw(out, SPAN("<envelope xmlns='" NS_ROUTER "'"));
+    xml_attr(out, "from", sm->opts.instance);
+    xml_attr(out, "to", host);
+    xml_raw(out, SPAN("><"));
+    xml_raw(out, name);
+    xml_raw(out, SPAN(" xmlns='" NS_CLIENT "'"));
+    buf_append(out, span_from(buf_span(text), 1 + name.n));
+    xml_raw(out, SPAN("</envelope>"));
+    link_end(sm->link);
+    buf_clear(text);
+}
+
+/* One of ours, here or at another instance, or this server. */
+static bool is_from_us(const struct sm_in *in)
+{
+    const struct span from = in->stanza->from;
+
+    return !in->is_from_link || sm_is_local_domain(in->sm, jid_domain_of(from)) ||
+           span_eq(jid_domain_of(from), in->sm->opts.instance);
+}
+
+static bool to_other(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
+{
+    if (in->is_relayed) {
+        if (!sm_moved_refuse(in))
+            sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+        return false;
+    }
+    if (!is_from_us(in)) {
+        pass_on(in, host);
+        return false;
+    }
+    if (!move_to(in, host, scratch)) {
+        sm_refuse(in, STANZA_JID_MALFORMED, NULL);
+        return false;
+    }
+    if (!in->is_from_link)
+        return true;
+    sm_send_to_router(in);
+    return false;
+}
+
+/* Of a user who is nowhere, this server is the one to say so, as of an account that is not here. */
+bool edge_settle(struct sm_in *in, const struct sm_home *home, struct sm_edge_scratch *scratch)
+{
+    switch (home->kind) {
+    case SM_HOME_HERE:
+        return true;
+    case SM_HOME_NOBODY:
+        return !in->is_from_link || !sm_moved_refuse(in);
+    case SM_HOME_AT:
+        return to_other(in, home->host, scratch);
+    case SM_HOME_UNKNOWN:
+    case SM_HOME_UNREACHABLE:
+        break;
+    }
+    sm_refuse(in, STANZA_REMOTE_SERVER_TIMEOUT, REASON);
+    return false;
+}
+
+/* By this host's own name for him: he may have been here before. */
+static bool by_host(struct sm_in *in, struct sm_edge_scratch *scratch)
+{
+    const struct sm_home home = sm_home_peek(in->sm, in->to.local);
+
+    if (home.kind != SM_HOME_AT)
+        return true;
+    if (!in->is_from_link)
+        return to_other(in, home.host, scratch);
+    return !sm_moved_refuse(in);
+}
+
+/* Whoever comes relayed and is not here is nobody's but ours to answer: nothing is asked. */
+static bool by_network(struct sm_in *in, enum sm_direction direction,
+                       struct sm_edge_scratch *scratch)
+{
+    struct sm_home home = sm_home_peek(in->sm, in->to.local);
+
+    if (home.kind == SM_HOME_UNKNOWN && in->is_relayed)
+        home.kind = SM_HOME_NOBODY;
+    if (home.kind != SM_HOME_UNKNOWN)
+        return edge_settle(in, &home, scratch);
+    edge_keep(in, direction);
+    return false;
+}
 
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
 {
-    (void)in, (void)direction, (void)scratch;
-    return true;
+    struct sm *sm = in->sm;
+
+    if (!sm_has_network(sm) || sm->is_closed || span_is_none(in->to.local))
+        return true;
+    if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain) &&
+        !in->is_relayed) {
+        edge_keep(in, direction);
+        return false;
+    }
+    if (!sm_is_local_domain(sm, in->to.domain) || sm_user_owned(sm, in->to.local) ||
+        is_service(in->to.local))
+        return true;
+    return span_eq(in->to.domain, sm->opts.network) ? by_network(in, direction, scratch)
+                                                    : by_host(in, scratch);
+}
+
+/* The router has no way to that server at the moment. */
+void sm_edge_on_returned(struct sm *sm, struct stanza *envelope)
+{
+    const uint32_t child = stanza_child(envelope, 0, SPAN(NS_CLIENT), SPAN_NONE);
+    struct sm_in in = {.sm = sm, .stanza = &sm->content, .is_from_link = true};
+
+    if (!child)
+        return;
+    sm_copy_subtree(&sm->content, envelope, child);
+    if (!span_is_empty(sm->content.from))
+        sm_refuse(&in, STANZA_REMOTE_SERVER_TIMEOUT, REASON);
+}
+
+/* --- for presence ----------------------------------------------------------------------------- */
+
+struct span edge_domain(const struct sm *sm, const struct sm_home *home)
+{
+    if (home->kind == SM_HOME_HERE)
+        return sm->opts.host;
+    return home->kind == SM_HOME_AT ? home->host : SPAN_NONE;
+}
+
+struct span sm_edge_peek(const struct sm *sm, struct span localpart)
+{
+    if (!sm_has_network(sm) || sm->is_closed || is_service(localpart))
+        return sm->opts.host;
+    if (edge_is_waiting(sm, localpart))
+        return SPAN_NONE;
+    const struct sm_home home = sm_home_peek(sm, localpart);
+    if (home.kind == SM_HOME_UNKNOWN)
+        return SPAN_NONE;
+    const struct span domain = edge_domain(sm, &home);
+    return span_is_none(domain) ? SPAN("") : domain;
 }
 
 void sm_edge_address(struct sm *sm, struct span localpart,
                      void (*write)(void *ctx, struct span domain), void (*release)(void *ctx),
                      void *ctx)
 {
-    (void)localpart;
-    write(ctx, sm->opts.host);
+    const struct span domain = sm_edge_peek(sm, localpart);
+
+    if (span_is_none(domain)) {
+        edge_keep_address(sm, localpart, write, release, ctx);
+        return;
+    }
+    if (domain.n > 0)
+        write(ctx, domain);
     release(ctx);
 }
 
-void sm_edge_out(const struct sm_session *s, struct buf *out, size_t from)
+/* --- out -------------------------------------------------------------------------------------- */
+
+struct view {
+    const struct sm *sm;
+    struct span domain; /* of who looks */
+};
+
+static bool is_in_network(const struct view *v)
 {
-    (void)s, (void)out, (void)from;
+    return span_eq(v->domain, v->sm->opts.network);
+}
+
+/* Who has opened the network's domain sees no host; who has opened the host's, not the network. */
+static bool concerns(const void *ctx, struct span domain)
+{
+    const struct view *v = ctx;
+
+    if (span_eq(domain, v->sm->opts.network))
+        return !is_in_network(v);
+    return is_in_network(v) && sm_is_member(v->sm, domain);
+}
+
+static struct span domain_for(const void *ctx, struct span local, struct span domain)
+{
+    const struct view *v = ctx;
+
+    (void)domain;
+    if (is_in_network(v))
+        return v->sm->opts.network;
+    const struct sm_home home = sm_home_peek(v->sm, local);
+    return edge_domain(v->sm, &home);
 }
 
 bool sm_edge_is_on(const struct sm_session *s)
 {
-    (void)s;
-    return false;
+    return sm_has_network(s->sm);
+}
+
+void sm_edge_out(const struct sm_session *s, struct buf *out, size_t from)
+{
+    const struct view view = {s->sm, s->domain};
+    const struct edge_map map = {concerns, domain_for, &view};
+
+    if (sm_edge_is_on(s) && !s->sm->is_closed)
+        edge_text_rewrite(out, from, &map, &s->sm->net->text);
+}
+
+struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
+                          char text[JID_TEXT_MAX])
+{
+    const struct view view = {sm, domain};
+    const size_t at = span_index(jid, '@'), slash = span_index(jid, '/');
+    struct span shown;
+
+    if (!sm_has_network(sm) || at >= slash)
+        return jid;
+    const struct span old = span_make(jid.p + at + 1, slash - at - 1);
+    if (!concerns(&view, old))
+        return jid;
+    shown = domain_for(&view, span_make(jid.p, at), old);
+    if (span_is_none(shown) || at + 1 + shown.n + (jid.n - slash) > JID_TEXT_MAX)
+        return jid;
+    memcpy(text, jid.p, at + 1);
+    memcpy(text + at + 1, shown.p, shown.n);
+    memcpy(text + at + 1 + shown.n, jid.p + slash, jid.n - slash);
+    return span_make(text, at + 1 + shown.n + (jid.n - slash));
 }

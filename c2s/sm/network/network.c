@@ -10,12 +10,14 @@
 
 bool sm_is_member(const struct sm *sm, struct span domain)
 {
-    return sm_has_network(sm) && servers_has(sm->net->servers, domain);
+    const struct servers *members = __atomic_load_n(&sm->members, __ATOMIC_ACQUIRE);
+
+    return members && servers_has(members, domain);
 }
 
 bool sm_is_network_domain(const struct sm *sm, struct span domain)
 {
-    return span_eq(domain, sm->opts.network) || sm_is_member(sm, domain);
+    return sm_is_local_domain(sm, domain) || sm_is_member(sm, domain);
 }
 
 /* The files have been looked at when the configuration was read: what fails here has changed since.
@@ -49,14 +51,57 @@ void sm_network_open(struct sm *sm)
     sm->net = net;
     open_key(sm);
     sm_keys_open(sm);
+    sm->members = servers_ref(net->servers);
+    sm_edge_open(sm);
     sm_resolver_open(sm);
     sm_publish_open(sm);
+}
+
+/* --- another table --- */
+
+/* Behind all that the storage thread does with the old one. */
+struct change {
+    struct sm_job job; /* first */
+    struct servers *old;
+};
+
+static int change_run(struct db *db, struct store_job *job)
+{
+    (void)db, (void)job;
+    return STORE_OK;
+}
+
+/* What has been read meanwhile may have names by the old one. */
+static bool change_finish(struct sm_job *job, int result)
+{
+    struct change *c = (struct change *)job;
+    const struct sm_user *user;
+    size_t cursor = 0;
+
+    (void)result;
+    servers_unref(&c->old);
+    while (!job->sm->is_closed && (user = map_next(&job->sm->users, &cursor)) != NULL) {
+        if (user->profile)
+            sm_contacts_rename(user->profile);
+    }
+    return true;
+}
+
+static void set_members(struct sm *sm, struct servers *servers)
+{
+    struct change *c = mem_zalloc(sizeof(*c));
+
+    c->old = sm->members;
+    c->job.finish = change_finish;
+    __atomic_store_n(&sm->members, servers_ref(servers), __ATOMIC_RELEASE);
+    sm_job_start(sm, STORE_WRITE, &c->job, NULL, NULL, change_run);
 }
 
 void sm_set_servers(struct sm *sm, struct servers *servers)
 {
     if (!sm->net)
         return;
+    set_members(sm, servers);
     servers_ref(servers);
     servers_unref(&sm->net->servers);
     sm->net->servers = servers;
@@ -71,6 +116,7 @@ void sm_network_close(struct sm *sm)
 
     if (!net)
         return;
+    sm_edge_close(sm);
     sm_match_close(sm);
     sm_publish_close(sm);
     sm_resolver_close(sm);
@@ -79,6 +125,7 @@ void sm_network_close(struct sm *sm)
     tls_signer_free(&net->signer);
     server_key_free(&net->key);
     servers_unref(&net->servers);
+    buf_free(&net->text);
     free(net);
     sm->net = NULL;
 }

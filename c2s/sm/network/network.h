@@ -4,6 +4,7 @@
  * the words between servers.
  *
  *   edge.c       addresses: into the network (whom is it for), out to clients (how they see them)
+ *   edge_wait.c  what waits to learn where its recipient is
  *   edge_text.c  addresses in what is written to a client
  *   resolver.c   where a user is at home: accounts here, cache, directory, probe
  *   lookup.c     one question under way, to the directory, then to all
@@ -37,7 +38,7 @@ static inline bool sm_has_network(const struct sm *sm)
 {
     return sm->net != NULL;
 }
-/* Members of the network (self and enabled ones). */
+/* Members of the network (self and enabled ones). Also in run(): those who name contacts ask. */
 bool sm_is_member(const struct sm *sm, struct span domain);
 /* The network's domain, or a member's host: the domains in which network users have addresses. */
 bool sm_is_network_domain(const struct sm *sm, struct span domain);
@@ -179,10 +180,20 @@ bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_sc
 void sm_edge_address(struct sm *sm, struct span localpart,
                      void (*write)(void *ctx, struct span domain), void (*release)(void *ctx),
                      void *ctx);
+/* The domain in which he is to be written to, when that is known now: an empty one when there is
+ * nobody, none when it must be asked. */
+struct span sm_edge_peek(const struct sm *sm, struct span localpart);
 /* The session's client sees addresses otherwise than they are inside. Called with what has been
  * appended to out since from: whole stanzas for it. */
 void sm_edge_out(const struct sm_session *s, struct buf *out, size_t from);
 bool sm_edge_is_on(const struct sm_session *s); /* sm_edge_out has something to do for it */
+/* An envelope of ours to another server has come back from the router: its stanza is refused. */
+void sm_edge_on_returned(struct sm *sm, struct stanza *envelope);
+/* What the session has sent and waits for a look-up: each is given to take, none is kept. */
+void sm_edge_give_back(struct sm_session *s, void (*take)(struct sm_session *s, struct stanza *st,
+                                                          struct link_done done));
+void sm_edge_open(struct sm *sm);  /* for network.c */
+void sm_edge_close(struct sm *sm);
 /* The bare JID (in home form) by which a client's own address is known elsewhere, and how one is
  * shown to a client of domain: into text. */
 struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
@@ -202,6 +213,7 @@ bool sm_has_key(const struct sm *sm);
 /* --- network.c --- all of it, for sm.c */
 
 struct sm_cache;
+struct sm_edge;
 struct sm_lookups;
 struct sm_questions;
 struct sm_publisher;
@@ -218,6 +230,8 @@ struct sm_net {
     struct sm_publisher *publisher;
     struct sm_keys *keys;
     struct sm_matches *matches;
+    struct sm_edge *edge;
+    struct buf text; /* edge_text.c builds in it */
     /* For figures and tests. */
     struct {
         uint64_t peeks, cached, asked, probed, published, moved, gone;

@@ -21,13 +21,14 @@ static bool find_contact(const void *ctx, struct db *db, int64_t account, struct
                          struct arena *arena, struct pubsub_contact *contact_r)
 {
     struct db_stmt *st = db_sql(db, "SELECT subscription, groups FROM roster"
-                                    " WHERE account = ?1 AND jid IN (?2, ?3)");
+                                    " WHERE account = ?1 AND jid IN (?2, ?3, ?4)");
     struct sm_names names = sm_names_of(ctx, arena, who);
     bool is_found;
 
     db_bind_int(st, 1, account);
     db_bind_text(st, 2, names.jid);
     db_bind_text(st, 3, names.other);
+    db_bind_text(st, 4, names.given);
     is_found = db_step(st) > 0;
     if (is_found)
         *contact_r = (struct pubsub_contact){

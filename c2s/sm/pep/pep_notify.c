@@ -218,7 +218,7 @@ static void add_contacts(struct buf *services, const struct sm *sm, struct span 
     while (user && (c = sm_contact_next(user->profile, &cursor)) != NULL) {
         const struct sm_user *contact;
         if (!(c->subscription & SM_SUB_FROM) || span_is_none(c->local) ||
-            !sm_is_local_domain(sm, c->domain))
+            !sm_is_network_domain(sm, c->domain))
             continue;
         contact = sm_user_owned(sm, c->local);
         if (!contact || sm_is_blocked(contact, user->bare))
