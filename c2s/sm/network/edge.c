@@ -16,13 +16,6 @@
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-/* Services of each host, at these names: no accounts. */
-static bool is_service(struct span local)
-{
-    return span_eq(local, SPAN(SM_MULTICAST)) || span_eq(local, SPAN("probe")) ||
-           span_eq(local, SPAN("network"));
-}
-
 /* In scratch, to which in->to and the stanza's 'to' point then; false: it would be too long. */
 static bool move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
 {
@@ -168,7 +161,7 @@ bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_sc
         return false;
     }
     if (!sm_is_local_domain(sm, in->to.domain) || sm_user_owned(sm, in->to.local) ||
-        is_service(in->to.local))
+        sm_is_reserved(in->to.local))
         return true;
     return span_eq(in->to.domain, sm->opts.network) ? by_network(in, direction, scratch)
                                                     : by_host(in, scratch);
@@ -182,7 +175,7 @@ void sm_edge_on_returned(struct sm *sm, struct stanza *envelope)
 
     if (!child)
         return;
-    sm_copy_subtree(&sm->content, envelope, child);
+    stanza_copy_node(&sm->content, envelope, child);
     if (!span_is_empty(sm->content.from))
         sm_refuse(&in, STANZA_REMOTE_SERVER_TIMEOUT, REASON);
 }
@@ -198,7 +191,7 @@ struct span edge_domain(const struct sm *sm, const struct sm_home *home)
 
 struct span sm_edge_peek(const struct sm *sm, struct span localpart)
 {
-    if (!sm_has_network(sm) || sm->is_closed || is_service(localpart))
+    if (!sm_has_network(sm) || sm->is_closed || sm_is_reserved(localpart))
         return sm->opts.host;
     if (edge_is_waiting(sm, localpart))
         return SPAN_NONE;
