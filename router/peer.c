@@ -114,8 +114,10 @@ bool peer_may_send_from(struct peer *p, struct span domain)
     if (p->from_route && span_eq(p->from_route->name, domain))
         return true;
     const struct route *route = routes_find(&p->router->routes, domain);
-    if (!route)
-        return peer_speaks_for_others(p) && !conf_is_ours(p->router->conf, domain);
+    if (!route) /* one that relays may be late with what came from a name that has just gone */
+        return peer_speaks_for_others(p) &&
+               (!conf_is_ours(p->router->conf, domain) ||
+                (p->component->relays && component_may_be(p->component, domain)));
     if (!route_has(route, p))
         return false;
     p->from_route = route;
