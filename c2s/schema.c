@@ -155,5 +155,31 @@ const struct store_migration c2s_migrations[] = {
         " motd INTEGER NOT NULL"
         ") STRICT;"
         "ALTER TABLE last ADD COLUMN login INTEGER;"}, /* ms since 1970 */
+    /* The network of servers (NETWORK.md): where users are at home, ours among them; how far the
+     * other members have been told of ours; which of them have told us of all of theirs; which of
+     * our users' former homes are to be told. A set is a number of servers_set. */
+    {9, "CREATE TABLE home ("
+        " user TEXT PRIMARY KEY,"
+        " host TEXT NOT NULL,"
+        " stamp INTEGER NOT NULL," /* ms since 1970: when he registered there */
+        " proof BLOB NOT NULL"     /* signature of the host's key; empty: none */
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE home_told ("
+        " host TEXT PRIMARY KEY,"
+        " servers INTEGER NOT NULL,"
+        " account INTEGER NOT NULL," /* up to this number */
+        " is_whole INTEGER NOT NULL," /* it knows that these are all */
+        " instance TEXT NOT NULL,"   /* who is telling it */
+        " busy_until INTEGER NOT NULL" /* ms since 1970 */
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE home_heard ("
+        " host TEXT PRIMARY KEY,"
+        " servers INTEGER NOT NULL"
+        ") STRICT, WITHOUT ROWID;"
+        "CREATE TABLE home_former ("
+        " user TEXT NOT NULL,"
+        " host TEXT NOT NULL,"
+        " PRIMARY KEY (host, user)"
+        ") STRICT, WITHOUT ROWID;"},
     {0, NULL},
 };

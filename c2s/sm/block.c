@@ -78,7 +78,7 @@ static int room_message_run(struct db *db, struct store_job *job)
 static void room_message_done(struct sm_task *task, struct sm_in *in, int result)
 {
     (void)task;
-    if (result <= 0)
+    if (result <= 0 && !sm_moved_refuse(in))
         sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 

@@ -75,6 +75,8 @@ static const struct iq_row rows[] = {
     {NS_MAM, "metadata", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_metadata, NULL},
     {NS_MAM, "prefs", GET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_prefs_get, NULL},
     {NS_MAM, "prefs", SET, SM_TO_ACCOUNT, OWNER, STANZA_FORBIDDEN, sm_mam_prefs_set, NULL},
+    {NS_NETWORK, "home", GET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN, sm_home_get, NULL},
+    {NS_NETWORK, "homes", SET, SM_TO_HOST, OWNER, STANZA_FORBIDDEN, sm_homes_set, NULL},
 };
 
 void sm_iq_each_feature(unsigned target, void (*each)(void *ctx, const char *feature), void *ctx)
@@ -134,7 +136,7 @@ static void ask_done(struct sm_task *task, struct sm_in *in, int result)
 
     if (result > 0)
         row->handle(in, payload_of(in->stanza));
-    else
+    else if (!sm_moved_refuse(in))
         sm_refuse(in, row->to_others, NULL);
 }
 
@@ -156,6 +158,8 @@ static void serve_account(struct sm_in *in, const struct iq_row *row, bool is_ow
 
     if (is_owner)
         row->handle(in, payload_of(in->stanza));
+    else if (row->access == OWNER && !user && sm_moved_refuse(in))
+        return;
     else if (row->access == OWNER)
         sm_refuse(in, row->to_others, NULL);
     else if (!user)
@@ -241,7 +245,7 @@ void sm_iq(struct sm_in *in)
             break;
         if (jid_is_bare(&in->to))
             serve(in, SM_TO_ACCOUNT, false);
-        else
+        else if (!sm_moved_refuse(in))
             sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
         break;
     case SM_PLACE_ROUTER:

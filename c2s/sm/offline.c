@@ -97,6 +97,9 @@ static bool insert_finish(struct sm_job *job, int result)
     }
     if (!i->is_answered)
         return false;
+    if (result == SM_OFFLINE_NO_ACCOUNT &&
+        sm_moved_refuse_text(job->sm, buf_span(&i->stanza), &job->done))
+        return true;
     bool is_final = result > 0;
     stanza_error_write_parts(sm_out_begin_to(job->sm, i->sender, &out), SPAN("message"),
                              i->id_value, i->from_value, i->to_value,

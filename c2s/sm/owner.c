@@ -6,6 +6,7 @@
  *
  *   stored   a message for him is in the store: he may have come since, or the router was away
  *   deleted  his account is no more
+ *   moved    he is at home at the server that is named
  *   roster   the item of his roster that is named has been changed in the store
  *   changed  what his owner keeps in memory of him (profile.c) has been changed in the store
  *
@@ -21,6 +22,7 @@ static const struct {
     {SPAN_INIT("stored"), sm_offline_look, NULL},
     {SPAN_INIT("deleted"), sm_user_end_sessions, NULL},
     {SPAN_INIT("changed"), sm_profile_reload, NULL},
+    {SPAN_INIT("moved"), NULL, sm_user_end_moved},
     {SPAN_INIT("roster"), NULL, sm_roster_refresh},
 };
 

@@ -57,6 +57,8 @@ static void strip_forged(struct sm_in *in)
     struct stanza *s = in->stanza;
 
     stanza_strip_foreign_attrs(s);
+    if (!in->is_from_link)
+        sm_moved_strip(s);
     for (uint32_t next, node = stanza_root(s)->first; node; node = next) {
         next = s->nodes[node].next;
         if (span_is_none(s->nodes[node].name) || !is_forged(in->sm, s, node))

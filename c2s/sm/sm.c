@@ -214,6 +214,7 @@ bool sm_is_local_domain(const struct sm *sm, struct span domain)
 void sm_user_added(struct sm *sm, struct span name)
 {
     sm_home_on_account(sm, name, true);
+    sm_publish_look(sm);
 }
 
 void sm_user_deleted(struct sm *sm, struct span name)
@@ -221,12 +222,24 @@ void sm_user_deleted(struct sm *sm, struct span name)
     struct sm_user *user = sm_user_find(sm, name);
 
     sm_home_on_account(sm, name, false);
-    sm_front_user_deleted(sm, name);
+    sm_front_user_ended(sm, name, "account deleted");
     sm_rights_end(sm, name);
     if (user)
         sm_user_end_sessions(user);
     sm_owner_tell(sm, name, "deleted");
     sm_erase_look(sm);
+}
+
+void sm_user_moved(struct sm *sm, struct span name, struct span host)
+{
+    struct sm_user *user = sm_user_find(sm, name);
+    char text[SM_MOVED_TEXT];
+
+    sm_front_user_ended(sm, name, sm_moved_text(host, text));
+    sm_rights_end(sm, name);
+    if (user)
+        sm_user_end_moved(user, host);
+    sm_owner_tell_of(sm, name, "moved", host);
 }
 
 struct span sm_session_jid(const struct sm_session *session)

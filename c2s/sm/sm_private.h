@@ -296,6 +296,8 @@ static inline bool sm_is_linked(const struct sm *sm)
     return sm->link && link_is_up(sm->link);
 }
 void sm_hold(struct sm *sm);
+/* For moved.c: as sm_user_deleted, but his account is set aside; he is at home at host. */
+void sm_user_moved(struct sm *sm, struct span user, struct span host);
 void sm_unhold(struct sm *sm); /* frees sm when it is closed and this was the last */
 
 /* --- route.c --- */
@@ -326,6 +328,7 @@ bool sm_user_is_reachable(const struct sm_user *user); /* has a session that tak
 void sm_user_want(struct sm_user *user);   /* an opening has come: claim */
 void sm_user_settle(struct sm_user *user); /* something ended: release or free; may free user */
 void sm_user_end_sessions(struct sm_user *user); /* his account is no more */
+void sm_user_end_moved(struct sm_user *user, struct span host); /* he is at home there now */
 void sm_user_on_claim(struct sm *sm, struct span jid, struct span owner);
 void sm_user_on_released(struct sm *sm, struct span jid);
 void sm_user_on_link_down(struct sm *sm);

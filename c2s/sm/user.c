@@ -86,16 +86,28 @@ bool sm_user_is_reachable(const struct sm_user *user)
 static void answer_waiting(struct sm_user *user, enum stanza_error refusal);
 
 /* Their farewells are said while his contacts are known; who has his name next has others. */
-void sm_user_end_sessions(struct sm_user *user)
+static void end_sessions(struct sm_user *user, const char *text)
 {
     LIST_FOR_EACH (node, &user->sessions) {
         struct sm_session *s = CONTAINER_OF(node, struct sm_session, node);
-        sm_session_kick(s, STREAM_NOT_AUTHORIZED, "account deleted");
+        sm_session_kick(s, STREAM_NOT_AUTHORIZED, text);
         if (user->profile)
             sm_presence_close(s);
     }
     answer_waiting(user, STANZA_NOT_AUTHORIZED);
     sm_profile_reload(user);
+}
+
+void sm_user_end_sessions(struct sm_user *user)
+{
+    end_sessions(user, "account deleted");
+}
+
+void sm_user_end_moved(struct sm_user *user, struct span host)
+{
+    char text[SM_MOVED_TEXT];
+
+    end_sessions(user, sm_moved_text(host, text));
 }
 
 static void user_free(struct sm_user *user)

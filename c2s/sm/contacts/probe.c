@@ -139,7 +139,7 @@ static void absent_done(struct sm_task *task, struct sm_in *in, int result)
         return;
     if (result == PROBE_ALLOWED)
         answer(in->sm, &who, sm_presence_unavailable(in->sm, in->to.full));
-    else if (result == PROBE_REFUSED)
+    else if (result == PROBE_REFUSED && !sm_moved_refuse(in))
         refuse(in, &who);
 }
 

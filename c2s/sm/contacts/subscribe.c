@@ -145,6 +145,8 @@ static void act(struct sm_in *in, struct subscribe *sub, struct sm_user *user)
 
 static void refuse(struct sm_in *in, const struct subscribe *sub, int result)
 {
+    if (result == SM_ROSTER_NO_ACCOUNT && sub->event >= SM_IN_SUBSCRIBE && sm_moved_refuse(in))
+        return;
     if (result == SM_ROSTER_NO_ACCOUNT && sub->event == SM_IN_SUBSCRIBE)
         sm_presence_notice(in->sm, sub->own_bare, sub->contact, "unsubscribed");
     else if (result != SM_ROSTER_NO_ACCOUNT && sub->event < SM_IN_SUBSCRIBE)

@@ -280,7 +280,7 @@ void sm_front_peer_down(struct sm *sm, struct span instance)
     }
 }
 
-void sm_front_user_deleted(struct sm *sm, struct span name)
+void sm_front_user_ended(struct sm *sm, struct span name, const char *text)
 {
     struct sm_front *f;
     size_t cursor = 0;
@@ -289,7 +289,7 @@ void sm_front_user_deleted(struct sm *sm, struct span name)
         struct span full = f->session->full;
         if (f->session->state != SM_SESSION_OPENING &&
             span_eq(span_make(full.p, span_index(full, '@')), name))
-            sm_session_kick(f->session, STREAM_NOT_AUTHORIZED, "account deleted");
+            sm_session_kick(f->session, STREAM_NOT_AUTHORIZED, text);
     }
 }
 

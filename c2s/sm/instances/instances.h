@@ -37,7 +37,8 @@ void sm_front_close(struct sm_session *s);
 void sm_front_forget(struct sm_session *s); /* without a word */
 /* The other instance is gone, or (none) our link is. */
 void sm_front_peer_down(struct sm *sm, struct span instance);
-void sm_front_user_deleted(struct sm *sm, struct span name);
+/* He has no account here any more; text says why. */
+void sm_front_user_ended(struct sm *sm, struct span name, const char *text);
 void sm_front_drop_all(struct sm *sm); /* for sm_free: without a word */
 void sm_front_on_opened(struct sm *sm, struct span from, struct stanza *e, uint32_t node);
 void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t node);

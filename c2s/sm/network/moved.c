@@ -1,22 +1,261 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * moved - users of ours who have registered elsewhere.
+ * moved - a user of ours who has registered elsewhere: his account is set aside, and what still
+ * comes for him is refused with the record of his new home (c2s/NETWORK.md).
+ *
+ * Called by directory.c and publish.c, which learn of it, and by those who would refuse a stanza as
+ * to nobody (offline.c, iq.c, subscribe.c, probe.c). moved_retry.c is the other end.
  */
-#include "c2s/sm/network/network.h"
+#include "c2s/sm/contacts/contacts.h"
+#include "c2s/sm/network/record.h"
+
+#include "xml/parser.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* --- going ------------------------------------------------------------------------------------ */
+
+struct away {
+    struct sm_job job; /* first */
+    struct sm_home_record r;
+    struct buf text;
+    int64_t now;
+};
+
+/* 1: he had an account here until now. */
+static int away_run(struct db *db, struct store_job *job)
+{
+    struct away *a = (struct away *)(void *)job;
+    struct db_stmt *st = db_sql(db, "SELECT created FROM account WHERE name = ?1");
+    struct buf old = {0};
+    int64_t created = 0;
+    int got, result;
+
+    db_bind_text(st, 1, a->r.user);
+    got = db_step(st);
+    if (got > 0)
+        created = db_int(st, 0);
+    db_reset(st);
+    if (got <= 0 || !sm_record_beats(&a->r, a->job.sm->opts.host, created))
+        return got < 0 ? got : 0;
+    result = sm_moved_set_aside(db, a->r.user, a->now);
+    if (result >= 0)
+        result = sm_record_save(db, &a->r, &old);
+    buf_free(&old);
+    return result < 0 ? result : 1;
+}
+
+static bool away_finish(struct sm_job *job, int result)
+{
+    struct away *a = (struct away *)job;
+    struct sm *sm = job->sm;
+
+    if (result < 0)
+        LOG(LOG_WARN, "network.set_aside_failed", F_SPAN("user", a->r.user));
+    if (result <= 0)
+        return true;
+    LOG(LOG_INFO, "network.moved_away", F_SPAN("user", a->r.user), F_SPAN("home", a->r.host));
+    if (!sm_has_network(sm))
+        return true;
+    sm->net->counts.moved++;
+    sm_user_moved(sm, a->r.user, a->r.host);
+    sm_home_on_account(sm, a->r.user, false);
+    sm_home_learn(sm, a->r.user, a->r.host, a->r.stamp);
+    sm_moved_look(sm);
+    return true;
+}
+
+static void away_destroy(struct sm_job *job)
+{
+    buf_free(&((struct away *)job)->text);
+}
+
+const char *sm_moved_text(struct span host, char text[SM_MOVED_TEXT])
+{
+    snprintf(text, SM_MOVED_TEXT, "this account is at home at %.*s now",
+             host.n < 256 ? (int)host.n : 256, host.p);
+    return text;
+}
 
 void sm_moved_away(struct sm *sm, const struct sm_home_record *r)
 {
-    (void)sm, (void)r;
+    struct away *a = mem_zalloc(sizeof(*a));
+
+    sm_record_copy(&a->r, &a->text, r);
+    a->now = loop_wall(sm->loop);
+    a->job.bytes = sizeof(*a) + buf_len(&a->text);
+    a->job.finish = away_finish;
+    a->job.destroy = away_destroy;
+    sm_job_start(sm, STORE_WRITE, &a->job, NULL, NULL, away_run);
+}
+
+struct judge {
+    struct sm *sm;
+    struct sm_home_record r;
+    struct buf text;
+};
+
+static void on_judged(void *ctx, bool is_good)
+{
+    struct judge *j = ctx;
+
+    if (is_good && !j->sm->is_closed)
+        sm_moved_away(j->sm, &j->r);
+    else if (!j->sm->is_closed)
+        LOG(LOG_WARN, "network.unproved_move", F_SPAN("user", j->r.user),
+            F_SPAN("home", j->r.host));
+    buf_free(&j->text);
+    free(j);
+}
+
+void sm_moved_judge(struct sm *sm, const struct sm_home_record *r)
+{
+    struct judge *j = mem_zalloc(sizeof(*j));
+
+    j->sm = sm;
+    sm_record_copy(&j->r, &j->text, r);
+    sm_record_verify(sm, &j->r, on_judged, j);
+}
+
+/* --- what comes for who is not here ----------------------------------------------------------- */
+
+struct refuse {
+    struct sm_task task; /* first */
+    struct span user;    /* in the request's arena */
+    struct sm_home_record r;
+    struct buf text;
+};
+
+/* 1: he is at home elsewhere. */
+static int refuse_run(struct db *db, struct store_job *job)
+{
+    struct refuse *f = (struct refuse *)(void *)job;
+    int result;
+
+    if (sm_account_id(db, f->user))
+        return 0;
+    result = sm_record_load(db, f->user, &f->r, &f->text);
+    return result > 0 && !span_eq(f->r.host, f->task.job.sm->opts.host);
+}
+
+static bool is_kind(const struct stanza *s, struct span name)
+{
+    return span_eq(stanza_root(s)->name, name);
+}
+
+/* As of somebody of whom nothing is known. */
+static void refuse_unknown(struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+
+    if (is_kind(s, SPAN("iq")))
+        sm_iq_refuse_stranger(in);
+    else if (is_kind(s, SPAN("message")))
+        sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+    else if (span_eq(s->type, SPAN("subscribe")) || span_eq(s->type, SPAN("probe")))
+        sm_presence_notice(in->sm, in->to.bare, jid_bare_of(s->from), "unsubscribed");
+}
+
+/* Outside of the network one learns it by writing to him or by wanting to see him only: by nothing
+ * that asks whether he exists. */
+static bool may_know(const struct sm_in *in, bool is_member)
+{
+    return is_member || is_kind(in->stanza, SPAN("message")) ||
+           span_eq(in->stanza->type, SPAN("subscribe"));
+}
+
+static void refuse_gone(struct sm_in *in, const struct sm_home_record *r, bool is_member)
+{
+    struct sm_out out;
+    struct buf *buf = sm_out_begin_to(in->sm, in->stanza->from, &out);
+
+    in->sm->net->counts.gone++;
+    sm_moved_write_gone(in->sm, buf, out.ns, in->stanza, r, is_member);
+    sm_out_end(&out);
+}
+
+static void pass_on(struct sm_in *in, const struct sm_home_record *r)
+{
+    struct jid_scratch scratch SM_HOT;
+    struct buf to = {0};
+
+    sm_moved_address(&to, r, in->stanza->to);
+    if (jid_parse(buf_span(&to), &in->to, &scratch))
+        sm_send_to_router(in);
+    buf_free(&to);
+}
+
+/* Who is of ours does not hear of it: it goes to the new home. */
+static void refuse_done(struct sm_task *task, struct sm_in *in, int result)
+{
+    struct refuse *f = (struct refuse *)task;
+    struct sm *sm = in->sm;
+
+    if (result <= 0 || !sm_has_network(sm)) {
+        refuse_unknown(in);
+        return;
+    }
+    const bool is_member = sm_moved_is_member(sm, in->stanza->from);
+    if (sm_moved_is_local(sm, in->stanza->from) && servers_has_other(sm->net->servers, f->r.host)) {
+        sm_home_learn(sm, f->r.user, f->r.host, f->r.stamp);
+        pass_on(in, &f->r);
+    } else if (may_know(in, is_member)) {
+        refuse_gone(in, &f->r, is_member);
+    } else {
+        refuse_unknown(in);
+    }
+}
+
+static void refuse_destroy(struct sm_task *task)
+{
+    buf_free(&((struct refuse *)task)->text);
+}
+
+/* Presence that somebody waits for an answer to, or that must not be lost. */
+static bool is_refusable(const struct stanza *s)
+{
+    static const struct span types[] = {
+        SPAN_INIT("subscribe"),    SPAN_INIT("subscribed"), SPAN_INIT("unsubscribe"),
+        SPAN_INIT("unsubscribed"), SPAN_INIT("probe"),
+    };
+
+    if (!is_kind(s, SPAN("presence")))
+        return stanza_may_answer_error(stanza_root(s)->name, s->type);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (span_eq(s->type, types[i]))
+            return true;
+    }
+    return false;
 }
 
 bool sm_moved_refuse(struct sm_in *in)
 {
-    (void)in;
-    return false;
+    struct refuse *f;
+
+    if (!sm_has_network(in->sm) || in->is_again || span_is_none(in->to.local) ||
+        !is_refusable(in->stanza))
+        return false;
+    f = mem_zalloc(sizeof(*f));
+    stanza_copy(&f->task.request, in->stanza);
+    f->user = arena_span(&f->task.request.arena, in->to.local);
+    f->task.destroy = refuse_destroy;
+    sm_task_submit(in, STORE_READ, &f->task, refuse_run, refuse_done);
+    return true;
 }
 
-bool sm_moved_retry(struct sm_in *in)
+bool sm_moved_refuse_text(struct sm *sm, struct span text, struct link_done *done)
 {
-    (void)in;
-    return false;
+    struct stanza stanza = {0};
+    struct sm_in in = {.sm = sm, .stanza = &stanza, .is_from_link = true, .done = *done};
+    struct jid_scratch scratch SM_HOT;
+    bool is_taken = false;
+
+    if (sm_has_network(sm) &&
+        xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), text, &stanza) == XML_OK &&
+        jid_parse(stanza.to, &in.to, &scratch))
+        is_taken = sm_moved_refuse(&in);
+    *done = in.done;
+    stanza_free(&stanza);
+    return is_taken;
 }

@@ -48,6 +48,7 @@ void sm_network_open(struct sm *sm)
         return;
     net = mem_zalloc(sizeof(*net));
     net->servers = servers_ref(sm->opts.net.servers);
+    list_init(&net->key_waits);
     sm->net = net;
     open_key(sm);
     sm_keys_open(sm);
@@ -116,6 +117,7 @@ void sm_network_close(struct sm *sm)
 
     if (!net)
         return;
+    sm_records_close(sm);
     sm_edge_close(sm);
     sm_match_close(sm);
     sm_publish_close(sm);

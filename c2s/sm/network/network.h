@@ -141,6 +141,8 @@ void sm_record_sign(struct sm *sm, struct span user, int64_t stamp, struct buf *
  * spans are copied. */
 void sm_record_verify(struct sm *sm, const struct sm_home_record *r,
                       void (*done)(void *ctx, bool is_good), void *ctx);
+/* Those who wait are told that it is not. Before all else that is closed. */
+void sm_records_close(struct sm *sm);
 
 /* --- directory.c --- rows of iq.c; from members only --- */
 void sm_home_get(struct sm_in *in, uint32_t payload);  /* <home user/> */
@@ -156,10 +158,17 @@ void sm_publish_look(struct sm *sm);
 /* A user of ours is at home elsewhere by a newer, verified record: his account is set aside, his
  * sessions end, what is stored for him goes back to its senders as <gone/>. */
 void sm_moved_away(struct sm *sm, const struct sm_home_record *r);
+/* What his clients are told: into text. */
+#define SM_MOVED_TEXT 320
+const char *sm_moved_text(struct span host, char text[SM_MOVED_TEXT]);
 /* A stanza for a user who is not here but has been (or whom the directory here knows elsewhere):
  * answered with <gone/> and the record. False: he is not known to have moved. For those that would
  * be refused as to nobody; is called on the loop, answers later. */
 bool sm_moved_refuse(struct sm_in *in);
+/* The same of one that had been on its way into the store: as it was to be stored. */
+bool sm_moved_refuse_text(struct sm *sm, struct span stanza, struct link_done *done);
+/* A client has no business with records: takes those out of an error that it sends. */
+void sm_moved_strip(struct stanza *s);
 /* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and the
  * stanza sent again to where he is. True: it has been taken. For route.c. */
 bool sm_moved_retry(struct sm_in *in);
@@ -232,6 +241,10 @@ struct sm_net {
     struct sm_matches *matches;
     struct sm_edge *edge;
     struct buf text; /* edge_text.c builds in it */
+    struct list_node key_waits; /* record.c: who waits for a server's key */
+    size_t key_wait_count;
+    struct timer moved_wait;    /* moved_store.c: what is stored for who has moved */
+    bool is_moving;             /* a job of that is under way */
     /* For figures and tests. */
     struct {
         uint64_t peeks, cached, asked, probed, published, moved, gone;

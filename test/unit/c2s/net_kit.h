@@ -73,6 +73,7 @@ static inline struct kit *net_new(const char *table, const struct sm_opts *opts)
             sm_link_events.on_route(k->sm, s->host, true);
     }
     servers_unref(&servers);
+    sm_publish_close(k->sm); /* a test that wants it opens it again */
     kit_settle(k);
     buf_clear(&k->link.out);
     buf_clear(&k->link.words);
