@@ -25,7 +25,7 @@ const char *peer_state_name(enum peer_state s);
 struct intake {
     struct handled handled;
     struct peer *peer; /* NULL: nothing can resume it any more */
-    uint32_t again;    /* so many come a second time first: the peer does not know that we have them */
+    uint32_t again; /* so many come a second time first: the peer does not know that we have them */
 };
 
 struct peer {
@@ -34,22 +34,22 @@ struct peer {
     char fingerprint[SERVER_FINGERPRINT + 1];
     enum peer_state state;
     struct outbox *outbox;
-    struct wire *wire;        /* the link in use; NULL: none */
-    struct wire *dialling;    /* one of ours that is not proved yet; NULL: none */
-    struct map names;         /* of its components, bound at the router */
+    struct wire *wire;     /* the link in use; NULL: none */
+    struct wire *dialling; /* one of ours that is not proved yet; NULL: none */
+    struct map names;      /* of its components, bound at the router */
     struct timer retry;
     uint64_t backoff_ms;
-    unsigned failures;        /* in a row */
-    struct buf story;         /* of the last attempt, for `net explain` */
+    unsigned failures;            /* in a row */
+    struct buf story;             /* of the last attempt, for `net explain` */
     uint64_t up_since, last_used; /* loop time */
     /* XEP-0198, over the links: what our last link with it was, for resumption. */
-    char previous[33];        /* its id; empty: none */
-    struct intake *intake;    /* of theirs, on that one; NULL: none */
-    uint32_t acked;           /* of ours: the number of the last that it has */
-    uint32_t known;           /* so many that come next it has: they go without being sent */
-    uint32_t outstanding;     /* so many behind these have been sent over a link before */
-    bool is_careful;          /* one stanza at a time: perhaps it cannot bear the next one */
-    bool is_refusing;         /* the first of the queue is on its way back: it could not */
+    char previous[33];     /* its id; empty: none */
+    struct intake *intake; /* of theirs, on that one; NULL: none */
+    uint32_t acked;        /* of ours: the number of the last that it has */
+    uint32_t known;        /* so many that come next it has: they go without being sent */
+    uint32_t outstanding;  /* so many behind these have been sent over a link before */
+    bool is_careful;       /* one stanza at a time: perhaps it cannot bear the next one */
+    bool is_refusing;      /* the first of the queue is on its way back: it could not */
     struct {
         uint64_t sent, received, links;
     } counts;
@@ -63,7 +63,8 @@ void peers_follow(struct net *n);
 struct peer *peer_find(const struct net *n, struct span host);
 /* The peer to which that domain belongs: its host, or a name below it; NULL: none. */
 struct peer *peer_of_domain(const struct net *n, struct span domain);
-void peers_close_all(struct net *n); /* system-shutdown; what has been sent is asked for a last time */
+void peers_close_all(
+    struct net *n); /* system-shutdown; what has been sent is asked for a last time */
 void peers_free(struct net *n);
 
 /* --- from relay.c --- */
@@ -101,7 +102,8 @@ void peer_let_go(struct peer *p);
 void peer_session_begin(struct peer *p, struct span id);
 /* They go on: it has h of ours. False: that cannot be. */
 bool peer_session_resume(struct peer *p, uint32_t h);
-bool peer_session_is(const struct peer *p, struct span id); /* that is the one that can be resumed */
+bool peer_session_is(const struct peer *p,
+                     struct span id); /* that is the one that can be resumed */
 void peer_session_forget(struct peer *p);
 void peer_session_pause(struct peer *p); /* the link is gone */
 /* The next stanza, which the gate has let in: its completion. */

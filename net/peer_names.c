@@ -48,8 +48,7 @@ bool peer_on_name(struct peer *p, struct span name, bool is_up)
 {
     char out[JID_PART_MAX + 1];
     struct span domain;
-    if (!jid_prep_domain(name, out, &domain) || span_eq(domain, p->host) ||
-        !peer_is_its(p, domain))
+    if (!jid_prep_domain(name, out, &domain) || span_eq(domain, p->host) || !peer_is_its(p, domain))
         return false;
     struct peer_name *it = map_get(&p->names, domain);
     if (it && is_up)

@@ -4,9 +4,9 @@
  *
  * Of ours: acked is the number of the last that the peer has. When a link ends, what was sent and
  * is not acknowledged goes to the front of the queue again; a resumption says how many of these the
- * peer has after all (known). Such a one whose time to live ends meanwhile takes its number with it.
- * Of theirs: the intake lives on without a link. It acknowledges what the router has taken; of what
- * had come and was not there yet, the peer sends all again, and that is passed over.
+ * peer has after all (known). Such a one whose time to live ends meanwhile takes its number with
+ * it. Of theirs: the intake lives on without a link. It acknowledges what the router has taken; of
+ * what had come and was not there yet, the peer sends all again, and that is passed over.
  */
 #include "base/log.h"
 #include "base/mem.h"

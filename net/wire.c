@@ -213,8 +213,7 @@ static void on_drain(struct stream *s)
 
 static void on_deadline(struct stream *s)
 {
-    wire_fail(wire_of(s), STREAM_CONNECTION_TIMEOUT,
-              "the time for the negotiation has passed");
+    wire_fail(wire_of(s), STREAM_CONNECTION_TIMEOUT, "the time for the negotiation has passed");
 }
 
 #define ROLE                                                                                       \
@@ -318,6 +317,5 @@ void wire_describe(const struct wire *w, struct buf *out)
     }
     buf_printf(out, "%s, %s, opened by %s, %s", addr_format(conn_peer(s->conn), peer),
                conn_is_secure(s->conn) ? tls_describe(conn_transport(s->conn)) : "no TLS",
-               w->is_ours ? "us" : "it",
-               stream_is_open(s) ? state_names[s->state] : "closing");
+               w->is_ours ? "us" : "it", stream_is_open(s) ? state_names[s->state] : "closing");
 }

@@ -2,9 +2,10 @@
 /*
  * wire_private - what the files of a link's stream share.
  *
- *   wire.c        its life: roles, rules, accept, the end   wire_dial.c   from a host to a connection
- *   wire_open.c   proof, headers, features, XEP-0198        wire_serve.c  stanzas and words
- *   wire_ack.c    acknowledgements, heartbeats              wire_limits.c connections by address
+ *   wire.c        its life: roles, rules, accept, the end   wire_dial.c   from a host to a
+ * connection wire_open.c   proof, headers, features, XEP-0198        wire_serve.c  stanzas and
+ * words wire_ack.c    acknowledgements, heartbeats              wire_limits.c connections by
+ * address
  *
  *   ours:   (dialling) -> SECURING -> HEADER -> ASKED -> UP
  *   theirs:               SECURING -> HEADER -> OFFERED -> UP
@@ -41,13 +42,14 @@ struct wire {
     uint32_t unasked;  /* stanzas written since the last <r/> */
     uint64_t asked_at; /* loop time */
     struct timer ask, beat;
-    unsigned silent;   /* heartbeats */
-    uint64_t heard;    /* bytes that had come by the last one */
+    unsigned silent; /* heartbeats */
+    uint64_t heard;  /* bytes that had come by the last one */
     struct deferred answer, report;
-    char shown[SERVER_FINGERPRINT + 1]; /* the fingerprint of the key that the other side has proved */
-    char domain[JID_ASCII_MAX + 1];     /* of its host, for the DNS */
-    char reason[160];                   /* why it is no good */
-    struct buf notes;                   /* of this attempt, behind what dial tells */
+    char shown[SERVER_FINGERPRINT +
+               1];                  /* the fingerprint of the key that the other side has proved */
+    char domain[JID_ASCII_MAX + 1]; /* of its host, for the DNS */
+    char reason[160];               /* why it is no good */
+    struct buf notes;               /* of this attempt, behind what dial tells */
 };
 
 static inline struct wire *wire_of(struct stream *s)

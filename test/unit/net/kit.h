@@ -34,8 +34,7 @@
 #define KEY_C "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
 #define TABLE "prime.n " KEY_A " enabled\nbeta.n " KEY_B " enabled\n"
 #define OPEN(from, to)                                                                             \
-    "<stream:stream xmlns='jabber:server' " NS_STREAMS " version='1.0' from='" from "' to='" to    \
-    "'>"
+    "<stream:stream xmlns='jabber:server' " NS_STREAMS " version='1.0' from='" from "' to='" to "'>"
 #define ANSWER(from, to)                                                                           \
     "<stream:stream xmlns='jabber:server' " NS_STREAMS " version='1.0' id='s1' from='" from        \
     "' to='" to "'>"
@@ -502,9 +501,8 @@ static inline void send_from(struct side *from)
 {
     char text[200];
     struct side *to = from == &w.a ? &w.b : &w.a;
-    snprintf(text, sizeof text,
-             "<message from='x@%s' to='y@%s' id='m%u'><body>%u</body></message>", from->host,
-             to->host, from->sent, from->sent);
+    snprintf(text, sizeof text, "<message from='x@%s' to='y@%s' id='m%u'><body>%u</body></message>",
+             from->host, to->host, from->sent, from->sent);
     from->sent++;
     say(&from->router, text);
 }
