@@ -38,13 +38,15 @@ void peer_send(struct peer *p, const struct stanza *stanza)
     put(p);
 }
 
-/* The prefix leaves the stream's namespace to what is inside. */
+/* The prefix leaves the stream's namespace to what is inside, whatever that of the envelope was. */
 void peer_relay(struct peer *p, const struct stanza *stanza)
 {
+    const struct stanza_write_opts opts = {.ns = SPAN(NS_SERVER),
+                                           .from_ns = stanza_root(stanza)->ns};
     struct buf *out = &p->net->scratch;
     buf_clear(out);
     xml_raw(out, SPAN("<n:relay xmlns:n='" NS_NETWORK "'>"));
-    stanza_write(out, stanza, &as_server);
+    stanza_write(out, stanza, &opts);
     xml_raw(out, SPAN("</n:relay>"));
     put(p);
 }
