@@ -224,21 +224,21 @@ static void test_answer_of_another_server(void **state)
 /* --- the probe --- */
 
 /* Both directories have not heard of everybody. */
-static struct play play_probe(void)
+static void play_probe(struct play *p)
 {
-    struct play p = play_new();
-    net_ask(p.k, p.user, &p.a);
-    net_answer(p.k, "beta.test", net_home(p.user, NULL, 0, false));
-    net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
-    assert_int_equal(p.a.count, 0);
-    assert_int_equal(p.k->sm->net->counts.probed, 1);
-    return p;
+    *p = play_new();
+    net_ask(p->k, p->user, &p->a);
+    net_answer(p->k, "beta.test", net_home(p->user, NULL, 0, false));
+    net_answer(p->k, "gamma.test", net_home(p->user, NULL, 0, false));
+    assert_int_equal(p->a.count, 0);
+    assert_int_equal(p->k->sm->net->counts.probed, 1);
 }
 
 static void test_probe_finds_home(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, "gamma.test", STAMP, false));
     assert_int_equal(p.a.count, 0); /* beta may know better */
     net_answer(p.k, "beta.test", net_home(p.user, NULL, 0, false));
@@ -250,7 +250,8 @@ static void test_probe_finds_home(void **state)
 static void test_probe_does_not_wait_long(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, "gamma.test", STAMP, false));
     loop_sim_advance(p.k->loop, 600);
     expect(&p, SM_HOME_AT, "gamma.test");
@@ -262,7 +263,8 @@ static void test_probe_does_not_wait_long(void **state)
 static void test_probe_newest_record(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, "gamma.test", STAMP + 1, false));
     net_answer(p.k, "beta.test", net_home(p.user, "beta.test", STAMP, false));
     expect(&p, SM_HOME_AT, "gamma.test");
@@ -273,7 +275,8 @@ static void test_probe_newest_record(void **state)
 static void test_probe_nobody(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
     net_answer(p.k, "beta.test", net_home(p.user, NULL, 0, false));
     expect(&p, SM_HOME_NOBODY, "");
@@ -284,7 +287,8 @@ static void test_probe_nobody(void **state)
 static void test_probe_second_hand(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, "beta.test", STAMP, false));
     net_answer(p.k, "beta.test", net_home(p.user, NULL, 0, false));
     expect(&p, SM_HOME_NOBODY, "");
@@ -294,7 +298,8 @@ static void test_probe_second_hand(void **state)
 static void test_probe_partial(void **state)
 {
     (void)state;
-    struct play p = play_probe();
+    struct play p;
+    play_probe(&p);
     net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
     loop_sim_advance(p.k->loop, 9900);
     assert_int_equal(p.a.count, 0);
