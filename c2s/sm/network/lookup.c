@@ -19,7 +19,6 @@
 
 #define MAX_LOOKUPS 10000
 #define MAX_WAITERS 100000
-#define AHEAD_MS 600000 /* a record may be so far in our future, and no further */
 /* How long the others are waited for when one has said that he is at home there: longer only if he
  * registers at two places at once. */
 #define PROBE_MORE_MS 500
@@ -134,7 +133,7 @@ static void end(struct lookup *l, enum sm_home_kind kind)
 static bool is_usable(const struct lookup *l, const struct sm_home_record *r)
 {
     return span_eq(r->user, user_of(l)) && r->stamp > 0 &&
-           r->stamp <= loop_wall(l->sm->loop) + AHEAD_MS &&
+           r->stamp <= loop_wall(l->sm->loop) + HOME_AHEAD_MS &&
            servers_has_other(l->sm->net->servers, r->host);
 }
 

@@ -140,7 +140,7 @@ void sm_home_learn(struct sm *sm, struct span localpart, struct span host, int64
     struct sm_home home = {.kind = SM_HOME_AT, .host = host, .stamp = stamp};
     const struct entry *e;
 
-    if (!sm_is_member(sm, host))
+    if (!sm_is_member(sm, host) || stamp > loop_wall(sm->loop) + HOME_AHEAD_MS)
         return;
     e = map_get(&sm->net->cache->entries, localpart);
     if (is_live(sm, e) && is_somewhere(e->kind) && stamp < e->stamp)
@@ -174,7 +174,6 @@ void sm_home_on_account(struct sm *sm, struct span localpart, bool is_there)
     sm_home_forget(sm, localpart);
     if (sm_is_linked(sm) && sm->poll_count < TELLING_MAX)
         sm_fleet_ask(sm, "account", localpart, 0, on_told, NULL);
-    sm_publish_look(sm);
 }
 
 void sm_resolver_open(struct sm *sm)

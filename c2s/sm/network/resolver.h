@@ -7,6 +7,8 @@
 
 #include "c2s/sm/network/network.h"
 
+#define HOME_AHEAD_MS 600000 /* a record may be so far in our future, and no further */
+
 /* Of a look-up: into the cache, unless something newer has come there meanwhile. Returns what holds
  * now. host: a member's, for SM_HOME_AT. */
 struct sm_home sm_cache_settle(struct sm *sm, struct span localpart, const struct sm_home *found);
