@@ -143,6 +143,12 @@ static void keep(struct lookup *l, const struct sm_home_record *r)
     l->found.stamp = r->stamp;
 }
 
+/* Who has not answered a moment ago is not waited for. */
+static bool can_be_asked(const struct sm *sm, const struct server *s)
+{
+    return !s->is_self && sm_member_is_reachable(sm, s->host) && !sm_member_is_silent(sm, s->host);
+}
+
 static bool ask(struct ask *a, uint64_t deadline,
                 void (*answer)(void *ctx, enum stanza_error e, const struct stanza *result,
                                uint32_t payload))
@@ -230,7 +236,7 @@ static void probe(struct lookup *l)
         struct ask *a = &l->probes[l->probe_count++];
         a->lookup = l;
         a->host = sm_cache_host(sm, s->host);
-        if (has_room && sm_member_is_reachable(sm, s->host) &&
+        if (has_room && can_be_asked(sm, s) &&
             ask(a, sm->opts.net.probe_deadline, on_probe_answer))
             l->open++;
         else
@@ -285,7 +291,6 @@ static void on_directory_answer(void *ctx, enum stanza_error e, const struct sta
     buf_free(&scratch);
 }
 
-/* Who does not answer at the moment is not waited for: the probe asks it again. */
 static void directory_next(struct lookup *l)
 {
     struct sm *sm = l->sm;
@@ -295,8 +300,7 @@ static void directory_next(struct lookup *l)
     l->state = LOOKUP_DIRECTORY;
     while (l->tried < count) {
         const struct server *s = servers[l->tried++];
-        if (s->is_self || !sm_member_is_reachable(sm, s->host) ||
-            sm_member_is_silent(sm, s->host))
+        if (!can_be_asked(sm, s))
             continue;
         l->directory = (struct ask){.lookup = l, .host = sm_cache_host(sm, s->host)};
         if (ask(&l->directory, sm->opts.net.deadline, on_directory_answer)) {

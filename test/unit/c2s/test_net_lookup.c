@@ -310,6 +310,21 @@ static void test_probe_partial(void **state)
     net_free(p.k);
 }
 
+/* Who has been waited for in vain just now is not waited for again, and still not known to say no. */
+static void test_probe_leaves_out_the_silent(void **state)
+{
+    (void)state;
+    struct play p = play_new();
+    net_ask(p.k, p.user, &p.a);
+    net_asked(p.k, "beta.test", "");
+    loop_sim_advance(p.k->loop, 5000);
+    net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
+    EXPECT_NOT_ASKED(p.k, "beta.test");
+    net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
+    expect(&p, SM_HOME_UNREACHABLE, "");
+    net_free(p.k);
+}
+
 static void test_probe_unroutable(void **state)
 {
     (void)state;
@@ -500,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_probe_nobody),
         cmocka_unit_test(test_probe_second_hand),
         cmocka_unit_test(test_probe_partial),
+        cmocka_unit_test(test_probe_leaves_out_the_silent),
         cmocka_unit_test(test_probe_unroutable),
         cmocka_unit_test(test_no_router),
         cmocka_unit_test(test_one_question_for_all),
