@@ -34,15 +34,18 @@ $(FUZZ_ROOMS): $(BUILD)/test/fuzz/keep.o $(BUILD)/test/replay/stage.o $(ROUTER_R
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-# Daemons are strangers, and give the same names to different things: s2s is linked alone.
+# Daemons are strangers, and give the same names to different things: s2s and net are linked alone.
 FUZZ_S2S := $(BUILD)/test/fuzz/fuzz_s2s
+FUZZ_NET := $(BUILD)/test/fuzz/fuzz_net
 FUZZ_DNS := $(BUILD)/test/fuzz/fuzz_dns
 $(FUZZ): FUZZ_SEES = $(FUZZ_ROOMS)
 $(FUZZ_DNS): FUZZ_SEES = $(LIB_dns)
 $(FUZZ_DNS): $(LIB_dns)
 $(FUZZ_S2S): FUZZ_SEES = $(S2S_ROOM) $(LIB_dns)
 $(FUZZ_S2S): $(S2S_ROOM) $(LIB_dns)
-$(filter-out $(FUZZ_S2S) $(FUZZ_DNS),$(FUZZ)): $(FUZZ_ROOMS)
+$(FUZZ_NET): FUZZ_SEES = $(NET_ROOM) $(LIB_dns)
+$(FUZZ_NET): $(NET_ROOM) $(LIB_dns)
+$(filter-out $(FUZZ_S2S) $(FUZZ_NET) $(FUZZ_DNS),$(FUZZ)): $(FUZZ_ROOMS)
 
 $(FUZZ): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/test/fuzz/fuzz.o $(FUZZ_MAIN) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(if $(LIBFUZZER),-fsanitize=fuzzer) \
