@@ -270,13 +270,22 @@ static bool may_return(const struct peer *p, const struct stanza *stanza, struct
            span_eq(stanza->type, SPAN("error"));
 }
 
+/* What comes to a user by another name of a shared domain is given back for the one by which he is
+ * claimed: still from whom it has come. */
+static bool may_hand_over(const struct peer *p, struct span to)
+{
+    const struct route *route = routes_find(&p->router->routes, jid_domain_of(to));
+    return p->is_internal && route && route->kind == ROUTE_SHARED && route_has(route, p);
+}
+
 void relay_stanza(struct stream *s, struct stanza *stanza)
 {
     struct peer *p = s->ctx;
     struct router *r = p->router;
     struct jid from;
     if (!jid_parse(stanza->from, &from, &r->from_scratch) ||
-        (!peer_may_send_from(p, from.domain) && !may_return(p, stanza, from.domain))) {
+        (!peer_may_send_from(p, from.domain) && !may_return(p, stanza, from.domain) &&
+         !may_hand_over(p, stanza->to))) {
         peer_error(p, STREAM_INVALID_FROM, NULL);
         return;
     }

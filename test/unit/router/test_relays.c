@@ -82,6 +82,19 @@ static void it_speaks_for_nobody_else(size_t chunk)
 }
 AT_ALL_CHUNKS(it_speaks_for_nobody_else)
 
+/* Who shares a domain gives back what came by another name of a user, and nothing else. */
+static void a_member_hands_over(size_t chunk)
+{
+    struct house *h = house_with_far(chunk);
+    struct wire *c2s = join_both(h);
+    wire_say(c2s, "<message from='juliet@example.org/b' to='u@h' id='1'/>");
+    wire_expect(c2s, "<message to='u@h' from='juliet@example.org/b' id='1'/>");
+    wire_say(c2s, "<message from='juliet@example.org/b' to='bot.h' id='2'/>");
+    wire_expect_end(c2s, STREAM_ERROR("invalid-from"));
+    house_free(h);
+}
+AT_ALL_CHUNKS(a_member_hands_over)
+
 #define INNER "<message from='juliet@example.org' to='v@n'><body>&lt;</body></message></envelope>"
 
 /* It is sent envelopes for the names that it holds, and has none of its own. */
@@ -105,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_speaks_for_its_names_and_for_strangers_at_all),
         cmocka_unit_test(it_speaks_for_nobody_else_at_all),
+        cmocka_unit_test(a_member_hands_over_at_all),
         cmocka_unit_test(it_is_sent_envelopes_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
