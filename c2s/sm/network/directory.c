@@ -37,8 +37,7 @@ static bool may_ask(struct sm_in *in)
     return false;
 }
 
-/* When our own user of that name registered; < 0: there is none. In run(). */
-static int64_t account_created(struct db *db, struct span name)
+int64_t sm_account_created(struct db *db, struct span name)
 {
     struct db_stmt *st = db_sql(db, "SELECT created FROM account WHERE name = ?1");
     int64_t created = -1;
@@ -50,7 +49,7 @@ static int64_t account_created(struct db *db, struct span name)
     return created;
 }
 
-static bool is_directory(const struct servers *list, struct span user)
+bool sm_is_directory(const struct servers *list, struct span user)
 {
     const struct server *of[SERVERS_DIRECTORY];
     const size_t n = servers_directory(list, user, of);
@@ -134,8 +133,7 @@ struct get {
     bool is_own, is_complete;
 };
 
-/* Every other member has told us of all of its users, by the table that we have. */
-static bool has_heard_all(struct db *db, const struct servers *list)
+bool sm_has_heard_all(struct db *db, const struct servers *list)
 {
     struct db_stmt *st =
         db_sql(db, "SELECT 1 FROM home_heard WHERE host = ?1 AND servers = ?2");
@@ -158,7 +156,7 @@ static bool has_heard_all(struct db *db, const struct servers *list)
 static int get_run(struct db *db, struct store_job *job)
 {
     struct get *g = (struct get *)(void *)job;
-    const int64_t created = account_created(db, g->user);
+    const int64_t created = sm_account_created(db, g->user);
     int result;
 
     if (created >= 0) {
@@ -169,7 +167,7 @@ static int get_run(struct db *db, struct store_job *job)
     if (result > 0 && servers_has_other(g->servers, g->r.host))
         return STORE_OK;
     g->r = (struct sm_home_record){0};
-    g->is_complete = is_directory(g->servers, g->user) && has_heard_all(db, g->servers);
+    g->is_complete = sm_is_directory(g->servers, g->user) && sm_has_heard_all(db, g->servers);
     return result < 0 ? result : STORE_OK;
 }
 
@@ -261,7 +259,7 @@ static int set_against_account(struct db *db, struct set *set, struct entry *e, 
 
 static int set_one(struct db *db, struct set *set, struct entry *e)
 {
-    const int64_t created = account_created(db, e->r.user);
+    const int64_t created = sm_account_created(db, e->r.user);
     struct buf old_host = {0};
     int got, result;
 
@@ -384,7 +382,7 @@ static void set_read(struct sm *sm, struct set *set, const struct server_key *ke
             continue;
         }
         e->r.proof = arena_span(&s->arena, e->r.proof);
-        e->is_directory = is_directory(sm->net->servers, e->r.user);
+        e->is_directory = sm_is_directory(sm->net->servers, e->r.user);
         set->count++;
     }
     if (refused > 1)

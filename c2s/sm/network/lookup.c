@@ -13,6 +13,7 @@
  *
  * Owned by sm->net; a look-up ends by telling all who wait for it, or without a word at sm_free.
  */
+#include "c2s/sm/network/record.h"
 #include "c2s/sm/network/resolver.h"
 
 #include <stdlib.h>
@@ -316,53 +317,49 @@ static void directory_next(struct lookup *l)
 struct local_job {
     struct sm_job job; /* first */
     struct lookup *lookup;
-    struct sm_home_record record;
-    struct buf text; /* of the record */
-    bool is_account, is_recorded;
+    struct servers *servers;
+    struct sm_home home; /* what the store knows: UNKNOWN, if it must be asked */
+    struct buf text;     /* home.host points into it */
     size_t n;
     char user[];
 };
 
+/* A record that is newer than the account speaks of a user who has moved (moved.c). Others count
+ * where they are told and mended: at the directory. */
 static int local_run(struct db *db, struct store_job *store_job)
 {
     struct local_job *job = (struct local_job *)(void *)store_job;
     const struct span user = span_make(job->user, job->n);
+    const struct span self = job->job.sm->opts.host;
+    const int64_t created = sm_account_created(db, user);
+    const bool is_directory = sm_is_directory(job->servers, user);
+    struct sm_home_record r;
+    const int got = sm_record_load(db, user, &r, &job->text);
+    const bool is_elsewhere = got > 0 && servers_has_other(job->servers, r.host);
 
-    job->is_account = sm_account_id(db, user) > 0;
-    int r = sm_record_load(db, user, &job->record, &job->text);
-    job->is_recorded = r > 0;
-    return r < 0 ? r : STORE_OK;
+    if (got < 0)
+        return got;
+    if (created >= 0 && !(is_elsewhere && sm_record_beats(&r, self, created)))
+        job->home = (struct sm_home){.kind = SM_HOME_HERE, .stamp = created};
+    else if (is_elsewhere && (is_directory || created >= 0))
+        job->home = (struct sm_home){.kind = SM_HOME_AT, .host = r.host, .stamp = r.stamp};
+    else if (is_directory && sm_has_heard_all(db, job->servers))
+        job->home.kind = SM_HOME_NOBODY;
+    return STORE_OK;
 }
 
-static bool is_directory(const struct lookup *l)
-{
-    const struct server *servers[SERVERS_DIRECTORY];
-    const size_t count = servers_directory(l->sm->net->servers, user_of(l), servers);
-
-    for (size_t i = 0; i < count; i++) {
-        if (servers[i]->is_self)
-            return true;
-    }
-    return false;
-}
-
-/* An account of a user who is recorded elsewhere has been set aside (moved.c). */
 static void on_local(struct lookup *l, const struct local_job *job, int result)
 {
-    const struct sm *sm = l->sm;
-    const bool is_elsewhere = job->is_recorded && !span_eq(job->record.host, sm->opts.host);
-
     if (result < 0) {
         end(l, SM_HOME_UNREACHABLE);
-    } else if (job->is_account && !is_elsewhere) {
-        l->found.stamp = job->is_recorded ? job->record.stamp : 0;
-        end(l, SM_HOME_HERE);
-    } else if (is_elsewhere && is_usable(l, &job->record) &&
-               (job->is_account || is_directory(l))) {
-        keep(l, &job->record);
-        end(l, SM_HOME_AT);
-    } else {
+    } else if (job->home.kind == SM_HOME_UNKNOWN ||
+               (job->home.kind == SM_HOME_AT && !sm_is_member(l->sm, job->home.host))) {
         directory_next(l);
+    } else {
+        l->found = job->home;
+        if (l->found.kind == SM_HOME_AT)
+            l->found.host = sm_cache_host(l->sm, job->home.host);
+        end(l, job->home.kind);
     }
 }
 
@@ -378,7 +375,10 @@ static bool local_finish(struct sm_job *job, int result)
 
 static void local_destroy(struct sm_job *job)
 {
-    buf_free(&((struct local_job *)job)->text);
+    struct local_job *local = (struct local_job *)job;
+
+    servers_unref(&local->servers);
+    buf_free(&local->text);
 }
 
 static bool local_begin(struct lookup *l)
@@ -386,6 +386,7 @@ static bool local_begin(struct lookup *l)
     struct local_job *job = mem_zalloc(sizeof(*job) + l->n);
 
     job->lookup = l;
+    job->servers = servers_ref(l->sm->net->servers);
     job->n = l->n;
     memcpy(job->user, l->user, l->n);
     job->job.bytes = 1024;
@@ -393,6 +394,7 @@ static bool local_begin(struct lookup *l)
     job->job.destroy = local_destroy;
     if (sm_job_submit(l->sm, STORE_READ, &job->job, NULL, NULL, local_run))
         return true;
+    local_destroy(&job->job);
     free(job);
     return false;
 }

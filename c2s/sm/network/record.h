@@ -25,6 +25,14 @@ bool sm_record_is_signed(const struct sm_home_record *r, const struct server_key
 void sm_record_key(struct sm *sm, struct span host,
                    void (*done)(void *ctx, const struct server_key *key), void *ctx);
 
+/* --- directory.c --- what it looks at, for lookup.c, too */
+/* When our own user of that name registered, ms since 1970; < 0: there is none. In run(). */
+int64_t sm_account_created(struct db *db, struct span name);
+/* This server is one of the user's directory. */
+bool sm_is_directory(const struct servers *list, struct span user);
+/* Every other member has told us of all of its users, by that table. In run(). */
+bool sm_has_heard_all(struct db *db, const struct servers *list);
+
 /* A record that speaks against one of our own accounts: when it is verified, the account is set
  * aside. */
 void sm_moved_judge(struct sm *sm, const struct sm_home_record *r);

@@ -29,6 +29,88 @@ static void expect(struct play *p, enum sm_home_kind kind, const char *host)
     EXPECT_HOME(p->k, p->user, kind);
 }
 
+/* --- what the store here knows --- */
+
+/* Accounts of the kit were made at 0; records are of 1000. */
+#define RECORD_AT(host)                                                                            \
+    "INSERT INTO home (user, host, stamp, proof) VALUES (?1, '" host "', 1000, x'')"
+
+static void test_records_here(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second; /* the user's directory */
+        const char *made;           /* when he registered here; NULL: no account */
+        const char *record;
+        enum sm_home_kind kind; /* UNKNOWN: others are asked */
+        const char *host;
+    } cases[] = {
+        {"prime.test", "beta.test", NULL, RECORD_AT("gamma.test"), SM_HOME_AT, "gamma.test"},
+        {"beta.test", "prime.test", NULL, RECORD_AT("gamma.test"), SM_HOME_AT, "gamma.test"},
+        /* it may be old: nobody tells us any more */
+        {"beta.test", "gamma.test", NULL, RECORD_AT("gamma.test"), SM_HOME_UNKNOWN, NULL},
+        /* the account has gone, or that server */
+        {"prime.test", "beta.test", NULL, RECORD_AT("prime.test"), SM_HOME_UNKNOWN, NULL},
+        {"prime.test", "beta.test", NULL, RECORD_AT("delta.test"), SM_HOME_UNKNOWN, NULL},
+        /* who has moved away, and who has come back */
+        {"beta.test", "gamma.test", "0", RECORD_AT("gamma.test"), SM_HOME_AT, "gamma.test"},
+        {"beta.test", "gamma.test", "2000", RECORD_AT("gamma.test"), SM_HOME_HERE, ""},
+        {"beta.test", "gamma.test", "0", RECORD_AT("delta.test"), SM_HOME_HERE, ""},
+        {"prime.test", "beta.test", "1000", RECORD_AT("prime.test"), SM_HOME_HERE, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct play p = play_new();
+        p.user = net_user(p.k, cases[i].first, cases[i].second, 0);
+        if (cases[i].made)
+            kit_account(p.k, p.user);
+        if (cases[i].made && strcmp(cases[i].made, "0") != 0)
+            kit_sql(p.k,
+                    strcmp(cases[i].made, "1000") == 0
+                        ? "UPDATE account SET created = 1000 WHERE name = ?1"
+                        : "UPDATE account SET created = 2000 WHERE name = ?1",
+                    p.user);
+        kit_sql(p.k, cases[i].record, p.user);
+        net_ask(p.k, p.user, &p.a);
+        if (cases[i].kind == SM_HOME_UNKNOWN) {
+            assert_int_equal(p.a.count, 0);
+            assert_int_equal(p.k->sm->net->counts.asked, 1);
+        } else {
+            expect(&p, cases[i].kind, cases[i].host);
+            assert_int_equal(p.k->sm->net->counts.asked, 0);
+        }
+        net_free(p.k);
+    }
+}
+
+/* A directory that has heard of everybody's users need ask nobody. */
+static void test_complete_here(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        int heard; /* of how many others, by the table of now */
+        bool is_nobody;
+    } cases[] = {{"prime.test", "beta.test", 2, true},
+                 {"prime.test", "beta.test", 1, false},
+                 {"beta.test", "gamma.test", 2, false}};
+    static const char *const hosts[] = {"beta.test", "gamma.test"};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct play p = play_new();
+        char sql[128];
+        p.user = net_user(p.k, cases[i].first, cases[i].second, 0);
+        snprintf(sql, sizeof(sql), "INSERT INTO home_heard (host, servers) VALUES (?1, %lld)",
+                 (long long)servers_set(p.k->sm->net->servers));
+        for (int n = 0; n < cases[i].heard; n++)
+            kit_sql(p.k, sql, hosts[n]);
+        net_ask(p.k, p.user, &p.a);
+        if (cases[i].is_nobody)
+            expect(&p, SM_HOME_NOBODY, "");
+        else
+            assert_int_equal(p.a.count, 0);
+        net_free(p.k);
+    }
+}
+
 /* --- the directory --- */
 
 static void test_first_directory_is_home(void **state)
@@ -498,6 +580,8 @@ static void test_freed_by_one_who_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_records_here),
+        cmocka_unit_test(test_complete_here),
         cmocka_unit_test(test_first_directory_is_home),
         cmocka_unit_test(test_complete_directory_knows_nobody),
         cmocka_unit_test(test_incomplete_directory_is_not_the_last),
