@@ -2,7 +2,7 @@
 /*
  * lookup - finding out where a user is at home: one look-up a user, however many want to know.
  *
- *   LOCAL      the store: an account here; a record, if this server is a directory of the user
+ *   LOCAL      the store here (lookup_local.c)
  *   DIRECTORY  the servers where his home is recorded, one after the other (c2s/NETWORK.md)
  *   VERIFYING  one of them has told of a third server: whether that has signed it
  *   PROBE      all members at once: his home itself answers
@@ -13,7 +13,6 @@
  *
  * Owned by sm->net; a look-up ends by telling all who wait for it, or without a word at sm_free.
  */
-#include "c2s/sm/network/record.h"
 #include "c2s/sm/network/resolver.h"
 
 #include <stdlib.h>
@@ -26,6 +25,12 @@
 #define ROOM_FOR_DIRECTORIES 5000 /* questions that probes leave to them */
 
 enum lookup_state { LOOKUP_LOCAL, LOOKUP_DIRECTORY, LOOKUP_VERIFYING, LOOKUP_PROBE };
+static const char *const state_names[] = {
+    [LOOKUP_LOCAL] = "local",
+    [LOOKUP_DIRECTORY] = "directory",
+    [LOOKUP_VERIFYING] = "verifying",
+    [LOOKUP_PROBE] = "probe",
+};
 
 struct waiter {
     struct list_node node;
@@ -124,7 +129,8 @@ static void end(struct lookup *l, enum sm_home_kind kind)
     if (!l->is_outdated)
         home = sm_cache_settle(sm, user_of(l), &home);
     LOG(LOG_DEBUG, "network.home", F_SPAN("user", user_of(l)), F_STR("kind", kind_names[home.kind]),
-        F_SPAN("peer", home.host), F_INT("unheard", l->unheard));
+        F_SPAN("peer", home.host), F_STR("by", state_names[l->state]),
+        F_INT("unheard", l->unheard));
     tell(l, &home);
 }
 
@@ -314,89 +320,19 @@ static void directory_next(struct lookup *l)
 
 /* --- LOCAL --- */
 
-struct local_job {
-    struct sm_job job; /* first */
-    struct lookup *lookup;
-    struct servers *servers;
-    struct sm_home home; /* what the store knows: UNKNOWN, if it must be asked */
-    struct buf text;     /* home.host points into it */
-    size_t n;
-    char user[];
-};
-
-/* A record that is newer than the account speaks of a user who has moved (moved.c). Others count
- * where they are told and mended: at the directory. */
-static int local_run(struct db *db, struct store_job *store_job)
+static void on_local(void *ctx, const struct sm_home *home)
 {
-    struct local_job *job = (struct local_job *)(void *)store_job;
-    const struct span user = span_make(job->user, job->n);
-    const struct span self = job->job.sm->opts.host;
-    const int64_t created = sm_account_created(db, user);
-    const bool is_directory = sm_is_directory(job->servers, user);
-    struct sm_home_record r;
-    const int got = sm_record_load(db, user, &r, &job->text);
-    const bool is_elsewhere = got > 0 && servers_has_other(job->servers, r.host);
+    struct lookup *l = ctx;
 
-    if (got < 0)
-        return got;
-    if (created >= 0 && !(is_elsewhere && sm_record_beats(&r, self, created)))
-        job->home = (struct sm_home){.kind = SM_HOME_HERE, .stamp = created};
-    else if (is_elsewhere && (is_directory || created >= 0))
-        job->home = (struct sm_home){.kind = SM_HOME_AT, .host = r.host, .stamp = r.stamp};
-    else if (is_directory && sm_has_heard_all(db, job->servers))
-        job->home.kind = SM_HOME_NOBODY;
-    return STORE_OK;
-}
-
-static void on_local(struct lookup *l, const struct local_job *job, int result)
-{
-    if (result < 0) {
-        end(l, SM_HOME_UNREACHABLE);
-    } else if (job->home.kind == SM_HOME_UNKNOWN ||
-               (job->home.kind == SM_HOME_AT && !sm_is_member(l->sm, job->home.host))) {
+    if (home->kind == SM_HOME_UNKNOWN ||
+        (home->kind == SM_HOME_AT && !sm_is_member(l->sm, home->host))) {
         directory_next(l);
-    } else {
-        l->found = job->home;
-        if (l->found.kind == SM_HOME_AT)
-            l->found.host = sm_cache_host(l->sm, job->home.host);
-        end(l, job->home.kind);
+        return;
     }
-}
-
-/* After sm_free the look-up is no more. */
-static bool local_finish(struct sm_job *job, int result)
-{
-    struct local_job *local = (struct local_job *)job;
-
-    if (!job->sm->is_closed)
-        on_local(local->lookup, local, result);
-    return true;
-}
-
-static void local_destroy(struct sm_job *job)
-{
-    struct local_job *local = (struct local_job *)job;
-
-    servers_unref(&local->servers);
-    buf_free(&local->text);
-}
-
-static bool local_begin(struct lookup *l)
-{
-    struct local_job *job = mem_zalloc(sizeof(*job) + l->n);
-
-    job->lookup = l;
-    job->servers = servers_ref(l->sm->net->servers);
-    job->n = l->n;
-    memcpy(job->user, l->user, l->n);
-    job->job.bytes = 1024;
-    job->job.finish = local_finish;
-    job->job.destroy = local_destroy;
-    if (sm_job_submit(l->sm, STORE_READ, &job->job, NULL, NULL, local_run))
-        return true;
-    local_destroy(&job->job);
-    free(job);
-    return false;
+    l->found = *home;
+    if (home->kind == SM_HOME_AT)
+        l->found.host = sm_cache_host(l->sm, home->host);
+    end(l, home->kind);
 }
 
 /* --- asking for one --- */
@@ -409,7 +345,7 @@ static struct lookup *lookup_begin(struct sm *sm, struct span user)
     l->n = user.n;
     memcpy(l->user, user.p, user.n);
     list_init(&l->waiters);
-    if (!local_begin(l)) {
+    if (!sm_lookup_local(sm, user, on_local, l)) {
         free(l);
         return NULL;
     }

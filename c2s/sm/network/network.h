@@ -7,7 +7,7 @@
  *   edge_wait.c  what waits to learn where its recipient is
  *   edge_text.c  addresses in what is written to a client
  *   resolver.c   where a user is at home: accounts here, cache, directory, probe
- *   lookup.c     one question under way, to the directory, then to all
+ *   lookup.c     one question under way, to the directory, then to all (lookup_local.c: the store)
  *   ask.c        questions to other servers, and their answers
  *   record.c     records of homes in the store, and their signatures
  *   directory.c  what other servers ask and tell us about homes

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * resolver - what resolver.c (what is known) and lookup.c (what is being asked) share.
+ * resolver - what resolver.c (what is known) and lookup.c (what is being asked) share
+ * (and lookup_local.c, what is in the store).
  */
 #ifndef C2S_SM_NETWORK_RESOLVER_H
 #define C2S_SM_NETWORK_RESOLVER_H
@@ -14,6 +15,12 @@
 struct sm_home sm_cache_settle(struct sm *sm, struct span localpart, const struct sm_home *found);
 /* That name, kept until sm_resolver_close. */
 struct span sm_cache_host(struct sm *sm, struct span host);
+
+/* --- lookup_local.c --- */
+/* What the store here says: kind UNKNOWN: others must be asked. done once, never from inside, not
+ * after sm_free. False: too much is queued for the store. */
+bool sm_lookup_local(struct sm *sm, struct span user,
+                     void (*done)(void *ctx, const struct sm_home *home), void *ctx);
 
 /* --- lookup.c --- */
 /* An account has come or gone: what the look-up of it finds is not kept. */
