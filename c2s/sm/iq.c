@@ -117,6 +117,7 @@ struct ask {
     const struct iq_row *row;
     struct span name, who; /* in task.request's arena */
     struct sm_names names; /* of who */
+    bool has_network;      /* who has no account may be at home elsewhere */
 };
 
 static int ask_run(struct db *db, struct store_job *store_job)
@@ -126,7 +127,7 @@ static int ask_run(struct db *db, struct store_job *store_job)
     if (sm_account_blocks(ask->task.job.sm, db, ask->name, ask->who))
         return 0;
     if (ask->row->access == ANYONE)
-        return 1;
+        return !ask->has_network || sm_account_id(db, ask->name) ? 1 : 0;
     return sm_account_is_seen_by_any(db, ask->name, &ask->names) ? 1 : 0;
 }
 
@@ -146,6 +147,7 @@ static void ask_store(struct sm_in *in, const struct iq_row *row)
 
     stanza_copy(&ask->task.request, in->stanza);
     ask->row = row;
+    ask->has_network = sm_has_network(in->sm);
     ask->name = arena_span(&ask->task.request.arena, in->to.local);
     ask->who = arena_span(&ask->task.request.arena, in->stanza->from);
     ask->names = sm_names_of(in->sm, &ask->task.request.arena, jid_bare_of(ask->who));

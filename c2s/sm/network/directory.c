@@ -13,7 +13,7 @@
 
 #define RECORDS_MAX 100
 #define WAITING_MAX 256 /* requests of all members */
-#define SIGN_MAX 16 /* of our own, for one answer: each takes a while */
+#define SIGN_MAX 16     /* of our own, for one answer: each takes a while */
 
 /* The member that asks: none, if it is none. */
 static struct span member_of(const struct sm_in *in)
@@ -69,8 +69,7 @@ static int own_record(struct db *db, struct span user, struct span host, int64_t
 
     if (got > 0 && r->stamp == created && span_eq(r->host, host))
         return got;
-    sm_record_copy(r, text,
-                   &(struct sm_home_record){.user = user, .host = host, .stamp = created});
+    sm_record_copy(r, text, &(struct sm_home_record){.user = user, .host = host, .stamp = created});
     return got < 0 ? got : STORE_OK;
 }
 
@@ -127,7 +126,7 @@ static void sign(struct sm *sm, struct sm_home_record *r, struct buf *text)
 struct get {
     struct sm_task task; /* first */
     struct servers *servers;
-    struct span user, host; /* in the request's arena; ours */
+    struct span user, host;  /* in the request's arena; ours */
     struct sm_home_record r; /* none: user is empty */
     struct buf text;
     bool is_own, is_complete;
@@ -135,8 +134,7 @@ struct get {
 
 bool sm_has_heard_all(struct db *db, const struct servers *list)
 {
-    struct db_stmt *st =
-        db_sql(db, "SELECT 1 FROM home_heard WHERE host = ?1 AND servers = ?2");
+    struct db_stmt *st = db_sql(db, "SELECT 1 FROM home_heard WHERE host = ?1 AND servers = ?2");
     const int64_t set = (int64_t)servers_set(list);
 
     for (size_t i = 0; i < servers_count(list); i++) {
@@ -229,9 +227,9 @@ struct entry {
     bool is_signed, is_directory;
     bool is_unproved; /* signed, but by whom is not known: its key could not be had */
     /* What came of it. */
-    bool is_moved;  /* one of our users has gone there */
-    bool is_known;  /* it is recorded */
-    bool is_own;    /* the answer is about an account here */
+    bool is_moved;                /* one of our users has gone there */
+    bool is_known;                /* it is recorded */
+    bool is_own;                  /* the answer is about an account here */
     struct sm_home_record answer; /* user is empty: none */
     struct buf text;
 };

@@ -127,16 +127,18 @@ struct refuse {
     struct buf text;
 };
 
-/* 1: he is at home elsewhere. */
+enum { REFUSE_UNKNOWN = 0, REFUSE_MOVED = 1, REFUSE_HERE = 2 };
+
 static int refuse_run(struct db *db, struct store_job *job)
 {
     struct refuse *f = (struct refuse *)(void *)job;
     int result;
 
     if (sm_account_id(db, f->user))
-        return 0;
+        return REFUSE_HERE;
     result = sm_record_load(db, f->user, &f->r, &f->text);
-    return result > 0 && !span_eq(f->r.host, f->task.job.sm->opts.host);
+    return result > 0 && !span_eq(f->r.host, f->task.job.sm->opts.host) ? REFUSE_MOVED
+                                                                        : REFUSE_UNKNOWN;
 }
 
 static bool is_kind(const struct stanza *s, struct span name)
@@ -192,7 +194,13 @@ static void refuse_done(struct sm_task *task, struct sm_in *in, int result)
     struct refuse *f = (struct refuse *)task;
     struct sm *sm = in->sm;
 
-    if (result <= 0 || !sm_has_network(sm)) {
+    if (sm_has_network(sm) && result == REFUSE_HERE &&
+        sm_home_peek(sm, f->user).kind == SM_HOME_AT) {
+        sm_home_on_account(sm, f->user, true); /* another instance has made his account */
+        sm_in_go_on(in, SM_RECEIVING);
+        return;
+    }
+    if (result != REFUSE_MOVED || !sm_has_network(sm)) {
         refuse_unknown(in);
         return;
     }

@@ -147,8 +147,8 @@ static void send_again(struct retry *t)
 
 /* --- whether it is believed ------------------------------------------------------------------- */
 
-/* A directory keeps what it has learnt; and that he is at home here, if he is not, must not be asked
- * of others again and again. */
+/* A directory keeps what it has learnt; and that he is at home here, if he is not, must not be
+ * asked of others again and again. */
 static int keep_run(struct db *db, struct store_job *job)
 {
     struct retry *t = (struct retry *)(void *)job;
@@ -216,8 +216,8 @@ static void on_verified(void *ctx, bool is_good)
 static bool knows_answer(const struct sm_in *in)
 {
     const struct sm_user *user = sm_in_user(in);
-    const struct sm_session *s = user && !jid_is_bare(&in->to)
-                                     ? sm_user_session(user, in->to.resource) : NULL;
+    const struct sm_session *s =
+        user && !jid_is_bare(&in->to) ? sm_user_session(user, in->to.resource) : NULL;
 
     return s && span_eq(s->domain, in->sm->opts.network);
 }
@@ -240,8 +240,7 @@ bool sm_moved_retry(struct sm_in *in)
     struct jid from;
     struct retry *t;
     bool is_taken = home && in->sm->net->key_wait_count < SM_KEY_WAITS_MAX &&
-                    !span_is_none(in->to.local) &&
-                    sm_is_local_domain(in->sm, in->to.domain) &&
+                    !span_is_none(in->to.local) && sm_is_local_domain(in->sm, in->to.domain) &&
                     is_type(s, stanza_attr(s, home, SPAN("type"))) &&
                     sm_record_read(s, home, &r, &proof) && jid_parse(s->from, &from, &scratch) &&
                     !span_is_none(from.local) && is_sound(in, &r, &from);

@@ -3,9 +3,9 @@
  * moved_store - accounts that are set aside because their users have moved: what is stored for them
  * goes back to its senders, and after a month they go for good.
  *
- * A slice at a time: some messages, or requests, are loaded and answered, and removed from the store
- * when the router has all of the answers. A process that ends in between leaves the rest to the next
- * one. Called by moved.c and publish.c (every minute); timer and state are in sm->net.
+ * A slice at a time: some messages, or requests, are loaded and answered, and removed from the
+ * store when the router has all of the answers. A process that ends in between leaves the rest to
+ * the next one. Called by moved.c and publish.c (every minute); timer and state are in sm->net.
  */
 #include "c2s/sm/network/record.h"
 
@@ -22,8 +22,9 @@
 
 int sm_moved_set_aside(struct db *db, struct span name, int64_t now)
 {
-    struct db_stmt *st = db_sql(db, "UPDATE account SET name = '//' || ?2 || '/' || id || '/' || name"
-                                    " WHERE name = ?1");
+    struct db_stmt *st =
+        db_sql(db, "UPDATE account SET name = '//' || ?2 || '/' || id || '/' || name"
+                   " WHERE name = ?1");
 
     db_bind_text(st, 1, name);
     db_bind_int(st, 2, now);
@@ -91,8 +92,8 @@ static struct span name_of(struct span text)
 /* Too old: they become removed ones, without a word to the contacts, who have him elsewhere. */
 static int expire(struct db *db, struct slice *s)
 {
-    struct db_stmt *st = db_sql(
-        db, "SELECT id FROM account WHERE name >= '//' AND name < ?1 ORDER BY name LIMIT 1");
+    struct db_stmt *st =
+        db_sql(db, "SELECT id FROM account WHERE name >= '//' AND name < ?1 ORDER BY name LIMIT 1");
     const int64_t keep = KEEP_MS;
     char before[32];
     int64_t id = 0;
@@ -118,11 +119,11 @@ static int expire(struct db *db, struct slice *s)
 
 static int find(struct db *db, struct slice *s)
 {
-    struct db_stmt *st = db_sql(
-        db, "SELECT id, name FROM account WHERE name >= '//' AND name < '/0' AND"
-            " (EXISTS (SELECT 1 FROM offline WHERE offline.account = account.id) OR"
-            " EXISTS (SELECT 1 FROM roster_request q WHERE q.account = account.id))"
-            " ORDER BY name LIMIT 1");
+    struct db_stmt *st =
+        db_sql(db, "SELECT id, name FROM account WHERE name >= '//' AND name < '/0' AND"
+                   " (EXISTS (SELECT 1 FROM offline WHERE offline.account = account.id) OR"
+                   " EXISTS (SELECT 1 FROM roster_request q WHERE q.account = account.id))"
+                   " ORDER BY name LIMIT 1");
     struct buf name = {0};
     int got = db_step(st);
 

@@ -6,18 +6,18 @@
  * their accounts: what is new is what comes behind the last one told. When the set of members
  * changes all is told anew. The same way a former home is told that its user has come to us.
  *
- * A member that does not answer is told again later, with a growing pause. Signing takes a while, so
- * it is done a few records at a time.
+ * A member that does not answer is told again later, with a growing pause. Signing takes a while,
+ * so it is done a few records at a time.
  */
 #include "c2s/sm/network/publish.h"
 
 #include <stdlib.h>
 
-#define SOON_MS 20           /* accounts that are made one after the other are told together */
-#define LOOK_MS (60 * 1000)  /* other instances make accounts, too */
+#define SOON_MS 20          /* accounts that are made one after the other are told together */
+#define LOOK_MS (60 * 1000) /* other instances make accounts, too */
 #define SIGN_BATCH 8
 #define SIGN_PAUSE_MS 5
-#define PARALLEL 4           /* members that are told at the same time */
+#define PARALLEL 4 /* members that are told at the same time */
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS (120 * 1000)
 
@@ -25,8 +25,8 @@
 struct target {
     struct list_node node;
     struct sm_publisher *all;
-    bool is_dirty; /* there may be something to tell it */
-    bool is_busy;  /* it is being told */
+    bool is_dirty;  /* there may be something to tell it */
+    bool is_busy;   /* it is being told */
     bool is_in_job; /* the batch is the store's */
     struct publish_batch *batch;
     struct sm_question *question;
@@ -95,13 +95,20 @@ static void fail(struct target *t, const char *reason)
     again(t, t->pause);
 }
 
+static void all_dirty(struct sm_publisher *p)
+{
+    LIST_FOR_EACH(node, &p->targets)
+    CONTAINER_OF(node, struct target, node)->is_dirty = true;
+}
+
 /* --- a batch, from the store to the member ---------------------------------------------------- */
 
 /* Whose batch it is; NULL: of nobody any more, and freed. */
 static struct target *target_of(struct sm *sm, struct publish_batch *b)
 {
     if (!sm->is_closed && sm_has_network(sm) && sm->net->publisher) {
-        LIST_FOR_EACH (node, &sm->net->publisher->targets) {
+        LIST_FOR_EACH(node, &sm->net->publisher->targets)
+        {
             struct target *t = CONTAINER_OF(node, struct target, node);
             if (t->batch == b) {
                 t->is_in_job = false;
@@ -126,6 +133,8 @@ static void on_told(struct sm *sm, struct publish_batch *b, int result)
     sm->net->counts.published += b->count;
     t->pause = 0;
     t->is_dirty |= !b->is_last;
+    if (b->has_new_former)
+        all_dirty(t->all);
     leave(t);
     go(t->all);
 }
@@ -154,8 +163,7 @@ static void contradicted(struct target *t, const struct sm_home_record *r)
     }
 }
 
-static void on_answer(void *ctx, enum stanza_error e, const struct stanza *result,
-                      uint32_t payload)
+static void on_answer(void *ctx, enum stanza_error e, const struct stanza *result, uint32_t payload)
 {
     const struct span ns = SPAN(NS_NETWORK), home = SPAN("home");
     struct target *t = ctx;
@@ -188,8 +196,8 @@ static void ask(struct target *t)
     for (size_t i = 0; i < b->count; i++)
         sm_record_write(&out, &b->records[i]);
     xml_raw(&out, SPAN("</homes>"));
-    t->question = sm_question_ask(sm, b->host, true, buf_span(&out), sm->opts.net.deadline,
-                                  on_answer, t);
+    t->question =
+        sm_question_ask(sm, b->host, true, buf_span(&out), sm->opts.net.deadline, on_answer, t);
     buf_free(&out);
     if (!t->question)
         fail(t, "it cannot be asked");
@@ -275,7 +283,8 @@ static void load(struct target *t)
 
 static void go(struct sm_publisher *p)
 {
-    LIST_FOR_EACH (node, &p->targets) {
+    LIST_FOR_EACH(node, &p->targets)
+    {
         struct target *t = CONTAINER_OF(node, struct target, node);
         if (p->busy >= PARALLEL)
             return;
@@ -296,7 +305,8 @@ static void target_free(struct target *t)
 
 static struct target *target_find(const struct sm_publisher *p, struct span host)
 {
-    LIST_FOR_EACH (node, &p->targets) {
+    LIST_FOR_EACH(node, &p->targets)
+    {
         struct target *t = CONTAINER_OF(node, struct target, node);
         if (span_eq(host_of(t), host))
             return t;
@@ -321,7 +331,8 @@ static void follow(struct sm_publisher *p)
     if (p->set == servers_set(list))
         return;
     p->set = servers_set(list);
-    LIST_FOR_EACH (node, &p->targets) {
+    LIST_FOR_EACH(node, &p->targets)
+    {
         struct target *t = CONTAINER_OF(node, struct target, node);
         if (!servers_has_other(list, host_of(t)))
             target_free(t);
@@ -339,8 +350,7 @@ static void on_look(void *ctx)
     struct sm_publisher *p = ctx;
 
     follow(p);
-    LIST_FOR_EACH (node, &p->targets)
-        CONTAINER_OF(node, struct target, node)->is_dirty = true;
+    all_dirty(p);
     go(p);
     sm_moved_look(p->sm);
     timer_start(&p->look, p->sm->loop, LOOK_MS, on_look, p);

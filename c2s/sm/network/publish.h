@@ -18,18 +18,19 @@ struct publish_batch {
     struct arena arena;
     struct span host; /* of the member */
     struct sm_home_record records[PUBLISH_BATCH];
-    bool is_unsaved[PUBLISH_BATCH];   /* not in the store as it is here */
+    bool is_unsaved[PUBLISH_BATCH]; /* not in the store as it is here */
     size_t count;
     /* Records of other homes, that hold against an account here. */
     struct sm_home_record lost[PUBLISH_BATCH];
     size_t lost_count;
-    int64_t account;  /* up to this number, when it has been told */
-    bool is_last;     /* nothing follows */
-    bool was_whole;   /* it knew already that these are all */
-    bool is_nothing;  /* there is nothing to tell it */
+    bool has_new_former; /* one has become known: he is to be told */
+    int64_t account;     /* up to this number, when it has been told */
+    bool is_last;        /* nothing follows */
+    bool was_whole;      /* it knew already that these are all */
+    bool is_nothing;     /* there is nothing to tell it */
     bool can_sign;
-    int64_t now;      /* ms since 1970 */
-    int64_t busy_ms;  /* another instance is telling it, for so long */
+    int64_t now;     /* ms since 1970 */
+    int64_t busy_ms; /* another instance is telling it, for so long */
     /* Former homes of our users that are told by this, or have become known by its answer. */
     struct publish_former {
         struct span user, host;

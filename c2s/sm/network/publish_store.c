@@ -46,8 +46,8 @@ bool publish_add_former(struct publish_batch *b, struct span user, struct span h
 {
     if (b->former_count == ARRAY_LEN(b->formers))
         return false;
-    b->formers[b->former_count++] = (struct publish_former){
-        arena_span(&b->arena, user), arena_span(&b->arena, host)};
+    b->formers[b->former_count++] =
+        (struct publish_former){arena_span(&b->arena, user), arena_span(&b->arena, host)};
     return true;
 }
 
@@ -194,10 +194,10 @@ static int load_formers(struct db *db, struct publish_batch *b)
 static int note_load(struct db *db, const struct publish_batch *b, const struct state *s,
                      int64_t busy_until)
 {
-    struct db_stmt *st = db_sql(
-        db, "INSERT INTO home_told (host, servers, account, is_whole, instance, busy_until)"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (host) DO UPDATE SET servers = ?2,"
-            " account = ?3, is_whole = ?4, instance = ?5, busy_until = ?6");
+    struct db_stmt *st =
+        db_sql(db, "INSERT INTO home_told (host, servers, account, is_whole, instance, busy_until)"
+                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (host) DO UPDATE SET servers = ?2,"
+                   " account = ?3, is_whole = ?4, instance = ?5, busy_until = ?6");
 
     db_bind_text(st, 1, b->host);
     db_bind_int(st, 2, (int64_t)servers_set(b->servers));
@@ -262,8 +262,10 @@ static int save_run(struct db *db, struct store_job *store_job)
         if (!b->is_unsaved[i])
             continue;
         result = sm_record_save(db, &b->records[i], &old);
-        if (result > 0 && buf_len(&old) > 0)
+        if (result > 0 && buf_len(&old) > 0) {
+            b->has_new_former = true;
             result = former_put(db, b->records[i].user, buf_span(&old));
+        }
     }
     buf_free(&old);
     return result < 0 ? result : STORE_OK;
@@ -274,7 +276,7 @@ void publish_save(struct publish_batch *b, publish_done *done)
     start(b, done, save_run);
 }
 
-static int told_formers(struct db *db, const struct publish_batch *b)
+static int told_formers(struct db *db, struct publish_batch *b)
 {
     struct db_stmt *st;
     int result = STORE_OK;
@@ -282,6 +284,7 @@ static int told_formers(struct db *db, const struct publish_batch *b)
     for (size_t i = 0; i < b->former_count && result >= 0; i++) {
         const struct publish_former *f = &b->formers[i];
         if (!span_eq(f->host, b->host)) {
+            b->has_new_former = true;
             result = former_put(db, f->user, f->host);
             continue;
         }
@@ -319,8 +322,7 @@ struct forget {
 static int forget_run(struct db *db, struct store_job *job)
 {
     struct forget *f = (struct forget *)(void *)job;
-    struct db_stmt *st =
-        db_sql(db, "SELECT host FROM home_told UNION SELECT host FROM home_heard");
+    struct db_stmt *st = db_sql(db, "SELECT host FROM home_told UNION SELECT host FROM home_heard");
     struct buf gone = {0};
     int result;
 

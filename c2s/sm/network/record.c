@@ -234,8 +234,7 @@ struct verify {
 static void verify_end(void *ctx, const struct server_key *key)
 {
     struct verify *v = ctx;
-    const bool is_good =
-        sm_record_is_sound(v->sm, &v->r) && sm_record_is_signed(&v->r, key);
+    const bool is_good = sm_record_is_sound(v->sm, &v->r) && sm_record_is_signed(&v->r, key);
 
     v->done(v->ctx, is_good);
     buf_free(&v->text);
