@@ -8,7 +8,7 @@
  * a client of his is connected or not. That is why message.c, offline.c and iq.c ask as well, of
  * accounts that nobody owns.
  */
-#include "c2s/sm/sm_private.h"
+#include "c2s/sm/contacts/contacts.h"
 
 #include <stdlib.h>
 
@@ -256,6 +256,25 @@ static bool may_block(const struct sm_user *user, const struct jid *jid)
     return !sm_is_network_domain(user->sm, jid->domain) || !span_eq(jid->local, user->name);
 }
 
+static void add_listed(struct change *c, const struct sm_user *user, struct span jid)
+{
+    if (map_get(&user->profile->blocked, jid) &&
+        (c->count == 0 || !span_eq(c->jids[c->count - 1], jid)))
+        c->jids[c->count++] = arena_span(&c->task.request.arena, jid);
+}
+
+/* A network user who was put into the list before there was a network is in it by another name. */
+static void add_others(struct change *c, const struct sm_user *user, const struct jid *jid)
+{
+    char name[JID_TEXT_MAX] SM_HOT;
+
+    if (!sm_has_network(user->sm))
+        return;
+    add_listed(c, user, jid->full);
+    if (jid_is_bare(jid))
+        add_listed(c, user, sm_name_of(user->sm, jid->bare, name));
+}
+
 /* What else an item holds (XEP-0377: why) is nobody's business here. */
 static enum stanza_error read_items(struct change *c, const struct sm_user *user)
 {
@@ -265,7 +284,7 @@ static enum stanza_error read_items(struct change *c, const struct sm_user *user
     struct jid_scratch scratch SM_HOT;
     struct jid jid;
 
-    c->jids = arena_alloc(&s->arena, stanza_child_count(s, list) * sizeof(*c->jids));
+    c->jids = arena_alloc(&s->arena, 3 * stanza_child_count(s, list) * sizeof(*c->jids));
     for (uint32_t item = stanza_child(s, list, SPAN(NS_BLOCKING), SPAN("item")); item;
          item = stanza_next(s, item, SPAN(NS_BLOCKING), SPAN("item"))) {
         if (!jid_parse(stanza_attr(s, item, SPAN("jid")), &jid, &scratch))
@@ -273,6 +292,8 @@ static enum stanza_error read_items(struct change *c, const struct sm_user *user
         if (c->is_block && !may_block(user, &jid))
             return STANZA_NOT_ALLOWED;
         c->jids[c->count++] = arena_span(&s->arena, sm_stored_jid(user->sm, jid.full, stored));
+        if (!c->is_block)
+            add_others(c, user, &jid);
     }
     if (c->count > c->max)
         return STANZA_RESOURCE_CONSTRAINT;

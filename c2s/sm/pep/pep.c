@@ -57,7 +57,15 @@ static int each_contact(struct db *db, int64_t account,
     return got;
 }
 
-const struct pubsub_contacts sm_pep_contacts = {find_contact, each_contact};
+static void names_of_one(const void *ctx, struct arena *arena, struct span who,
+                         struct pubsub_names *names_r)
+{
+    const struct sm_names names = sm_names_of(ctx, arena, who);
+
+    *names_r = (struct pubsub_names){{names.jid, names.other, names.given}, names.stored};
+}
+
+const struct pubsub_contacts sm_pep_contacts = {find_contact, each_contact, names_of_one};
 
 /* --- asking --- */
 
@@ -96,9 +104,18 @@ void sm_pep_ask_self(struct pubsub_ask *ask, struct sm *sm, struct span service)
     ask->is_owner = true;
 }
 
+/* One who has the account's name at another server is not its owner. */
+static struct span stored_from(const struct sm_in *in, const struct jid *from,
+                               char text[JID_TEXT_MAX])
+{
+    return span_eq(from->local, in->to.local) ? from->full
+                                              : sm_stored_jid(in->sm, from->full, text);
+}
+
 bool sm_pep_ask_init(struct pubsub_ask *ask, const struct sm_in *in)
 {
-    struct jid_scratch scratch;
+    char text[JID_TEXT_MAX] SM_HOT;
+    struct jid_scratch scratch SM_HOT;
     struct jid from;
 
     pubsub_ask_init(ask);
@@ -106,7 +123,7 @@ bool sm_pep_ask_init(struct pubsub_ask *ask, const struct sm_in *in)
         return false;
     set_limits(ask, in->sm);
     ask->service = arena_span(&ask->arena, in->to.bare);
-    ask->who_full = arena_span(&ask->arena, from.full);
+    ask->who_full = arena_span(&ask->arena, stored_from(in, &from, text));
     ask->who = jid_bare_of(ask->who_full);
     ask->is_owner = in->session && in->session->user && in->session->user == sm_in_user(in);
     return true;

@@ -44,28 +44,41 @@ static struct stanza *make_message(struct sm *sm, const struct pubsub_event *eve
 
 /* --- whom --- */
 
-/* The JIDs of a list as a set. */
-static void read_set(struct map *set, const struct buf *list)
-{
-    struct span rest = buf_span(list), jid;
-
-    while (!span_is_none(jid = pubsub_next_jid(&rest)))
-        map_put(set, jid, (void *)(uintptr_t)jid.p);
-}
-
 struct audience {
     struct sm *sm;
     const struct pubsub_event *event;
     struct map people, denied, subscribers;
+    struct arena names; /* of those who are written otherwise in the event's lists */
     /* Full JIDs, each ended by LF: sending may end sessions, and so change the rest. */
     struct buf to;
 };
 
+/* The JIDs of a list as a set. A network user is in it as he is stored. */
+static void read_set(struct audience *a, struct map *set, const struct buf *list)
+{
+    char text[JID_TEXT_MAX] SM_HOT;
+    struct span rest = buf_span(list), jid;
+
+    while (!span_is_none(jid = pubsub_next_jid(&rest))) {
+        struct span stored = sm_stored_jid(a->sm, jid, text);
+        if (stored.p == text)
+            stored = arena_span(&a->names, stored);
+        map_put(set, stored, (void *)(uintptr_t)jid.p);
+    }
+}
+
+static bool is_in(const struct audience *a, const struct map *set, struct span jid)
+{
+    char text[JID_TEXT_MAX] SM_HOT;
+
+    return map_get(set, sm_stored_jid(a->sm, jid, text)) != NULL;
+}
+
 static void add(struct audience *a, const struct pep_peer *peer)
 {
     if (!sm_interest_wants(peer, a->event->node) ||
-        map_get(&a->subscribers, peer->full) ||
-        map_get(&a->subscribers, jid_bare_of(peer->full)))
+        is_in(a, &a->subscribers, peer->full) ||
+        is_in(a, &a->subscribers, jid_bare_of(peer->full)))
         return; /* subscribers are told anyway */
     buf_append(&a->to, peer->full);
     buf_append_char(&a->to, '\n');
@@ -73,9 +86,9 @@ static void add(struct audience *a, const struct pep_peer *peer)
 
 static bool may_hear(const struct audience *a, struct span bare)
 {
-    if (map_get(&a->people, bare))
+    if (is_in(a, &a->people, bare))
         return true;
-    return a->event->is_open && !map_get(&a->denied, bare);
+    return a->event->is_open && !is_in(a, &a->denied, bare);
 }
 
 /* The account's own, and those of contacts elsewhere. */
@@ -132,9 +145,9 @@ static void notify(struct sm *sm, struct span user, const struct pubsub_event *e
     if (!message)
         return;
     if (!event->is_to_subscribers_only) {
-        read_set(&a.people, &event->people);
-        read_set(&a.denied, &event->denied);
-        read_set(&a.subscribers, &event->subscribers);
+        read_set(&a, &a.people, &event->people);
+        read_set(&a, &a.denied, &event->denied);
+        read_set(&a, &a.subscribers, &event->subscribers);
         add_peers(&a, user);
         add_local(&a, user);
     }
@@ -143,6 +156,7 @@ static void notify(struct sm *sm, struct span user, const struct pubsub_event *e
     map_free(&a.people);
     map_free(&a.denied);
     map_free(&a.subscribers);
+    arena_free(&a.names);
     buf_free(&a.to);
 }
 

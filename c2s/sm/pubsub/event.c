@@ -100,7 +100,7 @@ static void take_contact(void *ctx, const struct pubsub_contact *contact)
 
     r.is_in_group = pubsub_is_in_groups(g->node->config.groups, contact->groups);
     if (pubsub_check(&g->node->config, &r, PUBSUB_MAY_READ).error == STANZA_ERROR_NONE)
-        add_jid(g->list, contact->jid);
+        add_jid(g->list, pubsub_stored_jid(g->ask, contact->jid));
 }
 
 /* An outcast among the contacts: his affiliation comes before. */

@@ -63,7 +63,7 @@ int pubsub_op_node_affiliations_get(struct pubsub_op *op)
 
 /* Each element of that name, in one request: all of them, or none. */
 static int each_person(struct pubsub_op *op, struct span name,
-                       int (*set)(struct pubsub_op *op, const struct jid *jid, struct span value))
+                       int (*set)(struct pubsub_op *op, struct span jid, struct span value))
 {
     struct pubsub_ask *ask = op->ask;
     struct stanza *s = ask->request;
@@ -78,7 +78,8 @@ static int each_person(struct pubsub_op *op, struct span name,
             return pubsub_ask_refuse(ask, STANZA_JID_MALFORMED, NULL);
         if (count++ == ask->limits.max_people)
             return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
-        result = set(op, &jid, stanza_attr(s, node, name));
+        result = set(op, pubsub_stored_jid(ask, arena_span(&ask->arena, jid.full)),
+                     stanza_attr(s, node, name));
     }
     return result;
 }
@@ -98,25 +99,25 @@ static void tell_subscriber(struct pubsub_op *op, struct span jid, const char *s
     xml_raw(&event->xml, SPAN("/></event>"));
 }
 
-static int set_subscription(struct pubsub_op *op, const struct jid *jid, struct span value)
+static int set_subscription(struct pubsub_op *op, struct span jid, struct span value)
 {
     struct pubsub_ask *ask = op->ask;
     bool delivers = true;
-    int was = pubsub_subscription_find(op->db, &op->node, jid->full, &delivers), result;
+    int was = pubsub_subscription_find(op->db, &op->node, jid, &delivers), result;
 
     if (was < 0)
         return was;
     if (span_eq(value, SPAN("none"))) {
-        result = pubsub_subscription_remove(op->db, &op->node, jid->full);
+        result = pubsub_subscription_remove(op->db, &op->node, jid);
         if (result > 0)
-            tell_subscriber(op, jid->full, "none");
+            tell_subscriber(op, jid, "none");
         return result < 0 ? result : 0;
     }
     if (!span_eq(value, SPAN("subscribed")))
         return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
-    result = pubsub_subscription_set(ask, op->db, &op->node, jid->full, delivers);
+    result = pubsub_subscription_set(ask, op->db, &op->node, jid, delivers);
     if (result == 0 && !was)
-        tell_subscriber(op, jid->full, "subscribed");
+        tell_subscriber(op, jid, "subscribed");
     return result;
 }
 
@@ -126,19 +127,19 @@ int pubsub_op_node_subscriptions_set(struct pubsub_op *op)
 }
 
 /* The account stays the owner of what it owns. */
-static int set_affiliation(struct pubsub_op *op, const struct jid *jid, struct span value)
+static int set_affiliation(struct pubsub_op *op, struct span jid, struct span value)
 {
     struct pubsub_ask *ask = op->ask;
     enum pubsub_affiliation a;
 
-    if (!jid_is_bare(jid) || !pubsub_affiliation_parse(value, &a))
+    if (span_index(jid, '/') < jid.n || !pubsub_affiliation_parse(value, &a))
         return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, NULL);
-    if (span_eq(jid->bare, ask->service)) {
+    if (span_eq(jid, pubsub_stored_jid(ask, ask->service))) {
         if (a == PUBSUB_OWNER)
             return 0;
         return pubsub_ask_refuse(ask, STANZA_NOT_ACCEPTABLE, NULL);
     }
-    return pubsub_affiliation_set(ask, op->db, &op->node, jid->bare, a);
+    return pubsub_affiliation_set(ask, op->db, &op->node, jid, a);
 }
 
 int pubsub_op_node_affiliations_set(struct pubsub_op *op)

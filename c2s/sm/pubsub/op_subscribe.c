@@ -22,10 +22,11 @@ static int read_jid(struct pubsub_op *op, struct span *jid_r)
 
     if (span_is_none(text))
         return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "jid-required");
-    if (!jid_parse(text, &jid, &scratch) ||
-        (!span_eq(jid.full, ask->who) && !span_eq(jid.full, ask->who_full)))
+    if (!jid_parse(text, &jid, &scratch))
         return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "invalid-jid");
-    *jid_r = arena_span(&ask->arena, jid.full);
+    *jid_r = pubsub_stored_jid(ask, arena_span(&ask->arena, jid.full));
+    if (!span_eq(*jid_r, ask->who) && !span_eq(*jid_r, ask->who_full))
+        return pubsub_ask_refuse(ask, STANZA_BAD_REQUEST, "invalid-jid");
     return 0;
 }
 

@@ -37,26 +37,55 @@ bool pubsub_is_in_groups(struct span groups, struct span of_contact)
     return false;
 }
 
-/* Who cannot be looked up is let in nowhere. */
-static enum pubsub_affiliation affiliation_of(struct db *db, const struct pubsub_node *node,
-                                              struct span who)
+static struct pubsub_names names_of(struct pubsub_ask *ask, struct span who)
 {
-    struct db_stmt *st = db_sql(db, "SELECT affiliation FROM pubsub_affiliation"
-                                    " WHERE node = ?1 AND jid = ?2");
+    struct pubsub_names names = {.jids = {who}, .stored = who};
+
+    if (ask->contacts)
+        ask->contacts->names(ask->contacts_ctx, &ask->arena, who, &names);
+    return names;
+}
+
+struct span pubsub_stored_jid(struct pubsub_ask *ask, struct span jid)
+{
+    const struct span bare = bare_of(jid), stored = names_of(ask, bare).stored;
+    char *text;
+
+    if (span_eq(stored, bare))
+        return jid;
+    text = arena_bytes(&ask->arena, stored.n + jid.n - bare.n);
+    memcpy(text, stored.p, stored.n);
+    memcpy(text + stored.n, jid.p + bare.n, jid.n - bare.n);
+    return span_make(text, stored.n + jid.n - bare.n);
+}
+
+/* Who cannot be looked up is let in nowhere. as_r: by which of his names he is in the list; NULL: no
+ * matter. */
+static enum pubsub_affiliation affiliation_of(struct db *db, const struct pubsub_node *node,
+                                              const struct pubsub_names *names, struct span *as_r)
+{
+    struct db_stmt *st = db_sql(db, "SELECT affiliation, jid FROM pubsub_affiliation"
+                                    " WHERE node = ?1 AND jid IN (?2, ?3, ?4)");
     enum pubsub_affiliation a = PUBSUB_NONE;
     int got;
 
     db_bind_int(st, 1, node->id);
-    db_bind_text(st, 2, who);
+    _Static_assert(PUBSUB_NAMES == 3, "the parameters of the statement");
+    for (int i = 0; i < PUBSUB_NAMES; i++)
+        db_bind_text(st, 2 + i, names->jids[i]);
     got = db_step(st);
     if (got != 0)
         a = got < 0 ? PUBSUB_OUTCAST : (enum pubsub_affiliation)db_int(st, 0);
+    for (size_t i = 0; as_r && got > 0 && i < PUBSUB_NAMES; i++) {
+        if (span_eq(names->jids[i], db_text(st, 1)))
+            *as_r = names->jids[i];
+    }
     db_reset(st);
     return a;
 }
 
 /* With the bare JID, or with any resource of it. */
-static int is_subscribed(struct db *db, const struct pubsub_node *node, struct span who)
+static int is_subscribed_as(struct db *db, const struct pubsub_node *node, struct span who)
 {
     struct db_stmt *st = db_sql(db, "SELECT 1 FROM pubsub_subscription WHERE node = ?1 AND"
                                     " (jid = ?2 OR (jid >= ?2 || '/' AND jid < ?2 || '0'))");
@@ -69,6 +98,18 @@ static int is_subscribed(struct db *db, const struct pubsub_node *node, struct s
     return got;
 }
 
+static int is_subscribed(struct db *db, const struct pubsub_node *node,
+                         const struct pubsub_names *names)
+{
+    int got = 0;
+
+    for (size_t i = 0; i < PUBSUB_NAMES && got == 0; i++) {
+        if (!span_is_none(names->jids[i]))
+            got = is_subscribed_as(db, node, names->jids[i]);
+    }
+    return got;
+}
+
 int pubsub_relation_read(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
                          struct span who, struct pubsub_relation *r)
 {
@@ -78,8 +119,9 @@ int pubsub_relation_read(struct pubsub_ask *ask, struct db *db, const struct pub
     *r = (struct pubsub_relation){.affiliation = PUBSUB_OWNER};
     if (span_eq(who, ask->service) || (ask->is_owner && span_eq(who, ask->who)))
         return 0;
-    r->affiliation = affiliation_of(db, node, who);
-    got = is_subscribed(db, node, who);
+    const struct pubsub_names names = names_of(ask, who);
+    r->affiliation = affiliation_of(db, node, &names, NULL);
+    got = is_subscribed(db, node, &names);
     if (got < 0)
         return got;
     r->is_subscribed = got > 0;
@@ -118,13 +160,16 @@ static int is_full(struct pubsub_ask *ask, struct db_stmt *st, const struct pubs
 int pubsub_affiliation_set(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
                            struct span jid, enum pubsub_affiliation a)
 {
+    const struct pubsub_names names = names_of(ask, jid);
+    struct span as = names.stored;
+    const enum pubsub_affiliation was = affiliation_of(db, node, &names, &as);
     struct db_stmt *st;
 
     if (a == PUBSUB_NONE) {
         st = db_sql(db, "DELETE FROM pubsub_affiliation WHERE node = ?1 AND jid = ?2");
     } else {
         st = db_sql(db, "SELECT count(*) FROM pubsub_affiliation WHERE node = ?1");
-        if (is_full(ask, st, node) && affiliation_of(db, node, jid) == PUBSUB_NONE)
+        if (is_full(ask, st, node) && was == PUBSUB_NONE)
             return pubsub_ask_refuse(ask, STANZA_RESOURCE_CONSTRAINT, NULL);
         st = db_sql(db, "INSERT INTO pubsub_affiliation (node, jid, affiliation)"
                         " VALUES (?1, ?2, ?3) ON CONFLICT (node, jid)"
@@ -132,7 +177,7 @@ int pubsub_affiliation_set(struct pubsub_ask *ask, struct db *db, const struct p
         db_bind_int(st, 3, a);
     }
     db_bind_int(st, 1, node->id);
-    db_bind_text(st, 2, jid);
+    db_bind_text(st, 2, as);
     return db_run(st);
 }
 

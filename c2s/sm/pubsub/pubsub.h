@@ -120,7 +120,14 @@ struct pubsub_contact {
     struct span groups; /* separated by LF */
 };
 
-/* In run(). Both may be NULL: there are no contacts. */
+/* The ways to write the bare JID of one person; none: there are fewer. */
+#define PUBSUB_NAMES 3
+struct pubsub_names {
+    struct span jids[PUBSUB_NAMES];
+    struct span stored; /* one of them: how he is written from now on */
+};
+
+/* In run(). */
 struct pubsub_contacts {
     /* False: who (bare) is none. The spans are in the arena. */
     bool (*find)(const void *ctx, struct db *db, int64_t account, struct span who,
@@ -128,6 +135,8 @@ struct pubsub_contacts {
     /* Those who see his presence. */
     int (*each)(struct db *db, int64_t account,
                 void (*take)(void *ctx, const struct pubsub_contact *contact), void *ctx);
+    void (*names)(const void *ctx, struct arena *arena, struct span who,
+                  struct pubsub_names *names_r);
 };
 
 /* Something that has happened to a node: a message for who is in its lists. */
@@ -151,7 +160,7 @@ struct pubsub_ask {
     uint32_t payload;       /* its child */
     int64_t account;        /* 0: there is none, which looks like one without nodes */
     struct span service;    /* bare JID that the events come from */
-    struct span who;        /* bare JID that asks, prepared */
+    struct span who;        /* bare JID that asks, prepared, as it is stored */
     struct span who_full;
     bool is_owner;          /* who is the account itself */
     int64_t now;            /* ms since 1970 */

@@ -71,6 +71,8 @@ void pubsub_item_write(struct buf *out, const struct pubsub_item *item, bool has
 /* --- people.c --- */
 int pubsub_relation_read(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
                          struct span who, struct pubsub_relation *r);
+/* A JID (bare or full) as it is stored: in the arena, or as it is. */
+struct span pubsub_stored_jid(struct pubsub_ask *ask, struct span jid);
 /* The right of who asks; PUBSUB_REFUSED where he has none. */
 int pubsub_require(struct pubsub_ask *ask, struct db *db, const struct pubsub_node *node,
                    enum pubsub_right right);

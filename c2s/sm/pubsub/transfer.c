@@ -205,7 +205,8 @@ static bool read_jid(struct taking *t, uint32_t node, struct span attr, bool is_
 
     if (!jid_parse(stanza_attr(t->s, node, attr), &jid, &scratch))
         return false;
-    *jid_r = arena_span(&t->ask->arena, is_full_good ? jid.full : jid.bare);
+    *jid_r = pubsub_stored_jid(t->ask,
+                               arena_span(&t->ask->arena, is_full_good ? jid.full : jid.bare));
     return true;
 }
 
