@@ -86,11 +86,6 @@ static bool is_from_us(const struct sm_in *in)
 
 static bool to_other(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
 {
-    if (in->is_relayed) {
-        if (!sm_moved_refuse(in))
-            sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
-        return false;
-    }
     if (!is_from_us(in)) {
         pass_on(in, host);
         return false;
@@ -110,9 +105,8 @@ bool edge_settle(struct sm_in *in, const struct sm_home *home, struct sm_edge_sc
 {
     switch (home->kind) {
     case SM_HOME_HERE:
-        return true;
     case SM_HOME_NOBODY:
-        return !in->is_from_link || !sm_moved_refuse(in);
+        return true;
     case SM_HOME_AT:
         return to_other(in, home->host, scratch);
     case SM_HOME_UNKNOWN:
@@ -123,48 +117,44 @@ bool edge_settle(struct sm_in *in, const struct sm_home *home, struct sm_edge_sc
     return false;
 }
 
-/* By this host's own name for him: he may have been here before. */
+/* By our host's own name for one who has been here before. What comes from elsewhere hears of his
+ * new home when it is found that he has no account here (moved.c). */
 static bool by_host(struct sm_in *in, struct sm_edge_scratch *scratch)
 {
     const struct sm_home home = sm_home_peek(in->sm, in->to.local);
 
-    if (home.kind != SM_HOME_AT)
-        return true;
-    if (!in->is_from_link)
-        return to_other(in, home.host, scratch);
-    return !sm_moved_refuse(in);
+    return home.kind != SM_HOME_AT || to_other(in, home.host, scratch);
 }
 
-/* Whoever comes relayed and is not here is nobody's but ours to answer: nothing is asked. */
 static bool by_network(struct sm_in *in, enum sm_direction direction,
                        struct sm_edge_scratch *scratch)
 {
-    struct sm_home home = sm_home_peek(in->sm, in->to.local);
+    const struct sm_home home = sm_home_peek(in->sm, in->to.local);
 
-    if (home.kind == SM_HOME_UNKNOWN && in->is_relayed)
-        home.kind = SM_HOME_NOBODY;
     if (home.kind != SM_HOME_UNKNOWN)
         return edge_settle(in, &home, scratch);
     edge_keep(in, direction);
     return false;
 }
 
+/* What has been passed on to us is not passed on again, whatever we believe of him: he is here, or
+ * his account says where he has gone, or he is nobody. */
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
 {
     struct sm *sm = in->sm;
 
-    if (!sm_has_network(sm) || sm->is_closed || span_is_none(in->to.local))
+    if (!sm_has_network(sm) || sm->is_closed || span_is_none(in->to.local) || in->is_relayed)
         return true;
-    if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain) &&
-        !in->is_relayed) {
+    if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain)) {
         edge_keep(in, direction);
         return false;
     }
     if (!sm_is_local_domain(sm, in->to.domain) || sm_user_owned(sm, in->to.local) ||
         sm_is_reserved(in->to.local))
         return true;
-    return span_eq(in->to.domain, sm->opts.network) ? by_network(in, direction, scratch)
-                                                    : by_host(in, scratch);
+    if (span_eq(in->to.domain, sm->opts.network))
+        return by_network(in, direction, scratch);
+    return in->is_from_link || by_host(in, scratch);
 }
 
 /* The router has no way to that server at the moment. */

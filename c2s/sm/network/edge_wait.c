@@ -37,7 +37,7 @@ struct entry {
     struct buf to; /* in->to */
     struct link_done done;
     enum sm_direction direction;
-    bool is_from_link, is_relayed;
+    bool is_from_link;
     /* Or one who waits for an address. */
     void (*write)(void *ctx, struct span domain);
     void (*release)(void *ctx);
@@ -209,7 +209,6 @@ void edge_keep(struct sm_in *in, enum sm_direction direction)
     buf_append(&e->to, in->to.full);
     e->direction = direction;
     e->is_from_link = in->is_from_link;
-    e->is_relayed = in->is_relayed;
     if (in->session) {
         e->session = sm_session_ref(in->session);
         e->session->unresolved++;
@@ -252,7 +251,6 @@ static void stanza_goes_on(struct sm *sm, struct entry *e, const struct sm_home 
         .stanza = &e->stanza,
         .done = e->done,
         .is_from_link = e->is_from_link,
-        .is_relayed = e->is_relayed,
     };
 
     if (jid_parse(buf_span(&e->to), &in.to, &prepared) && edge_settle(&in, home, &scratch))
