@@ -96,6 +96,8 @@ bool wire_ask_last(struct wire *w)
 static void on_ask(void *ctx)
 {
     struct wire *w = ctx;
+    if (!stream_is_open(&w->stream))
+        return;
     if (w->is_last)
         wire_close(w, STREAM_SYSTEM_SHUTDOWN, NULL);
     else if (outbox_unacked(w->peer->outbox) > 0)
