@@ -84,8 +84,33 @@ static bool is_from_us(const struct sm_in *in)
            span_eq(jid_domain_of(from), in->sm->opts.instance);
 }
 
+/* Another server of the network, its users, or a component of it: what they say nobody else passes
+ * on; they are told, and find him themselves. */
+static bool is_from_member(const struct sm_in *in)
+{
+    struct span domain = jid_domain_of(in->stanza->from);
+
+    if (!in->is_from_link)
+        return false;
+    while (!servers_has_other(in->sm->net->servers, domain)) {
+        const size_t dot = span_index(domain, '.');
+        if (dot == domain.n)
+            return false;
+        domain = span_from(domain, dot + 1);
+    }
+    return true;
+}
+
 static bool to_other(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
 {
+<<<<<<< Updated upstream
+=======
+    if (in->is_relayed || is_from_member(in)) {
+        if (!sm_moved_refuse(in))
+            sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
+        return false;
+    }
+>>>>>>> Stashed changes
     if (!is_from_us(in)) {
         pass_on(in, host);
         return false;

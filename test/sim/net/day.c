@@ -240,6 +240,34 @@ static void on_found(void *ctx, const char *host)
                     host, l->person->home->host);
 }
 
+static void settle(void)
+{
+    uint64_t end = loop_now(ring->loop) + QUIET_MS;
+    while (loop_now(ring->loop) < end && !ring->broken && ledger_open() > 0)
+        ring_pass(1000);
+    if (!ring->broken)
+        ledger_check();
+}
+
+/* Whoever remembers a former home learns the new one when he writes there. */
+static void write_to_moved(void)
+{
+    for (size_t k = 0; k < ring->person_count; k++)
+        for (size_t i = 0; i < ring->person_count && ring->persons[k].has_moved; i++)
+            if (i != k)
+                person_write(&ring->persons[i], &ring->persons[k], false);
+    settle();
+    ring_pass(5000);
+}
+
+static bool has_writers(const struct site *s)
+{
+    for (size_t i = 0; i < ring->person_count; i++)
+        if (ring->persons[i].home == s)
+            return true;
+    return false;
+}
+
 /* Everybody is found by everybody. */
 static void look_at_homes(void)
 {
@@ -247,6 +275,8 @@ static void look_at_homes(void)
     size_t n = 0;
     for (size_t i = 0; i < ring->site_count; i++)
         for (size_t k = 0; k < ring->person_count; k++) {
+            if (ring->persons[k].has_moved && !has_writers(&ring->sites[i]))
+                continue;
             struct look *l = &looks[n++];
             *l = (struct look){&ring->persons[k], &ring->sites[i], false};
             site_find(&ring->sites[i], ring->persons[k].user, on_found, l);
@@ -256,15 +286,6 @@ static void look_at_homes(void)
         if (!looks[i].is_answered)
             ring_breach(RULE_HOME, "%s is not told where %s is", looks[i].site->host,
                         looks[i].person->user);
-}
-
-static void settle(void)
-{
-    uint64_t end = loop_now(ring->loop) + QUIET_MS;
-    while (loop_now(ring->loop) < end && !ring->broken && ledger_open() > 0)
-        ring_pass(1000);
-    if (!ring->broken)
-        ledger_check();
 }
 
 static void run(void)
@@ -279,6 +300,8 @@ static void run(void)
     ring_pass(70000); /* the longest pause before a link is dialled again */
     gather();
     settle();
+    if (!ring->broken)
+        write_to_moved();
     if (!ring->broken)
         look_at_homes();
 }

@@ -126,6 +126,7 @@ static void on_close(void *ctx, int error, const char *reason)
 {
     struct person *g = ctx;
     (void)error, (void)reason;
+    ledger_cut_off(g);
     g->conn = NULL;
     g->state = PERSON_OFF;
     buf_free(&g->heard);

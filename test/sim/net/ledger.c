@@ -8,13 +8,16 @@
 
 #include <stdlib.h>
 
-#define IN_HAND_MS 8000 /* what a process that is killed may not have made durable yet */
+/* What a process that is killed may not have made durable yet; what came from a component, which is
+ * acknowledged nothing, may also be waiting for a look-up. */
+#define IN_HAND_MS 8000
+#define LOOK_UP_MS 30000
 
 struct message {
     const struct person *from, *to;
     uint64_t passed_at; /* when it was seen last on a connection */
     const struct site *last[2]; /* and between which servers that was */
-    bool is_accepted, is_heard, is_refused, is_excused;
+    bool is_accepted, is_heard, is_refused, is_answered, is_excused;
 };
 
 static struct message *messages;
@@ -127,6 +130,13 @@ void ledger_pass(uint32_t number, const struct site *a, const struct site *b)
     m->last[1] = b;
 }
 
+void ledger_answer(uint32_t number)
+{
+    struct message *m = get(number);
+    if (m)
+        m->is_answered = true;
+}
+
 /* Where it was seen last may be one of the ends of its way, too: between a client and his server, or
  * inside of one, no servers are named. */
 static bool is_at(const struct message *m, const struct site *s)
@@ -139,7 +149,8 @@ void ledger_kill(const struct site *s)
     uint64_t now = loop_now(ring->loop);
     for (size_t i = 0; i < message_count; i++) {
         struct message *m = &messages[i];
-        if (m->is_heard || m->is_refused || !is_at(m, s) || m->passed_at + IN_HAND_MS < now)
+        uint64_t in_hand = m->from->is_gate ? LOOK_UP_MS : IN_HAND_MS;
+        if (m->is_heard || m->is_refused || !is_at(m, s) || m->passed_at + in_hand < now)
             continue;
         ring_trace("m%zu: may be lost with %s", i + 1, s->host);
         m->is_excused = true;
@@ -147,9 +158,21 @@ void ledger_kill(const struct site *s)
     }
 }
 
+void ledger_cut_off(const struct person *gate)
+{
+    uint64_t now = loop_now(ring->loop);
+    for (size_t i = 0; i < message_count; i++) {
+        struct message *m = &messages[i];
+        if ((m->from == gate || m->to == gate) && !m->is_heard && !m->is_refused &&
+            m->passed_at + IN_HAND_MS >= now)
+            m->is_excused = true;
+    }
+}
+
 static bool is_open(const struct message *m)
 {
-    return m->is_accepted && !m->is_heard && !m->is_refused && !m->is_excused;
+    return m->is_accepted && !m->is_heard && !m->is_refused && !m->is_answered &&
+           !m->is_excused;
 }
 
 size_t ledger_open(void)

@@ -186,13 +186,25 @@ static void on_stopped(void *ctx)
     net_free(&s->net);
 }
 
+/* Its connections end without a word; nothing is written to its database any more. */
+static void kill_net(struct site *s)
+{
+    bool was_cut[RING_SITES];
+    memcpy(was_cut, s->is_cut, sizeof was_cut);
+    for (size_t i = 0; i < ring->site_count; i++) {
+        links_break(s, &ring->sites[i]);
+        s->is_cut[i] = true;
+    }
+    loop_sim_settle(ring->loop);
+    net_test_resolver = s->resolver;
+    net_free(&s->net);
+    memcpy(s->is_cut, was_cut, sizeof was_cut);
+}
+
 void links_stop(struct site *s, bool is_killed)
 {
     if (is_killed) {
-        for (size_t i = 0; i < ring->site_count; i++)
-            links_break(s, &ring->sites[i]);
-        net_test_resolver = s->resolver;
-        net_free(&s->net);
+        kill_net(s);
     } else {
         net_stop(s->net, on_stopped, s);
         for (int i = 0; i < 40 && s->net; i++)

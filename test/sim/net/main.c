@@ -223,6 +223,7 @@ static bool tell(uint64_t seed)
     enum rule broken;
     char why[400];
     ring_is_traced = true;
+    setvbuf(stdout, NULL, _IOLBF, 0); /* in the order of the log */
     day_run(seed, &broken, why);
     printf("seed %" PRIu64 " breaks %s%s%s\n", seed, broken ? rule_name(broken) : "nothing",
            broken ? ": " : "", broken ? why : "");

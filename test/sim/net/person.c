@@ -143,7 +143,7 @@ void person_write(struct person *p, const struct person *to, bool by_host)
     buf_printf(&out, "<message to='%s@%s' type='chat' id='m%u'><body>%*u</body></message>",
                to->user,
                to->is_gate ? to->domain
-               : by_host   ? to->home->host
+               : by_host ? to->home->host
                            : RING_NETWORK,
                number, 60, number);
     say_stanza(p, buf_span(&out), number);

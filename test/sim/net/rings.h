@@ -234,10 +234,14 @@ uint32_t ledger_send(const struct person *from, const struct person *to);
 void ledger_accept(uint32_t number);
 void ledger_receive(const struct person *p, uint32_t number, struct span from);
 void ledger_refuse(uint32_t number, struct span error);
+/* An error about it is under way: its sender may have gone. */
+void ledger_answer(uint32_t number);
 /* It passes by, between these (NULL: a client). */
 void ledger_pass(uint32_t number, const struct site *a, const struct site *b);
 /* That server has been killed: what it had in hand may be lost. */
 void ledger_kill(const struct site *s);
+/* The connection of a component has ended, which acknowledges nothing. */
+void ledger_cut_off(const struct person *gate);
 void ledger_check(void);
 size_t ledger_open(void); /* accepted, and not arrived, refused or excused */
 struct ledger_figures {

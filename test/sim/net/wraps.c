@@ -179,7 +179,7 @@ WRAP(struct sm *, sm_new, (struct loop *loop, struct store *store, const struct 
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-/* The messages whose ids stand in what is sent. */
+/* The messages whose ids stand in what is sent; whoever is told of an error may have gone. */
 static void note_messages(struct span bytes, const struct site *a, const struct site *b)
 {
     static const struct span mark = SPAN_INIT(" id='m");
@@ -188,8 +188,11 @@ static void note_messages(struct span bytes, const struct site *a, const struct 
         uint64_t number = 0;
         bytes = span_from(bytes, (size_t)(at - bytes.p) + mark.n);
         struct span digits = span_make(bytes.p, span_index(bytes, '\''));
-        if (digits.n < bytes.n && span_to_u64(digits, UINT32_MAX, &number))
-            ledger_pass((uint32_t)number, a, b);
+        if (digits.n == bytes.n || !span_to_u64(digits, UINT32_MAX, &number))
+            continue;
+        ledger_pass((uint32_t)number, a, b);
+        if (memmem(bytes.p, span_index(bytes, '>'), "type='error'", 12))
+            ledger_answer((uint32_t)number);
     }
 }
 
