@@ -85,7 +85,7 @@ static bool is_from_us(const struct sm_in *in)
 }
 
 /* Another server of the network, its users, or a component of it: what they say nobody else passes
- * on; they are told, and find him themselves. */
+ * on. They hear of his new home when it is found that he has no account here (moved.c). */
 static bool is_from_member(const struct sm_in *in)
 {
     struct span domain = jid_domain_of(in->stanza->from);
@@ -103,14 +103,8 @@ static bool is_from_member(const struct sm_in *in)
 
 static bool to_other(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
 {
-<<<<<<< Updated upstream
-=======
-    if (in->is_relayed || is_from_member(in)) {
-        if (!sm_moved_refuse(in))
-            sm_refuse(in, STANZA_SERVICE_UNAVAILABLE, NULL);
-        return false;
-    }
->>>>>>> Stashed changes
+    if (is_from_member(in))
+        return true;
     if (!is_from_us(in)) {
         pass_on(in, host);
         return false;
