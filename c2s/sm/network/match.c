@@ -8,6 +8,7 @@
  * reason. Other members hear of our own users, and, as from a directory, of others' homes.
  */
 #include "c2s/sm/network/match.h"
+#include "c2s/sm/network/record.h"
 
 #include "xmpp/iq.h"
 
@@ -35,6 +36,7 @@ static void match_free(struct match *m)
     }
     if (m->session)
         sm_session_unref(m->session);
+    servers_unref(&m->servers);
     arena_free(&m->arena);
     free(m);
 }
@@ -110,25 +112,38 @@ struct look {
     struct buf text;
 };
 
-/* The same work for who is there, who is not, and who has blocked the asker. An account whose user is
- * recorded elsewhere has been set aside. */
+/* When he registered here, ms since 1970, which is the stamp of his record; 0: he is not here. */
+static int64_t account_created(struct db *db, struct span user)
+{
+    struct db_stmt *st = db_sql(db, "SELECT max(created, 1) FROM account WHERE name = ?1");
+    int64_t created = 0;
+
+    db_bind_text(st, 1, user);
+    if (db_step(st) > 0)
+        created = db_int(st, 0);
+    db_reset(st);
+    return created;
+}
+
+/* The same work for who is there, who is not, and who has blocked the asker. */
 static void look_for(struct db *db, struct look *l, struct match_name *name)
 {
     struct match *m = l->m;
     const struct span self = m->sm->opts.host;
-    const bool is_there = sm_account_id(db, name->user) != 0;
+    const int64_t created = account_created(db, name->user);
     const bool is_blocked =
         !span_is_none(m->asker) && sm_account_blocks(m->sm, db, name->user, m->asker);
     struct sm_home_record r = {.host = SPAN_NONE};
+    const bool is_recorded = sm_record_load(db, name->user, &r, &l->text) > 0;
 
-    if (sm_record_load(db, name->user, &r, &l->text) > 0 && !span_eq(r.host, self)) {
-        name->home = arena_span(&m->arena, r.host);
-        name->is_directory_asked = true; /* we are one */
-    } else if (is_there) {
+    if (created) {
         name->is_user = !is_blocked;
         name->is_settled = true;
         name->home = is_blocked ? SPAN_NONE : self;
-        name->stamp = r.stamp;
+        name->stamp = created;
+    } else if (is_recorded && !span_eq(r.host, self)) {
+        name->home = arena_span(&m->arena, r.host);
+        name->is_directory_asked = true; /* we are one */
     }
 }
 
@@ -145,6 +160,8 @@ static int run(struct db *db, struct store_job *job)
 
     for (size_t i = 0; i < n; i++)
         look_for(db, l, &m->names[m->looked + i]);
+    if (m->looked == 0)
+        m->is_complete = sm_has_heard_all(db, m->servers);
     return STORE_OK;
 }
 
@@ -264,6 +281,7 @@ static struct match *match_new(const struct sm_in *in)
 
     m->sm = in->sm;
     m->session = in->session ? sm_session_ref(in->session) : NULL;
+    m->servers = servers_ref(in->sm->net->servers);
     m->id = arena_span(&m->arena, s->id);
     m->from = arena_span(&m->arena, s->from);
     m->to = arena_span(&m->arena, s->to);
@@ -273,9 +291,24 @@ static struct match *match_new(const struct sm_in *in)
     return m;
 }
 
-static bool has_room(const struct sm *sm)
+/* Those of the same account, this one included. */
+static size_t count_own(const struct match *m)
 {
-    return sm->net->matches->count <= MATCH_MAX && store_pending(sm->store) < SM_MAX_JOBS / 2;
+    const struct sm_matches *all = m->sm->net->matches;
+    size_t n = 0;
+
+    LIST_FOR_EACH (node, &all->all) {
+        const struct match *other = CONTAINER_OF(node, struct match, node);
+        n += other->session && span_eq(other->asker, m->asker);
+    }
+    return n;
+}
+
+static bool has_room(const struct match *m)
+{
+    return m->sm->net->matches->count <= MATCH_MAX &&
+           store_pending(m->sm->store) < SM_MAX_JOBS / 2 &&
+           (!m->session || count_own(m) <= MATCH_MAX_OWN);
 }
 
 static struct span local_of(struct span bare)
@@ -291,7 +324,7 @@ void sm_match_get(struct sm_in *in, uint32_t payload)
     if (e != STANZA_ERROR_NONE) {
         sm_refuse(in, e, e == STANZA_NOT_ACCEPTABLE ? "too many items" : NULL);
         match_free(m);
-    } else if (!has_room(in->sm)) {
+    } else if (!has_room(m)) {
         sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "too much at once");
         match_free(m);
     } else if (m->session &&

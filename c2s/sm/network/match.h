@@ -21,6 +21,7 @@
 
 #define MATCH_ROUNDS 4
 #define MATCH_MAX 200      /* under way at once */
+#define MATCH_MAX_OWN 5    /* of one account */
 #define MATCH_ACCOUNTS 10000 /* whose quota is remembered */
 
 struct match_name {
@@ -36,13 +37,14 @@ struct match {
     struct sm *sm;
     struct list_node node;      /* of sm_matches.all */
     struct sm_session *session; /* who asks; NULL: another member does */
+    struct servers *servers;
     struct arena arena;
     struct span id, from, to; /* of the request */
     struct span asker;        /* bare; none: a member that names nobody */
     struct match_name *names;
     size_t count;
     size_t looked;   /* of them, in the store */
-    bool is_complete; /* as a directory */
+    bool is_complete; /* we know all of whom we are a directory of */
     unsigned round;
     struct list_node asks; /* questions of this round */
 };

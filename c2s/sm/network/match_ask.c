@@ -73,7 +73,7 @@ static void ask_about(struct match *m, struct span host, struct match_name *name
 
 static bool can_be_asked(const struct match *m, struct span host)
 {
-    return servers_has_other(m->sm->net->servers, host) && sm_member_is_reachable(m->sm, host);
+    return servers_has_other(m->servers, host) && sm_member_is_reachable(m->sm, host);
 }
 
 static bool ask_home(struct match *m, struct match_name *name)
@@ -93,7 +93,7 @@ static bool ask_home(struct match *m, struct match_name *name)
 static bool ask_directory(struct match *m, struct match_name *name)
 {
     const struct server *dirs[SERVERS_DIRECTORY];
-    const size_t n = servers_directory(m->sm->net->servers, name->user, dirs);
+    const size_t n = servers_directory(m->servers, name->user, dirs);
 
     if (name->is_directory_asked)
         return false;
@@ -102,7 +102,7 @@ static bool ask_directory(struct match *m, struct match_name *name)
         name->is_settled |= dirs[i]->is_self && m->is_complete;
         if (name->is_settled)
             return true;
-        if (can_be_asked(m, dirs[i]->host)) {
+        if (can_be_asked(m, dirs[i]->host) && !sm_member_is_silent(m->sm, dirs[i]->host)) {
             ask_about(m, dirs[i]->host, name);
             return true;
         }
@@ -112,7 +112,7 @@ static bool ask_directory(struct match *m, struct match_name *name)
 
 static void ask_all(struct match *m, struct match_name *name)
 {
-    const struct servers *servers = m->sm->net->servers;
+    const struct servers *servers = m->servers;
 
     name->is_settled = name->is_all_asked;
     if (name->is_settled)
@@ -170,7 +170,7 @@ static void read_item(struct ask *a, const struct stanza *s, uint32_t item)
 static bool is_directory(const struct ask *a, const struct match_name *name)
 {
     const struct server *dirs[SERVERS_DIRECTORY];
-    const size_t n = servers_directory(a->m->sm->net->servers, name->user, dirs);
+    const size_t n = servers_directory(a->m->servers, name->user, dirs);
 
     for (size_t i = 0; i < n; i++) {
         if (span_eq(dirs[i]->host, a->host))

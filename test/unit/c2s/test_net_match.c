@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * test_net_match - the roster match: whom a client's phone book finds, whom it is asked of, and what
+ * test_net_match - the roster match: whom a phone book finds, whom it is asked of, and what
  * other members may ask and say.
  */
 #include "net_kit.h"
@@ -217,6 +217,44 @@ static void test_blockers_elsewhere(void **state)
     net_free(k);
 }
 
+/* We are a directory that knows all: there is nobody to ask about who is not in it, and one to ask
+ * about who is. Who asks us hears that we know. */
+static void test_we_are_the_directory(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    struct kit_client *c = come(k);
+    char set[32], u[32], expected[256];
+    (void)state;
+    snprintf(u, sizeof(u), "%s", net_user(k, "prime.test", "beta.test", 0));
+    const char *v = net_user(k, "prime.test", "beta.test", 1);
+    snprintf(set, sizeof(set), "%lld", (long long)servers_set(k->sm->net->servers));
+    kit_sql(k, "INSERT INTO home_heard SELECT 'beta.test', CAST(?1 AS INTEGER)", set);
+    match_users(k, c, (const char *[]){u, NULL});
+    EXPECT_NOTHING(c);
+    net_answer(k, "probe@beta.test", answer_of("", true));
+    EXPECT(c, RESULT(""));
+    kit_sql(k, "INSERT INTO home_heard SELECT 'gamma.test', CAST(?1 AS INTEGER)", set);
+    kit_sql(k, "INSERT INTO home VALUES (?1, 'gamma.test', 7, x'')", v);
+    match_users(k, c, (const char *[]){u, NULL});
+    EXPECT(c, RESULT(""));
+    match_users(k, c, (const char *[]){u, v, NULL});
+    net_answer(k, "probe@gamma.test", answer_of(item(v, "gamma.test"), true));
+    snprintf(expected, sizeof(expected), RESULT(ITEM("%s@gamma.test")), v);
+    EXPECT(c, expected);
+    assert_int_equal(buf_len(&k->link.out), 0);
+    struct buf xml = {0};
+    buf_printf(&xml,
+               "<iq type='get' id='x' from='beta.test' to='probe@prime.test'><query xmlns='" NS
+               "'>" ITEM("%s@net.test") ITEM("%s@net.test") "</query></iq>",
+               u, v);
+    kit_link_say(k, buf_z(&xml));
+    buf_free(&xml);
+    snprintf(expected, sizeof(expected), " complete='true'>" ITEM("%s@gamma.test") "</query>", v);
+    EXPECT_LINK(k, expected);
+    kit_close(k, c);
+    net_free(k);
+}
+
 /* A directory that does not know all, or does not answer: then all are asked, each once. */
 static void test_all(void **state)
 {
@@ -292,6 +330,28 @@ static void test_nobody_to_ask(void **state)
     net_free(k);
 }
 
+/* Nobody keeps the others from asking. */
+static void test_many_at_once(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    struct kit_client *c = come(k);
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        match(k, c, QUERY(ITEM("carol@net.test")));
+    EXPECT_NOTHING(c);
+    match(k, c, QUERY(ITEM("carol@net.test")));
+    EXPECT(c, "<error type='wait'><resource-constraint");
+    loop_sim_advance(k->loop, 61 * 1000);
+    const char *heard = kit_heard(c);
+    for (int i = 0; i < 5; i++) {
+        heard = strstr(heard, RESULT(""));
+        assert_non_null(heard);
+        heard++;
+    }
+    kit_close(k, c);
+    net_free(k);
+}
+
 /* Who asks may leave, and the server may stop. */
 static void test_ends(void **state)
 {
@@ -313,6 +373,7 @@ static void test_ends(void **state)
 
 /* --- questions of others --- */
 
+#define OWN(jid) "<item jid='" jid "' stamp='1'/>"
 #define ASK(from, attrs, items)                                                                    \
     "<iq type='get' id='x' from='" from "' to='probe@prime.test'><query xmlns='" NS "'" attrs ">"  \
     items "</query></iq>"
@@ -326,14 +387,14 @@ static void test_members_ask(void **state)
     kit_link_say(k, ASK("beta.test/c2s-1.beta.test", " for='eve@beta.test'",
                         ITEM("bob@net.test") ITEM("alice@prime.test") ITEM("carol@net.test")
                         ITEM("alice@gamma.test") ITEM("alice@far.test")));
-    EXPECT_LINK(k, "<iq type='result' id='x' from='probe@prime.test' to='beta.test/c2s-1.beta.test'>"
-                   "<query xmlns='" NS "' complete='");
+    EXPECT_LINK(k, "<iq type='result' id='x' from='probe@prime.test'"
+                   " to='beta.test/c2s-1.beta.test'><query xmlns='" NS "' complete='");
     kit_link_say(k, ASK("beta.test", " for='eve@beta.test'",
                         ITEM("bob@net.test") ITEM("alice@prime.test")));
-    EXPECT_LINK(k, "'>" ITEM("bob@prime.test") ITEM("alice@prime.test") "</query>");
+    EXPECT_LINK(k, "'>" OWN("bob@prime.test") OWN("alice@prime.test") "</query>");
     kit_link_say(k, ASK("probe@beta.test", " for='dave@beta.test'",
                         ITEM("bob@net.test") ITEM("alice@net.test")));
-    EXPECT_LINK(k, "'>" ITEM("alice@prime.test") "</query>");
+    EXPECT_LINK(k, "'>" OWN("alice@prime.test") "</query>");
     /* nobody else is asked because of it */
     kit_link_say(k, ASK("beta.test", "", ITEM("carol@net.test")));
     EXPECT_NOT_ASKED(k, "probe@gamma.test");
@@ -374,10 +435,12 @@ int main(void)
         cmocka_unit_test(test_quota),
         cmocka_unit_test(test_by_the_directory),
         cmocka_unit_test(test_blockers_elsewhere),
+        cmocka_unit_test(test_we_are_the_directory),
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_nobody_to_ask),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_members_ask),
         cmocka_unit_test(test_who_may_not_ask),
