@@ -134,6 +134,12 @@ void sm_multicast_serve(struct sm_in *in);
 /* What comes for the host. False: it was for the service. */
 bool sm_multicast_to_host(struct sm_in *in);
 
+/* --- multicast_wait.c --- */
+/* What the session has sent to many and waits for look-ups: each is given to take, none is kept. */
+void sm_multicast_give_back(struct sm_session *s, void (*take)(struct sm_session *s,
+                                                               struct stanza *st,
+                                                               struct link_done done));
+
 /* --- multicast_peer.c --- */
 /* An answer to the server; false: to another question. */
 bool sm_multicast_answer(struct sm_in *in);

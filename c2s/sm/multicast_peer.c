@@ -27,10 +27,15 @@ struct peer {
     char domain[];
 };
 
-struct sm_multicast {
-    struct map domains;
-    struct list_node peers;
-};
+struct sm_multicast *sm_multicast_of(struct sm *sm)
+{
+    if (!sm->multicast) {
+        sm->multicast = mem_zalloc(sizeof(*sm->multicast));
+        list_init(&sm->multicast->peers);
+        list_init(&sm->multicast->waits);
+    }
+    return sm->multicast;
+}
 
 static void peer_free(struct sm_multicast *m, struct peer *p)
 {
@@ -45,6 +50,7 @@ void sm_multicast_close(struct sm *sm)
 
     if (!m)
         return;
+    sm_multicast_waits_free(m);
     while (!list_is_empty(&m->peers))
         peer_free(m, CONTAINER_OF(m->peers.next, struct peer, age));
     map_free(&m->domains);
@@ -97,11 +103,9 @@ bool sm_multicast_has_service(struct sm *sm, struct span domain)
 {
     struct peer *p;
 
-    if (!sm->multicast) {
-        sm->multicast = mem_zalloc(sizeof(*sm->multicast));
-        list_init(&sm->multicast->peers);
-    }
-    p = map_get(&sm->multicast->domains, domain);
+    if (sm_is_member(sm, domain)) /* as we are */
+        return true;
+    p = map_get(&sm_multicast_of(sm)->domains, domain);
     if (p && is_fresh(sm, p))
         return p->state == YES;
     if (p)

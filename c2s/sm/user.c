@@ -214,6 +214,7 @@ static void move_sessions(struct sm_user *user, struct span owner)
             continue;
         sm_filter_give_back(s, sm_is_guest(s->client) ? sm_guest_return : sm_move_input);
         sm_edge_give_back(s, sm_is_guest(s->client) ? sm_guest_return : sm_move_input);
+        sm_multicast_give_back(s, sm_is_guest(s->client) ? sm_guest_return : sm_move_input);
         sm_session_detach(s);
         if (sm_is_guest(s->client)) {
             sm_guest_lose(s->client);
