@@ -272,8 +272,8 @@ class KontalkPair:
             for i, host in enumerate(self.hosts):
                 self.answers.append(json.loads(self.suite(
                     "start", self.path(i), "--host", host, "--port-base", str(self.bases[i]),
-                    "--plaintext", "--users", str(self.users), "--password", PASSWORD,
-                    "--set", "archive.enabled=false", *self.between(i))))
+                    "--plaintext", "--users", "0" if self.purpose == "net" else str(self.users),
+                    "--password", PASSWORD, "--set", "archive.enabled=false", *self.between(i))))
             if self.purpose == "net":
                 self.join()
         except ServerError:
@@ -291,15 +291,20 @@ class KontalkPair:
                 "--s2s-set", f"domain {other}.route={route}"]
 
     def join(self):
-        """They learn of each other."""
+        """They learn of each other; a user of a network is at home at one of them."""
         for i in range(2):
-            config = os.path.join(self.path(i), "config")
-            for j in range(2):
-                done = subprocess.run([suitelib.program("kontalkctl"), "-c", config, "server", "add",
-                                       self.hosts[j], self.answers[j]["fingerprint"]],
-                                      capture_output=True, text=True, check=False)
-                if done.returncode != 0 and i != j:
-                    raise ServerError(done.stderr.strip())
+            self.control(i, "user", "import", "-", stdin="".join(
+                f"u{u}@{self.hosts[i]} {PASSWORD}\n" for u in range(i, self.users, 2)))
+        for i in range(2):
+            other = 1 - i
+            self.control(i, "server", "add", self.hosts[other], self.answers[other]["fingerprint"])
+
+    def control(self, i, *words, stdin=""):
+        config = os.path.join(self.path(i), "config")
+        done = subprocess.run([suitelib.program("kontalkctl"), "-c", config, *words], input=stdin,
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ServerError(done.stderr.strip())
 
     def stop(self):
         for i in range(len(self.answers)):

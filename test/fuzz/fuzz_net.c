@@ -80,8 +80,10 @@ static const struct conn_handler handler = {.on_data = on_data, .on_close = on_c
 static struct conn *end_new(struct end *e)
 {
     struct conn *near;
-    if (e->conn)
+    if (e->conn) {
+        conn_set_handler(e->conn, NULL, NULL);
         conn_abort(e->conn, 0);
+    }
     buf_clear(&e->heard);
     conn_pair_fake(loop, 0, 0, &e->conn, &near);
     conn_set_handler(e->conn, &handler, e);
@@ -216,6 +218,7 @@ static void stop(void)
 
 static void connect_to_us(enum progress progress)
 {
+    is_dialled = true; /* what is dialled meanwhile is not his */
     wire_accept(net, end_new(&other));
     secure(&other);
     if (progress >= IN_PROVED)
