@@ -99,6 +99,35 @@ static void test_no_such_service(void **state)
     assert_string_equal(c.name, D ":5269");
 }
 
+/* A service that knows TLS from the first byte alone: nothing else is asked for, nor tried. */
+static void test_direct_only(void **state)
+{
+    struct dial_opts o = options();
+    struct caller c;
+
+    (void)state;
+    o.service = NULL;
+    o.direct_service = "xmpps-server";
+    o.port = 5270;
+    a(D, "8.8.8.1");
+    host("8.8.8.1:5270", TAKES);
+    c = dialled(&o);
+    assert_true(c.is_direct);
+    assert_string_equal(c.name, D ":5270");
+    srv(SRVS, "0 0 443 direct." D);
+    a("direct." D, "8.8.8.2");
+    host("8.8.8.2:443", TAKES);
+    c = dialled(&o);
+    assert_string_equal(c.name, "direct." D ":443");
+    /* There it says that it has none; or somebody says so who lies. */
+    resolver_sim_clear(resolver, SRVS);
+    srv(SRVS, "0 0 0 .");
+    assert_int_equal(dialled(&o).why, DIAL_NOT_FOUND);
+    resolver_sim_clear(resolver, SRVS);
+    resolver_sim_status(resolver, SRVS, RESOLVE_BOGUS);
+    assert_int_equal(dialled(&o).why, DIAL_TIMEOUT);
+}
+
 static void test_dead_first_target(void **state)
 {
     struct dial_opts o = options();
@@ -430,6 +459,7 @@ int main(void)
         T(test_both_services_are_one_list),
         T(test_without_records_the_domain_itself),
         T(test_no_such_service),
+        T(test_direct_only),
         T(test_dead_first_target),
         T(test_private_addresses_are_not_gone_to),
         T(test_ports_of_others_are_not_gone_to),
