@@ -57,14 +57,28 @@ static struct quota *quota_of(struct sm *sm, struct span user)
     return q;
 }
 
+/* All or nothing: a bucket would go into debt for the rest. */
+static uint64_t wait_for(struct quota *q, uint64_t count, uint64_t now)
+{
+    const uint64_t wait = rate_take(&q->rate, 0, now); /* fills it */
+    const uint64_t wanted = count * 1000;
+
+    if (q->rate.per_second == 0 || wanted <= q->rate.tokens_milli)
+        return 0;
+    return wait ? wait : (wanted - q->rate.tokens_milli) / q->rate.per_second + 1;
+}
+
 uint64_t match_quota_take(struct sm *sm, struct span user, size_t count)
 {
     struct quota *q = quota_of(sm, user);
-    const uint64_t wait = rate_take(&q->rate, count, loop_now(sm->loop) / SLOWER);
+    const uint64_t now = loop_now(sm->loop) / SLOWER;
+    const uint64_t wait = wait_for(q, count, now);
 
     if (wait && !q->is_told)
         LOG(LOG_WARN, "network.match_limit", F_SPAN("user", user),
             F_INT("daily", sm->opts.net.match_daily));
     q->is_told = wait != 0;
+    if (!wait)
+        rate_charge(&q->rate, count, now);
     return wait * SLOWER;
 }

@@ -146,7 +146,11 @@ static void test_quota(void **state)
     (void)state;
     match(k, c, QUERY(ITEM("a@prime.test") ITEM("b@prime.test")));
     EXPECT(c, RESULT(""));
+    match(k, c, QUERY(ITEM("c@prime.test") ITEM("d@prime.test") ITEM("e@prime.test")));
+    EXPECT(c, "resource-constraint");
     match(k, c, QUERY(ITEM("c@prime.test") ITEM("d@prime.test")));
+    EXPECT(c, RESULT(""));
+    match(k, c, QUERY(""));
     EXPECT(c, RESULT(""));
     match(k, c, QUERY(ITEM("bob@prime.test")));
     EXPECT(c, "<error type='wait'><resource-constraint");
