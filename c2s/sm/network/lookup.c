@@ -136,11 +136,10 @@ static void end(struct lookup *l, enum sm_home_kind kind)
 
 /* --- records --- */
 
-/* One that may be believed if its source may be. */
+/* One of the user that may be believed if its source may be. Of ourselves we know. */
 static bool is_usable(const struct lookup *l, const struct sm_home_record *r)
 {
-    return span_eq(r->user, user_of(l)) && r->stamp > 0 &&
-           r->stamp <= loop_wall(l->sm->loop) + HOME_AHEAD_MS &&
+    return r->stamp > 0 && r->stamp <= loop_wall(l->sm->loop) + HOME_AHEAD_MS &&
            servers_has_other(l->sm->net->servers, r->host);
 }
 

@@ -211,6 +211,22 @@ static void test_signed_record_is_believed(void **state)
     }
 }
 
+/* A user whose account here has gone: our own signature is of the past. */
+static void test_own_record_is_not_believed(void **state)
+{
+    (void)state;
+    struct kit *k = begin();
+    const char *user = net_user(k, "gamma.test", "beta.test", 0);
+    struct net_asker a = {0};
+    net_ask(k, user, &a);
+    net_answer(k, "gamma.test", net_signed_home(&prime, user, "prime.test", 1000));
+    assert_int_equal(a.count, 0);
+    net_answer(k, "beta.test", net_home(user, NULL, 0, true));
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.home.kind, SM_HOME_NOBODY);
+    net_free(k);
+}
+
 static int make_all(void **state)
 {
     (void)state;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_another_fingerprint_meanwhile),
         cmocka_unit_test(test_freed_while_it_is_asked_for),
         cmocka_unit_test(test_signed_record_is_believed),
+        cmocka_unit_test(test_own_record_is_not_believed),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }
