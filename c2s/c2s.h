@@ -156,7 +156,9 @@ extern void *c2s_test_connect_ctx;
 /* Reads the table of the network's servers, and whether the key of this one can be used; what was in
  * force stays when not. */
 bool network_load(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
-/* The same for a running process, on demand. */
+/* Gives a session manager that runs what has been loaded, and the key as it is now. */
+void network_tell(struct c2s *c2s);
+/* Both, on demand. */
 bool network_reload(struct c2s *c2s, char error_r[CONF_ERROR_MAX]);
 struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_conf *conf);
 

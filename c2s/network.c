@@ -45,15 +45,6 @@ bool network_load(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CON
     return true;
 }
 
-bool network_reload(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
-{
-    if (!network_load(c2s, c2s->conf, error_r))
-        return false;
-    if (c2s->servers)
-        sm_set_servers(c2s->sm, c2s->servers);
-    return true;
-}
-
 /* Without a key, nothing that this server says of its users is signed. */
 struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_conf *conf)
 {
@@ -66,4 +57,21 @@ struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_c
         opts.cert = opts.key = NULL;
     }
     return opts;
+}
+
+void network_tell(struct c2s *c2s)
+{
+    if (!c2s->servers)
+        return;
+    struct sm_network_opts opts = network_options(c2s, c2s->conf);
+    sm_set_server_key(c2s->sm, opts.cert, opts.key);
+    sm_set_servers(c2s->sm, c2s->servers);
+}
+
+bool network_reload(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
+{
+    if (!network_load(c2s, c2s->conf, error_r))
+        return false;
+    network_tell(c2s);
+    return true;
 }

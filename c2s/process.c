@@ -234,8 +234,7 @@ bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_
     c2s->stanza_limits.stanza_bytes = (uint32_t)conf->stanza;
     struct sm_opts opts = sm_options(c2s, conf);
     sm_set_limits(c2s->sm, &opts);
-    if (c2s->servers)
-        sm_set_servers(c2s->sm, c2s->servers);
+    network_tell(c2s);
     accounts_set_iterations(c2s->accounts, (uint32_t)conf->auth_iterations);
     return true;
 }

@@ -187,6 +187,8 @@ void sm_free(struct sm **sm);
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 /* Another table of servers (a ref is taken): from now on. */
 void sm_set_servers(struct sm *sm, struct servers *servers);
+/* The files of the server's own key, read now; NULL: what has been read stays. */
+void sm_set_server_key(struct sm *sm, const char *cert, const char *key);
 void sm_set_link(struct sm *sm, struct link *link); /* NULL: none */
 /* Borrowed; without it no account can be changed from here. */
 void sm_set_accounts(struct sm *sm, const struct sm_account_ops *ops, void *ctx);

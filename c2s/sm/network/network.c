@@ -22,22 +22,25 @@ bool sm_is_network_domain(const struct sm *sm, struct span domain)
 
 /* The files have been looked at when the configuration was read: what fails here has changed since.
  * Without them other servers believe this one about its users only when they ask it itself. */
-static void open_key(struct sm *sm)
+void sm_set_server_key(struct sm *sm, const char *cert, const char *key)
 {
-    const struct sm_network_opts *opts = &sm->opts.net;
     struct sm_net *net = sm->net;
     char error[CONF_ERROR_MAX] = "";
     char why[TLS_ERROR_MAX] = "";
 
-    if (!opts->cert || !*opts->cert || !opts->key || !*opts->key)
+    if (!net || !cert || !*cert || !key || !*key)
         return;
-    net->key = server_key_open(opts->cert, error);
-    if (net->key)
-        net->signer = tls_signer_open(opts->key, why);
-    if (!net->signer) {
-        LOG(LOG_ERROR, "network.no_own_key", F_STR("reason", net->key ? why : error));
-        server_key_free(&net->key);
+    struct server_key *public = server_key_open(cert, error);
+    struct tls_signer *signer = public ? tls_signer_open(key, why) : NULL;
+    if (!signer) {
+        LOG(LOG_ERROR, "network.no_own_key", F_STR("reason", public ? why : error));
+        server_key_free(&public);
+        return;
     }
+    tls_signer_free(&net->signer);
+    server_key_free(&net->key);
+    net->key = public;
+    net->signer = signer;
 }
 
 void sm_network_open(struct sm *sm)
@@ -50,7 +53,7 @@ void sm_network_open(struct sm *sm)
     net->servers = servers_ref(sm->opts.net.servers);
     list_init(&net->key_waits);
     sm->net = net;
-    open_key(sm);
+    sm_set_server_key(sm, sm->opts.net.cert, sm->opts.net.key);
     sm_keys_open(sm);
     sm->members = servers_ref(net->servers);
     sm_edge_open(sm);
