@@ -3,8 +3,9 @@
  * ask - questions to other members of the network, and their answers; and which members can be
  * asked.
  *
- * A question goes out in the name HOST/INSTANCE, so that the router gives the answer to the instance
- * that has asked. Its id cannot be guessed, and the answer counts only from whom was asked.
+ * A question goes out in the name HOST/INSTANCE, so that the router gives the answer to the
+ * instance that has asked. Its id cannot be guessed, and the answer counts only from whom was
+ * asked.
  *
  * A member that has left a question unanswered counts as silent for a moment, so that not everyone
  * who wants to know something waits for it (sm_member_is_silent).

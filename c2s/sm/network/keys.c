@@ -121,8 +121,7 @@ static struct server_key *key_read(const struct stanza *s, uint32_t payload,
     return key;
 }
 
-static void on_answer(void *ctx, enum stanza_error e, const struct stanza *result,
-                      uint32_t payload)
+static void on_answer(void *ctx, enum stanza_error e, const struct stanza *result, uint32_t payload)
 {
     struct entry *entry = ctx;
     struct sm *sm = entry->sm;

@@ -93,8 +93,10 @@ static void lookup_free(struct lookup *l)
 /* --- the end of one --- */
 
 static const char *const kind_names[] = {
-    [SM_HOME_UNKNOWN] = "unknown", [SM_HOME_HERE] = "here",
-    [SM_HOME_AT] = "at",           [SM_HOME_NOBODY] = "nobody",
+    [SM_HOME_UNKNOWN] = "unknown",
+    [SM_HOME_HERE] = "here",
+    [SM_HOME_AT] = "at",
+    [SM_HOME_NOBODY] = "nobody",
     [SM_HOME_UNREACHABLE] = "unreachable",
 };
 
@@ -164,8 +166,8 @@ static bool ask(struct ask *a, uint64_t deadline,
     xml_raw(&text, SPAN("<home xmlns='" NS_NETWORK "'"));
     xml_attr(&text, "user", user_of(a->lookup));
     xml_raw(&text, SPAN("/>"));
-    a->question = sm_question_ask(a->lookup->sm, a->host, false, buf_span(&text), deadline,
-                                  answer, a);
+    a->question =
+        sm_question_ask(a->lookup->sm, a->host, false, buf_span(&text), deadline, answer, a);
     buf_free(&text);
     return a->question != NULL;
 }
@@ -242,8 +244,7 @@ static void probe(struct lookup *l)
         struct ask *a = &l->probes[l->probe_count++];
         a->lookup = l;
         a->host = sm_cache_host(sm, s->host);
-        if (has_room && can_be_asked(sm, s) &&
-            ask(a, sm->opts.net.probe_deadline, on_probe_answer))
+        if (has_room && can_be_asked(sm, s) && ask(a, sm->opts.net.probe_deadline, on_probe_answer))
             l->open++;
         else
             l->unheard++;

@@ -40,8 +40,12 @@ static inline void net_identity_make(struct net_identity *id, const char *host)
     snprintf(id->fingerprint, sizeof(id->fingerprint), "%s", pgp_key_fingerprint(pgp));
     pgp_key_write(pgp, &id->packets);
     assert_true(pgp_secret_read(buf_span(&armoured), &s, error));
-    const struct tls_rsa rsa = {.n = buf_span(&s.n), .e = buf_span(&s.e), .d = buf_span(&s.d),
-                                .p = buf_span(&s.p), .q = buf_span(&s.q), .u = buf_span(&s.u)};
+    const struct tls_rsa rsa = {.n = buf_span(&s.n),
+                                .e = buf_span(&s.e),
+                                .d = buf_span(&s.d),
+                                .p = buf_span(&s.p),
+                                .q = buf_span(&s.q),
+                                .u = buf_span(&s.u)};
     assert_true(tls_bridge_make(&rsa, buf_span(&id->packets), pgp_key_uid(pgp, 0), span_of(host),
                                 s.created, &cert, &key, why));
     net_write_file(id->cert, &cert);

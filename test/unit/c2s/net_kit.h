@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * net_kit - what the tests of the network share: the session manager of prime.test in a network of
- * servers, whose table is a file of the test's, and whose other members are the test itself: it reads
- * the questions off the link and writes the answers.
+ * servers, whose table is a file of the test's, and whose other members are the test itself: it
+ * reads the questions off the link and writes the answers.
  */
 #ifndef TEST_NET_KIT_H
 #define TEST_NET_KIT_H
@@ -58,7 +58,8 @@ static inline void net_route(struct kit *k, const char *host, bool is_up)
     sm_link_events.on_route(k->sm, span_of(host), is_up);
 }
 
-/* opts NULL: those of net_opts. The link is up, and all enabled hosts of the table can be reached. */
+/* opts NULL: those of net_opts. The link is up, and all enabled hosts of the table can be reached.
+ */
 static inline struct kit *net_new(const char *table, const struct sm_opts *opts)
 {
     struct servers *servers = net_servers(table);
@@ -121,8 +122,8 @@ static inline size_t net_stanza_length(const char *at)
     return n;
 }
 
-/* The first question to that address which holds text: taken off the link. Its id; "": there is none.
- * Valid until the next call. */
+/* The first question to that address which holds text: taken off the link. Its id; "": there is
+ * none. Valid until the next call. */
 static inline const char *net_asked(struct kit *k, const char *to, const char *text)
 {
     static char id[64], found[1 << 16];
@@ -190,8 +191,8 @@ static inline const char *net_home(const char *user, const char *host, int64_t s
 
 /* Who asks for one, and what he has been told. */
 struct net_asker {
-    int count;         /* how often */
-    int place;         /* among those who have been told, from 1 */
+    int count; /* how often */
+    int place; /* among those who have been told, from 1 */
     struct sm_home home;
     char host[256];
 };

@@ -29,8 +29,8 @@ static void want(struct kit *k, const char *host, struct wanted *w)
 static const char *table(const char *fingerprint)
 {
     static char text[256];
-    snprintf(text, sizeof(text), "beta.test %s enabled\ngamma.test " NET_FINGERPRINT_GAMMA
-                                 " enabled\n", fingerprint);
+    snprintf(text, sizeof(text),
+             "beta.test %s enabled\ngamma.test " NET_FINGERPRINT_GAMMA " enabled\n", fingerprint);
     return text;
 }
 
@@ -78,10 +78,12 @@ static void test_asked_once_and_kept(void **state)
 static void test_not_the_tables(void **state)
 {
     (void)state;
-    const char *const answers[] = {
-        net_pubkey(&other), "<pubkey xmlns='" NS_PUBKEY "'>%%%</pubkey>",
-        "<pubkey xmlns='" NS_PUBKEY "'>AAAA</pubkey>", "<pubkey xmlns='" NS_PUBKEY "'/>",
-        "<key/>", ""};
+    const char *const answers[] = {net_pubkey(&other),
+                                   "<pubkey xmlns='" NS_PUBKEY "'>%%%</pubkey>",
+                                   "<pubkey xmlns='" NS_PUBKEY "'>AAAA</pubkey>",
+                                   "<pubkey xmlns='" NS_PUBKEY "'/>",
+                                   "<key/>",
+                                   ""};
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct kit *k = begin();
         struct wanted w;
@@ -188,9 +190,9 @@ static void test_signed_record_is_believed(void **state)
         char xml[4096], signed_by[4096];
         struct net_asker a = {0};
         net_ask(k, user, &a);
-        snprintf(signed_by, sizeof(signed_by), "%s",
-                 net_signed_home(&beta, cases[i].of ? cases[i].of : user, "beta.test",
-                                 cases[i].stamp));
+        snprintf(
+            signed_by, sizeof(signed_by), "%s",
+            net_signed_home(&beta, cases[i].of ? cases[i].of : user, "beta.test", cases[i].stamp));
         snprintf(xml, sizeof(xml),
                  "<home xmlns='" NS_NETWORK "' user='%s' host='beta.test' stamp='1000' %s", user,
                  strstr(signed_by, "proof="));

@@ -237,9 +237,9 @@ static void test_not_believed(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct play p = play_new();
         net_ask(p.k, p.user, &p.a);
-        net_answer(p.k, "beta.test",
-                   net_home(cases[i].user ? cases[i].user : p.user, cases[i].host, cases[i].stamp,
-                            false));
+        net_answer(
+            p.k, "beta.test",
+            net_home(cases[i].user ? cases[i].user : p.user, cases[i].host, cases[i].stamp, false));
         kit_settle(p.k);
         assert_int_equal(p.a.count, 0);
         net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, true));
@@ -392,7 +392,8 @@ static void test_probe_partial(void **state)
     net_free(p.k);
 }
 
-/* Who has been waited for in vain just now is not waited for again, and still not known to say no. */
+/* Who has been waited for in vain just now is not waited for again, and still not known to say no.
+ */
 static void test_probe_leaves_out_the_silent(void **state)
 {
     (void)state;
@@ -492,7 +493,8 @@ static void test_learnt_meanwhile(void **state)
     static const struct {
         int64_t learnt, answered;
         const char *at;
-    } cases[] = {{STAMP + 1, STAMP, "gamma.test"}, {STAMP, STAMP + 1, "beta.test"},
+    } cases[] = {{STAMP + 1, STAMP, "gamma.test"},
+                 {STAMP, STAMP + 1, "beta.test"},
                  {STAMP, 0, "gamma.test"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct play p = play_new();
@@ -541,9 +543,9 @@ static void test_freed_at_each_stage(void **state)
         if (stage > 0)
             kit_settle(p.k);
         if (stage > 1)
-            net_answer(p.k, "beta.test", stage == 2
-                                             ? net_home(p.user, "gamma.test", STAMP, false)
-                                             : net_home(p.user, NULL, 0, false));
+            net_answer(p.k, "beta.test",
+                       stage == 2 ? net_home(p.user, "gamma.test", STAMP, false)
+                                  : net_home(p.user, NULL, 0, false));
         if (stage > 2)
             net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
         sm_free(&p.k->sm);

@@ -53,12 +53,12 @@ static void test_learnt(void **state)
         const char *at;
     } steps[] = {
         {"beta.test", 1000, SM_HOME_AT, "beta.test"},
-        {"gamma.test", 999, SM_HOME_AT, "beta.test"},       /* older */
-        {"gamma.test", 1001, SM_HOME_AT, "gamma.test"},     /* newer */
-        {"elsewhere.test", 2000, SM_HOME_AT, "gamma.test"}, /* no member */
+        {"gamma.test", 999, SM_HOME_AT, "beta.test"},                    /* older */
+        {"gamma.test", 1001, SM_HOME_AT, "gamma.test"},                  /* newer */
+        {"elsewhere.test", 2000, SM_HOME_AT, "gamma.test"},              /* no member */
         {"beta.test", INT64_C(9000000000000), SM_HOME_AT, "gamma.test"}, /* in the future */
-        {"prime.test", 1000, SM_HOME_AT, "gamma.test"},     /* he has moved away after that */
-        {"prime.test", 1002, SM_HOME_UNKNOWN, ""},          /* the accounts say whether he is */
+        {"prime.test", 1000, SM_HOME_AT, "gamma.test"}, /* he has moved away after that */
+        {"prime.test", 1002, SM_HOME_UNKNOWN, ""},      /* the accounts say whether he is */
     };
     struct kit *k = net_new(NET_TABLE, NULL);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
