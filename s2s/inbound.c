@@ -202,6 +202,8 @@ static bool is_server_owned(const struct s2s *s, const struct stanza *stanza, ui
                is_our_address(s, stanza_attr(stanza, node, SPAN("by")));
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_our_address(s, stanza_attr(stanza, node, SPAN("from")));
+    if (span_eq(ns, SPAN(NS_NETWORK)))
+        return span_eq(stanza->nodes[node].name, SPAN("via"));
     return span_eq(ns, SPAN(NS_ROUTER));
 }
 

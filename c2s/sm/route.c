@@ -32,6 +32,13 @@ static bool is_ours(const struct sm *sm, struct span who)
     return sm_is_local_domain(sm, who) || sm_is_local_domain(sm, jid_domain_of(who));
 }
 
+/* The same, or an address that our clients could see as one. */
+static bool looks_like_ours(const struct sm *sm, struct span who)
+{
+    return is_ours(sm, who) || (span_index(who, '@') < who.n &&
+                                sm_is_network_domain(sm, jid_domain_of(who)));
+}
+
 /*
  * Children that only a server may add: whoever reads them trusts them as ours. A delay or a
  * stanza-id of another domain is the sender's own affair.
@@ -42,7 +49,7 @@ static bool is_forged(const struct sm *sm, const struct stanza *s, uint32_t node
 
     if (span_eq(ns, SPAN(NS_STANZA_ID)))
         return span_eq(s->nodes[node].name, SPAN("stanza-id")) &&
-               is_ours(sm, stanza_attr(s, node, SPAN("by")));
+               looks_like_ours(sm, stanza_attr(s, node, SPAN("by")));
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_ours(sm, stanza_attr(s, node, SPAN("from")));
     if (span_eq(ns, SPAN(NS_NETWORK)))

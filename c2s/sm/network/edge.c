@@ -156,13 +156,38 @@ static bool by_network(struct sm_in *in, enum sm_direction direction,
     return false;
 }
 
+/* Another server speaks for its own users: one whom we serve is not among them. Who is elsewhere, as
+ * far as we know, may have moved there. */
+static bool is_true_sender(struct sm_in *in)
+{
+    struct sm *sm = in->sm;
+    const struct span bare = jid_bare_of(in->stanza->from);
+    const size_t at = span_index(bare, '@');
+
+    if (at == bare.n || sm_is_local_domain(sm, span_from(bare, at + 1)) ||
+        !sm_is_member(sm, span_from(bare, at + 1)))
+        return true;
+    const struct sm_home home = sm_home_peek(sm, span_make(bare.p, at));
+    if (home.kind == SM_HOME_AT && !span_eq(home.host, span_from(bare, at + 1)))
+        sm_home_forget(sm, span_make(bare.p, at));
+    if (home.kind != SM_HOME_HERE)
+        return true;
+    LOG(LOG_INFO, "network.not_its_user", F_SPAN("from", bare));
+    sm_refuse(in, STANZA_FORBIDDEN, "this user is at home at another server");
+    return false;
+}
+
 /* What has been passed on to us is not passed on again, whatever we believe of him: he is here, or
  * his account says where he has gone, or he is nobody. */
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
 {
     struct sm *sm = in->sm;
 
-    if (!sm_has_network(sm) || sm->is_closed || span_is_none(in->to.local) || in->is_relayed)
+    if (!sm_has_network(sm) || sm->is_closed)
+        return true;
+    if (in->is_from_link && !is_true_sender(in))
+        return false;
+    if (span_is_none(in->to.local) || in->is_relayed)
         return true;
     if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain)) {
         edge_keep(in, direction);
