@@ -278,6 +278,8 @@ static struct span domain_for(const void *ctx, struct span local, struct span do
     const struct view *v = ctx;
 
     (void)domain;
+    if (sm_is_reserved(local)) /* a service of that host, and of no other */
+        return SPAN_NONE;
     if (is_in_network(v))
         return v->sm->opts.network;
     const struct sm_home home = sm_home_peek(v->sm, local);

@@ -138,6 +138,21 @@ static void test_discovery(void **state)
     net_free(k);
 }
 
+/* Who has opened the network's domain sees whose service answers. */
+static void test_services_of_others(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    struct kit_client *c = come(k, "net.test");
+    (void)state;
+    ask(k, c, "get", "probe@beta.test", "<query xmlns='" NS_KONTALK_ROSTER "'/>");
+    EXPECT_LINK(k, "to='probe@beta.test' from='alice@net.test/r'");
+    kit_link_say(k, "<iq type='error' id='q' from='probe@beta.test' to='alice@prime.test/r'>"
+                    "<error type='auth'><forbidden xmlns='" NS_STANZA_ERRORS "'/></error></iq>");
+    EXPECT(c, "from='probe@beta.test'");
+    kit_close(k, c);
+    net_free(k);
+}
+
 /* The names are taken, but there is nothing at them. */
 static void test_no_network(void **state)
 {
@@ -167,6 +182,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_for_the_network_only),
         cmocka_unit_test(test_discovery),
+        cmocka_unit_test(test_services_of_others),
         cmocka_unit_test(test_no_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
