@@ -162,7 +162,8 @@ const struct store_migration c2s_migrations[] = {
         " user TEXT PRIMARY KEY,"
         " host TEXT NOT NULL,"
         " stamp INTEGER NOT NULL," /* ms since 1970: when he registered there */
-        " proof BLOB NOT NULL"     /* signature of the host's key; empty: none */
+        " proof BLOB NOT NULL,"    /* signature of the host's key; empty: none */
+        " former TEXT NOT NULL DEFAULT ''" /* the host before this one; empty: none */
         ") STRICT, WITHOUT ROWID;"
         "CREATE TABLE home_told ("
         " host TEXT PRIMARY KEY,"

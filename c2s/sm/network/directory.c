@@ -255,6 +255,24 @@ static int set_against_account(struct db *db, struct set *set, struct entry *e, 
     return e->is_unproved ? SET_UNPROVED : STORE_OK;
 }
 
+/* Where the user was at home before he was there, as the publisher may not know; and whether he
+ * still is there is the former home's to say. */
+static int former_answer(struct db *db, struct set *set, struct entry *e)
+{
+    struct db_stmt *st =
+        db_sql(db, "SELECT former FROM home WHERE user = ?1 AND former <> '' AND former <> ?2");
+    int got;
+
+    db_bind_text(st, 1, e->r.user);
+    db_bind_text(st, 2, set->host);
+    got = db_step(st);
+    if (got > 0)
+        sm_record_copy(&e->answer, &e->text,
+                       &(struct sm_home_record){.user = e->r.user, .host = db_text(st, 0)});
+    db_reset(st);
+    return got < 0 ? got : STORE_OK;
+}
+
 static int set_one(struct db *db, struct set *set, struct entry *e)
 {
     const int64_t created = sm_account_created(db, e->r.user);
@@ -264,16 +282,17 @@ static int set_one(struct db *db, struct set *set, struct entry *e)
     if (created >= 0)
         return set_against_account(db, set, e, created);
     got = sm_record_load(db, e->r.user, &e->answer, &e->text);
-    if (got <= 0 && !e->is_directory) {
-        e->answer = (struct sm_home_record){0};
-        return got;
-    }
-    result = sm_record_save(db, &e->r, &old_host);
+    if (got > 0 || e->is_directory)
+        result = sm_record_save(db, &e->r, &old_host);
+    else
+        result = got;
     buf_free(&old_host);
     e->is_known = result > 0;
-    if (got <= 0 || span_eq(e->answer.host, e->r.host) || span_eq(e->answer.host, set->host))
-        e->answer = (struct sm_home_record){0};
-    return result < 0 ? result : STORE_OK;
+    if (result == 0 && got > 0 && !span_eq(e->answer.host, e->r.host) &&
+        !span_eq(e->answer.host, set->host))
+        return STORE_OK; /* an older one: it hears of the one that holds */
+    e->answer = (struct sm_home_record){0};
+    return result > 0 ? former_answer(db, set, e) : result;
 }
 
 static int set_run(struct db *db, struct store_job *job)

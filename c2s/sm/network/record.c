@@ -67,7 +67,8 @@ static int put(struct db *db, const struct sm_home_record *r)
 {
     struct db_stmt *st =
         db_sql(db, "INSERT INTO home (user, host, stamp, proof) VALUES (?1, ?2, ?3, ?4)"
-                   " ON CONFLICT (user) DO UPDATE SET host = ?2, stamp = ?3, proof = ?4");
+                   " ON CONFLICT (user) DO UPDATE SET host = ?2, stamp = ?3, proof = ?4,"
+                   " former = CASE host WHEN ?2 THEN former ELSE host END");
 
     db_bind_text(st, 1, r->user);
     db_bind_text(st, 2, r->host);

@@ -219,8 +219,12 @@ static void an_old_record_that_comes_again_changes_nothing(void **state)
     net_give_key(k, &key_gamma, &key_gamma);
     /* gamma learns whom beta has to know it of */
     heard = kit_drain(&k->link.out);
-    EXPECT_IN(heard, net_record(user, "beta.test", 1000, &key_beta));
+    EXPECT_IN(heard, net_record(user, "beta.test", 0, NULL));
     assert_int_equal(net_is_recorded(k, user, "gamma.test"), 1);
+    /* and again, if that should not have reached it */
+    net_publish(k, "gamma.test", "", newer);
+    kit_settle(k);
+    EXPECT_LINK(k, net_record(user, "beta.test", 0, NULL));
     /* beta says it again, and hears better */
     EXPECT_IN(publish(k, "beta.test", "", net_record(user, "beta.test", 1000, &key_beta)), newer);
     assert_int_equal(net_is_recorded(k, user, "gamma.test"), 1);
