@@ -248,10 +248,10 @@ static void test_block(void **state)
     kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
                     " to='alice@prime.test'><body>x</body></message>");
     EXPECT_NOTHING(net);
+    net_learn(k, "romeo", "beta.test");
     kit_say(k, net, "<message to='romeo@net.test'><body>x</body></message>");
     EXPECT(net, "<blocked xmlns=");
     kit_heard(host);
-    net_learn(k, "romeo", "beta.test");
     kit_say(k, net, BLOCK("unblock", "romeo@net.test"));
     EXPECT(host, "<unblock" BLOCKING "><item jid='romeo@beta.test'/></unblock>");
     assert_false(blocks(k, "romeo@beta.test"));
