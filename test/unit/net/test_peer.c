@@ -329,6 +329,36 @@ static void test_expires_between_links(void **state)
     }
 }
 
+/* Of some that the peer has had, the older ones have waited too long: the others do not come twice.
+ */
+static void test_expires_in_part(void **state)
+{
+    (void)state;
+    world_start("[limits]\nqueue_time = 60s\nheartbeat = 1h\n");
+    live(2000);
+    w.mute = &w.b;
+    send_from(&w.a);
+    send_from(&w.a);
+    live(30000);
+    send_from(&w.a);
+    send_from(&w.a);
+    live(5000);
+    w.a.is_down = w.b.is_down = true;
+    taps_cut();
+    w.mute = NULL;
+    live(30000);
+    assert_int_equal(queued(&w.a), 2);
+    w.a.is_down = w.b.is_down = false;
+    peer_connect(peer_at(&w.a));
+    send_from(&w.a);
+    live(3000);
+    expect_up();
+    expect_all();
+    assert_int_equal(w.b.again, 0);
+    assert_int_equal(queued(&w.a), 0);
+    world_end();
+}
+
 static void test_backoff(void **state)
 {
     (void)state;
@@ -479,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_waits_and_expires),
         cmocka_unit_test(test_expires_between_links),
+        cmocka_unit_test(test_expires_in_part),
         cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_table),

@@ -240,6 +240,22 @@ static void test_whom_we_dial(void **state)
     }
 }
 
+/* We have said our header, and ours is the smaller name: theirs ends before it is offered
+ * anything. */
+static void test_conflict(void **state)
+{
+    struct end second;
+    (void)state;
+    begin_far(KEY_A);
+    stranger_new(&w.b, &second, 0);
+    say(&second, OPEN("prime.n", "beta.n"));
+    expect_error(&second, "conflict");
+    say(&e, ANSWER("prime.n", "beta.n") FEATURES "<enabled xmlns='urn:xmpp:sm:3' id='q'/>");
+    assert_true(is_up(&w.b));
+    end_free(&second);
+    finish_far();
+}
+
 /* Nothing of ours is said to who has not proved to be the one. */
 static void test_nothing_is_said_to_others(void **state)
 {
@@ -313,6 +329,10 @@ static void test_resume(void **state)
     expect_bodies(11, 12);
     say(&e, A("12"));
     assert_int_equal(queued(&w.b), 0);
+    /* What was sent again counts once. */
+    send_many(12, 13);
+    resume("14");
+    expect(&e, "<failed");
     finish();
 }
 
@@ -479,21 +499,14 @@ static void test_space_is_a_sign_of_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_dials),
-        cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_too_early),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_whom_we_dial),
-        cmocka_unit_test(test_nothing_is_said_to_others),
-        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_no_resume),
-        cmocka_unit_test(test_failed),
-        cmocka_unit_test(test_asking),
-        cmocka_unit_test(test_poison),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_space_is_a_sign_of_life),
+        cmocka_unit_test(test_who_dials), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_too_early), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_budget),    cmocka_unit_test(test_whom_we_dial),
+        cmocka_unit_test(test_conflict),  cmocka_unit_test(test_nothing_is_said_to_others),
+        cmocka_unit_test(test_resume),    cmocka_unit_test(test_no_resume),
+        cmocka_unit_test(test_failed),    cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_poison),    cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_close),     cmocka_unit_test(test_space_is_a_sign_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
