@@ -259,6 +259,14 @@ static void on_streams_ended(void *ctx)
     outboxes_flush(n->outboxes, on_flushed, n);
 }
 
+/* Whoever reads no more does not keep us: the ends of the streams come all the same. */
+static void on_waited(void *ctx)
+{
+    struct net *n = ctx;
+    wires_abort_all(n);
+    net_wire_gone(n);
+}
+
 void net_wire_gone(struct net *n)
 {
     if (n->is_stopping && !n->is_flushing && n->wire_count == 0)
@@ -279,7 +287,7 @@ void net_stop(struct net *n, void (*done)(void *ctx), void *ctx)
     n->on_stopped = done;
     n->stopped_ctx = ctx;
     stop_listening(n);
-    timer_start(&n->stop_wait, n->loop, STOP_WAIT_MS, on_streams_ended, n);
+    timer_start(&n->stop_wait, n->loop, STOP_WAIT_MS, on_waited, n);
     peers_close_all(n);
     wires_close_all(n);
     net_wire_gone(n);

@@ -11,6 +11,7 @@
 #include "net/wire_private.h"
 #include "xmpp/ns.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -281,6 +282,16 @@ void wires_close_all(struct net *n)
         struct wire *w = CONTAINER_OF(node, struct wire, node);
         if (!w->is_last && !w->is_closing)
             wire_close(w, STREAM_SYSTEM_SHUTDOWN, NULL);
+    }
+}
+
+void wires_abort_all(struct net *n)
+{
+    LIST_FOR_EACH(node, &n->wires)
+    {
+        struct wire *w = CONTAINER_OF(node, struct wire, node);
+        if (w->has_stream && w->stream.conn)
+            conn_abort(w->stream.conn, -ETIMEDOUT);
     }
 }
 

@@ -43,5 +43,6 @@ void wire_on_handled(struct wire *w);
 void wire_describe(const struct wire *w, struct buf *out);
 struct stream *wire_stream(struct wire *w); /* NULL while dialling */
 void wires_close_all(struct net *n);        /* those that are nobody's, too */
+void wires_abort_all(struct net *n);        /* those that have not ended in time; they end soon */
 
 #endif
