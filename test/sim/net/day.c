@@ -24,7 +24,6 @@ enum fault {
     FAULT_STOP,
     FAULT_KILL,
     FAULT_MOVE,
-    FAULT_TABLE,
     FAULT_CLIENT,
     FAULTS,
 };
@@ -75,23 +74,30 @@ void ring_pass(uint64_t ms)
 /* --- setting up ------------------------------------------------------------------------------- */
 
 static unsigned faults;
+static size_t first_count; /* servers at the beginning; perhaps another one joins */
+static size_t told; /* of a server that joins: so many have heard */
 
 static void make_world(struct ring *r)
 {
     size_t users = (size_t)chance_between(2, 3);
     r->link_delay = chance_of(50) ? 5 : 80;
-    for (size_t i = 0; i < r->site_count; i++)
+    bool is_late = chance_of(40); /* the last one joins later; nobody is at home there yet */
+    first_count = r->site_count - is_late;
+    told = is_late ? 0 : r->site_count;
+    r->sites[r->site_count - 1].is_member = !is_late;
+    for (size_t i = 0; i < first_count; i++)
         site_start(&r->sites[i]);
     sites_tell();
     ring_pass(5000);
-    for (size_t i = 0; i < r->site_count * users; i++) {
+    for (size_t i = 0; i < first_count * users; i++) {
         struct person *p = &r->persons[r->person_count];
-        person_make(p, r->person_count++, &r->sites[i % r->site_count]);
+        person_make(p, r->person_count++, &r->sites[i % first_count]);
         site_add_user(p->home, p->user);
     }
     for (size_t i = 0; i < r->site_count; i++) {
         gate_make(&r->gates[i], &r->sites[i]);
-        gate_come(&r->gates[i]);
+        if (i < first_count)
+            gate_come(&r->gates[i]);
     }
     ring_pass(5000);
 }
@@ -108,9 +114,10 @@ static struct site *any_site(void)
 
 /* --- what happens ----------------------------------------------------------------------------- */
 
+/* Of the servers that were there from the beginning: of others not everybody knows at once. */
 static struct person *any_gate(void)
 {
-    return &ring->gates[chance_below(ring->site_count)];
+    return &ring->gates[chance_below(first_count)];
 }
 
 static void chat(void)
@@ -167,18 +174,35 @@ static void fail(void)
     case FAULT_KILL:
         if (site_is_up(a))
             site_stop(a, fault == FAULT_KILL);
-        else
+        else if (a->is_member)
             site_start(a);
         break;
     case FAULT_MOVE:
         move();
         break;
-    case FAULT_TABLE: /* the last one leaves and joins, without users who would be missed */
-        sites_tell();
-        break;
     default:
         person_break(anybody());
     }
+}
+
+/* --- a server joins: first all the others hear of it, one after the other -------------------- */
+
+
+static void join_on(void)
+{
+    struct site *last = &ring->sites[ring->site_count - 1];
+    if (!last->is_member) {
+        ring_trace("%s joins", last->host);
+        last->is_member = true;
+        site_start(last);
+        gate_come(&ring->gates[last->index]);
+    }
+    site_tell(&ring->sites[told++]);
+}
+
+static bool is_joining(void)
+{
+    return told < ring->site_count;
 }
 
 static void live(uint64_t ms)
@@ -190,11 +214,15 @@ static void live(uint64_t ms)
             chat();
         if (faults && chance_of(15))
             fail();
+        if (is_joining() && chance_of(told > 0 ? 30 : 5))
+            join_on();
     }
 }
 
 static void mend(void)
 {
+    while (is_joining())
+        join_on();
     for (size_t i = 0; i < ring->site_count; i++)
         for (size_t k = 0; k < i; k++)
             links_cut(&ring->sites[i], &ring->sites[k], false, false);
@@ -288,14 +316,25 @@ static void look_at_homes(void)
                         looks[i].person->user);
 }
 
+/* Where nothing fails, one question tells where a user is at home, once for each server. */
+static void look_at_cost(void)
+{
+    if (told == ring->site_count && meter.gets > ring->asked_count)
+        ring_breach(RULE_COST, "%zu questions to find %zu users", (size_t)meter.gets,
+                    ring->asked_count);
+}
+
 static void run(void)
 {
+    meter_clear();
     make_world(ring);
     gather();
     if (!ring->broken)
         live(chance_between(5000, 25000));
     if (ring->broken)
         return;
+    if (faults == 0)
+        look_at_cost();
     mend();
     ring_pass(70000); /* the longest pause before a link is dialled again */
     gather();
@@ -310,7 +349,7 @@ void day_run(uint64_t seed, enum rule *broken_r, char *why_r)
 {
     static struct ring r;
     chance_seed(seed);
-    size_t sites = (size_t)chance_between(2, 5);
+    size_t sites = (size_t)chance_between(3, 5);
     ring_open(&r, seed, sites);
     faults = seed % 4 == 0 ? 0 : (unsigned)chance_below(1u << FAULTS);
     run();

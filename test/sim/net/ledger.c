@@ -17,6 +17,7 @@ struct message {
     const struct person *from, *to;
     uint64_t passed_at; /* when it was seen last on a connection */
     const struct site *last[2]; /* and between which servers that was */
+    const struct site *homes[2]; /* of both, when it was written */
     bool is_accepted, is_heard, is_refused, is_answered, is_excused;
 };
 
@@ -44,8 +45,16 @@ uint32_t ledger_send(const struct person *from, const struct person *to)
         messages = mem_realloc(messages, message_room * sizeof *messages);
     }
     messages[message_count++] = (struct message){
-        .from = from, .to = to, .passed_at = loop_now(ring->loop), .last = {from->home}};
+        .from = from,
+        .to = to,
+        .passed_at = loop_now(ring->loop),
+        .homes = {from->home, to->home},
+    };
     figures.sent++;
+    if (!to->is_gate && to->home != from->home && !ring->has_asked[from->home->index][to->index]) {
+        ring->has_asked[from->home->index][to->index] = true;
+        ring->asked_count++;
+    }
     ring_trace("m%zu: %s writes to %s", message_count, from->user, to->user);
     return (uint32_t)message_count;
 }
@@ -141,7 +150,8 @@ void ledger_answer(uint32_t number)
  * inside of one, no servers are named. */
 static bool is_at(const struct message *m, const struct site *s)
 {
-    return m->last[0] == s || m->last[1] == s || m->from->home == s || m->to->home == s;
+    return m->last[0] == s || m->last[1] == s || m->homes[0] == s || m->homes[1] == s ||
+           m->to->home == s;
 }
 
 void ledger_kill(const struct site *s)

@@ -2,7 +2,8 @@
 /*
  * plants - bugs that are planted, one at a time, to see that the simulation finds them.
  */
-#include "c2s/sm/network/network.h"
+#include "c2s/sm/network/edge.h"
+#include "c2s/sm/network/record.h"
 #include "rings.h"
 #include "wraps.h"
 #include "xmpp/outbox.h"
@@ -21,6 +22,17 @@ WRAP(void, outbox_rewind, (struct outbox *o))
     if (planted == PLANT_FORGET)
         outbox_acked(o, outbox_unacked(o));
     __real_outbox_rewind(o);
+}
+
+/* --- links: by their names as test/sim/sim.mk sets them apart --- */
+
+struct net;
+WRAP(void, net_room_relay_to_router,
+     (struct net *n, const struct stanza *stanza, struct link_done done))
+{
+    if (hits(PLANT_TWICE, 10))
+        __real_net_room_relay_to_router(n, stanza, (struct link_done){0});
+    __real_net_room_relay_to_router(n, stanza, done);
 }
 
 /* --- homes ------------------------------------------------------------------------------------ */
@@ -44,6 +56,22 @@ WRAP(int, sm_record_save, (struct db *db, const struct sm_home_record *r, struct
             return 0;
     }
     return __real_sm_record_save(db, r, old_host);
+}
+
+WRAP(bool, sm_has_heard_all, (struct db *db, const struct servers *list))
+{
+    return planted == PLANT_SURE || __real_sm_has_heard_all(db, list);
+}
+
+WRAP(void, edge_keep, (struct sm_in *in, enum sm_direction direction))
+{
+    if (!hits(PLANT_NEGLECT, 20))
+        __real_edge_keep(in, direction);
+}
+
+WRAP(bool, sm_moved_refuse, (struct sm_in *in))
+{
+    return planted == PLANT_GONE || __real_sm_moved_refuse(in);
 }
 
 WRAP(void, sm_publish_look, (struct sm *sm))

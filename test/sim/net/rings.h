@@ -75,16 +75,15 @@ const char *rule_name(enum rule rule);
 
 /* Bugs that are planted, one at a time, to see that they are found: plants.c. */
 #define PLANTS(X)                                                                                  \
-    X(SURE, "a directory that says of everybody that there is no such user", REFUSAL)              \
+    X(SURE, "a directory that is sure too early that there is nobody", REFUSAL)                    \
     X(STALE, "a record that a newer one does not replace", HOME)                                   \
-    X(BELIEVE, "any member is believed about any user", HOME)                                      \
     X(FORGET, "a queue that forgets what was not acknowledged", LOSS)                              \
-    X(AGAIN, "a queue that sends again what was acknowledged", DUPLICATE)                          \
+    X(TWICE, "a link that hands over what comes twice", DUPLICATE)                                 \
     X(UNCACHED, "answers that are not kept", COST)                                                 \
-    X(ASK_ALL, "everybody is asked, always", COST)                                                 \
+    X(UNSEEN, "users of whom the directory is not told", COST)                                     \
     X(RAW, "addresses as they are inside", ADDRESS)                                                \
-    X(UNSEEN, "users who are not told to their directories", HOME)                                 \
-    X(NEGLECT, "a message that does not wait for the answer", LOSS)
+    X(NEGLECT, "a message that does not wait for the look-up", LOSS)                               \
+    X(GONE, "a former home that says nothing", LOSS)
 
 enum plant {
     PLANT_NONE,
@@ -131,7 +130,8 @@ bool site_is_up(const struct site *s);
 void site_add_user(struct site *s, const char *user);
 /* Its c2s takes a client. False: it is not running. */
 bool site_take_client(struct site *s, struct conn *conn);
-/* Writes the table of all that are members, and has all that are running read it. */
+/* Writes its table of all that are members, and has it read that, when it is running. */
+void site_tell(struct site *s);
 void sites_tell(void);
 /* Where the server thinks that he is at home, from what it can learn now; the answer later. */
 void site_find(struct site *s, const char *user, void (*call)(void *ctx, const char *host),
@@ -262,6 +262,9 @@ struct ring {
     struct person gates[RING_SITES]; /* one of each server; or not in use */
     uint64_t link_delay;
     bool has_failed; /* something has: a refusal, or one message twice, may be right */
+    /* A server, and a user elsewhere to whom somebody there has written: what must be asked. */
+    bool has_asked[RING_SITES][RING_PERSONS];
+    size_t asked_count;
     enum rule broken;
     char why[400];
 };

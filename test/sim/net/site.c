@@ -157,12 +157,16 @@ static void read_table(struct site *s)
         die(s->host, "its net does not take the table");
 }
 
+void site_tell(struct site *s)
+{
+    write_table(s);
+    read_table(s);
+}
+
 void sites_tell(void)
 {
-    for (size_t i = 0; i < ring->site_count; i++) {
-        write_table(&ring->sites[i]);
-        read_table(&ring->sites[i]);
-    }
+    for (size_t i = 0; i < ring->site_count; i++)
+        site_tell(&ring->sites[i]);
 }
 
 /* --- processes -------------------------------------------------------------------------------- */
@@ -272,8 +276,6 @@ static void on_added(void *ctx, enum accounts_result r)
 
 void site_add_user(struct site *s, const char *user)
 {
-    struct sm_account_answer answer = {0};
-    (void)answer;
     accounts_add(s->c2s->accounts, span_of(user), SPAN(RING_PASSWORD), on_added, s);
 }
 
