@@ -71,6 +71,7 @@ void sm_set_limits(struct sm *sm, const struct sm_opts *opts)
     sm->opts.archive_days = opts->archive_days;
     sm->opts.archive_messages = opts->archive_messages;
     sm_filter_set(sm, &opts->filter);
+    sm_network_set_limits(sm, &opts->net);
 }
 
 void sm_hold(struct sm *sm)

@@ -182,8 +182,8 @@ struct sm_account_ops {
 /* Borrowed: loop, store, and what opts points to; all live longer. The link may be set later. */
 struct sm *sm_new(struct loop *loop, struct store *store, const struct sm_opts *opts);
 void sm_free(struct sm **sm);
-/* The max_*, min_password, archive* and push_* of opts, rules, filter, externals and contacts, from
- * now on: what is open or stored already stays. */
+/* The max_*, min_password, archive* and push_* of opts, rules, filter, externals, contacts, and the
+ * times and numbers of the network, from now on: what is open or stored already stays. */
 void sm_set_limits(struct sm *sm, const struct sm_opts *opts);
 /* Another table of servers (a ref is taken): from now on. */
 void sm_set_servers(struct sm *sm, struct servers *servers);

@@ -123,6 +123,8 @@ static void end(struct lookup *l, enum sm_home_kind kind)
     struct sm *sm = l->sm;
     struct sm_home home = {.kind = kind};
 
+    if (kind == SM_HOME_AT && !sm_is_member(sm, l->found.host))
+        kind = SM_HOME_UNREACHABLE; /* the table has changed meanwhile */
     if (kind == SM_HOME_AT || kind == SM_HOME_HERE)
         home = l->found;
     home.kind = kind;

@@ -43,6 +43,16 @@ void sm_set_server_key(struct sm *sm, const char *cert, const char *key)
     net->signer = signer;
 }
 
+void sm_network_set_limits(struct sm *sm, const struct sm_network_opts *opts)
+{
+    const struct sm_network_opts old = sm->opts.net;
+
+    sm->opts.net = *opts;
+    sm->opts.net.servers = old.servers;
+    sm->opts.net.cert = old.cert;
+    sm->opts.net.key = old.key;
+}
+
 void sm_network_open(struct sm *sm)
 {
     struct sm_net *net;

@@ -252,5 +252,7 @@ struct sm_net {
 };
 void sm_network_open(struct sm *sm);  /* for sm_new */
 void sm_network_close(struct sm *sm); /* for sm_free */
+/* For sm_set_limits: the times and numbers. */
+void sm_network_set_limits(struct sm *sm, const struct sm_network_opts *opts);
 
 #endif

@@ -342,6 +342,20 @@ static void test_probe_does_not_wait_long(void **state)
     net_free(p.k);
 }
 
+/* A server that leaves the network while it is asked is nobody's home. */
+static void test_probe_of_a_former_member(void **state)
+{
+    (void)state;
+    struct play p;
+    play_probe(&p);
+    net_answer(p.k, "gamma.test", net_home(p.user, "gamma.test", STAMP, false));
+    net_table(p.k, "beta.test " NET_FINGERPRINT_BETA " enabled\n");
+    loop_sim_advance(p.k->loop, 600);
+    assert_int_equal(p.a.count, 1);
+    assert_int_equal(p.a.home.kind, SM_HOME_UNREACHABLE);
+    net_free(p.k);
+}
+
 static void test_probe_newest_record(void **state)
 {
     (void)state;
@@ -597,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_answer_of_another_server),
         cmocka_unit_test(test_probe_finds_home),
         cmocka_unit_test(test_probe_does_not_wait_long),
+        cmocka_unit_test(test_probe_of_a_former_member),
         cmocka_unit_test(test_probe_newest_record),
         cmocka_unit_test(test_probe_nobody),
         cmocka_unit_test(test_probe_second_hand),

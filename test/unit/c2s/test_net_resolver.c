@@ -205,6 +205,21 @@ static void test_account_told_to_other_instances(void **state)
     net_free(k);
 }
 
+static void test_other_times(void **state)
+{
+    (void)state;
+    struct kit *k = net_new(NET_TABLE, NULL);
+    struct sm_opts opts = net_opts(NULL);
+    opts.net.cache = 1000;
+    net_learn(k, "carol", "beta.test");
+    sm_set_limits(k->sm, &opts);
+    net_learn(k, "dave", "beta.test");
+    loop_sim_advance(k->loop, 1000);
+    EXPECT_HOME(k, "carol", SM_HOME_AT);
+    EXPECT_HOME(k, "dave", SM_HOME_UNKNOWN);
+    net_free(k);
+}
+
 static void test_another_table(void **state)
 {
     (void)state;
@@ -241,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_account_removed),
         cmocka_unit_test(test_account_removed_meanwhile),
         cmocka_unit_test(test_account_told_to_other_instances),
+        cmocka_unit_test(test_other_times),
         cmocka_unit_test(test_another_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
