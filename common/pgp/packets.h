@@ -7,7 +7,7 @@
 #ifndef PGP_PACKETS_H
 #define PGP_PACKETS_H
 
-#include "base/span.h"
+#include "base/buf.h"
 
 /* Verifying costs time by the size of numbers and the count of signatures. */
 #define PGP_PACKETS_MAX 256
@@ -36,5 +36,8 @@ struct pgp_numbers {
 const char *pgp_packets_check(struct span packets, struct pgp_numbers *master_r);
 /* An MPI from the front of rest, without leading zeros. */
 bool pgp_packets_number(struct span *rest, struct span *number_r);
+
+/* armour.c: what is in the one block of a text, behind what is in out; false: it is none. */
+bool pgp_dearmour(struct span text, struct buf *out);
 
 #endif

@@ -35,28 +35,6 @@ void pgp_rnp_close(struct pgp_rnp *r)
     stderr = r->errors;
 }
 
-static bool dearmour(struct span data, struct buf *out)
-{
-    rnp_input_t in = NULL;
-    rnp_output_t binary = NULL;
-    uint8_t *p = NULL;
-    size_t n = 0;
-    struct pgp_rnp r;
-    pgp_rnp_open(&r);
-    bool ok = rnp_input_from_memory(&in, (const uint8_t *)data.p, data.n, false) == RNP_SUCCESS &&
-              rnp_output_to_memory(&binary, PGP_KEY_BYTES_MAX) == RNP_SUCCESS &&
-              rnp_dearmor(in, binary) == RNP_SUCCESS &&
-              rnp_output_memory_get_buf(binary, &p, &n, false) == RNP_SUCCESS &&
-              buf_append(out, span_make((const char *)p, n));
-    /* It may be a secret key. */
-    if (p)
-        rnp_buffer_clear(p, n);
-    rnp_output_destroy(binary);
-    rnp_input_destroy(in);
-    pgp_rnp_close(&r);
-    return ok;
-}
-
 bool pgp_packets_of(struct span data, struct buf *out, char error_r[PGP_ERROR_MAX])
 {
     /* Armour is a third longer than what it holds, and has lines of headers. */
@@ -68,7 +46,7 @@ bool pgp_packets_of(struct span data, struct buf *out, char error_r[PGP_ERROR_MA
     buf_reserve(out, PGP_KEY_BYTES_MAX); /* no part of a secret is left behind by growing */
     if (data.p[0] & 0x80)
         return buf_append(out, data);
-    return dearmour(data, out) || pgp_fail(error_r, "neither a binary key nor an armoured one");
+    return pgp_dearmour(data, out) || pgp_fail(error_r, "neither a binary key nor an armoured one");
 }
 
 bool pgp_rnp_export(rnp_key_handle_t key, uint32_t flags, struct buf *out)

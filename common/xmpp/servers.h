@@ -19,8 +19,9 @@
 #define SERVER_FINGERPRINT 40 /* hexadecimal digits of a version 4 key */
 
 struct server {
-    struct span host;                         /* prepared */
-    char fingerprint[SERVER_FINGERPRINT + 1]; /* upper case; empty: ours, when it is not in the table */
+    struct span host; /* prepared */
+    /* Upper case; empty: ours, when it is not in the table. */
+    char fingerprint[SERVER_FINGERPRINT + 1];
     bool is_enabled;
     bool is_self;
 };
@@ -56,7 +57,7 @@ uint64_t servers_set(const struct servers *list);
 /* 40 hexadecimal digits, in upper case; false: it is something else. */
 bool servers_fingerprint(struct span text, char out_r[SERVER_FINGERPRINT + 1]);
 
-/* --- for kontalkctl: changes, one at a time; each writes the file anew (rename), under a lock --- */
+/* --- for kontalkctl: changes, one at a time; each writes the file anew, under a lock --- */
 
 enum servers_change { SERVERS_ADD, SERVERS_REMOVE, SERVERS_ENABLE, SERVERS_DISABLE };
 /* fingerprint: for SERVERS_ADD (40 digits, blanks and case do not matter). False with a reason:
