@@ -349,7 +349,7 @@ static void armour_out_of_shape_is_refused(void **state)
         assert_refused(span_of(cases[i].text), cases[i].why);
     struct buf made = {0};
     buf_append(&made, SPAN(HEAD "\n"));
-    while (buf_len(&made) < 100000)
+    while (buf_len(&made) < 120000)
         buf_append(&made, SPAN("zQFh\n"));
     buf_append(&made, SPAN(TAIL));
     assert_refused(buf_span(&made), "neither a binary key nor an armoured one");
