@@ -237,9 +237,9 @@ static void on_cdata(void *ctx, const xmlChar *text, int n)
 }
 
 /*
- * is_repeated_ns - xmlns='x' twice in one start tag, letter for letter the same: old Kontalk clients
- * write it in one of their requests. It can mean one thing only, and ending their stream would leave
- * them without a list of servers. The library stands behind the second one's quote.
+ * is_repeated_ns - xmlns='x' twice on a payload, letter for letter the same: old Kontalk clients write
+ * it in one of their requests. It can mean one thing only, and ending their stream would leave them
+ * without a list of servers. The library stands behind the second one's quote.
  */
 static bool is_repeated_ns(const struct xml_parser *p, const xmlError *error)
 {
@@ -247,7 +247,7 @@ static bool is_repeated_ns(const struct xml_parser *p, const xmlError *error)
     const xmlChar *end = ctxt->input->cur - 1, *at = end;
     int i = ctxt->nsNr - 2;
 
-    if (error->code != XML_ERR_ATTRIBUTE_REDEFINED || error->str2 || !error->str1 ||
+    if (p->depth < 2 || error->code != XML_ERR_ATTRIBUTE_REDEFINED || error->str2 || !error->str1 ||
         strcmp(error->str1, "xmlns") != 0)
         return false;
     while (i >= 0 && ctxt->nsTab[i])

@@ -134,6 +134,23 @@ def test_the_list_of_servers(three, at):
     three.run(play())
 
 
+def test_the_list_as_old_clients_ask_for_it(three):
+    """With xmlns twice; their stream goes on."""
+    async def play():
+        async with online((three.beta, None)) as (a,):
+            a.register_handler(slixmpp.xmlstream.handler.Callback(
+                "old", slixmpp.xmlstream.matcher.MatcherId("old"), a.on_stanza))
+            a.send_raw(f"<iq type='set' id='old' to='network@{NETWORK}'><command"
+                       f" xmlns='{COMMANDS}' node='serverlist' xmlns='{COMMANDS}'"
+                       " action='execute'/></iq>")
+            answer = await a.expect(lambda s: s["id"] == "old", "answer")
+            assert answer["type"] == "result"
+            assert answer.xml.find(f".//{{{LIST}}}item") is not None
+            await handled(a, three.beta)
+
+    three.run(play())
+
+
 def test_the_keys_of_servers(three):
     async def play():
         async with online((three.beta, None)) as (a,):
