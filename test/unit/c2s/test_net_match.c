@@ -238,7 +238,8 @@ static void test_we_are_the_directory(void **state)
     net_answer(k, "probe@beta.test", answer_of("", true));
     EXPECT(c, RESULT(""));
     kit_sql(k, "INSERT INTO home_heard SELECT 'gamma.test', CAST(?1 AS INTEGER)", set);
-    kit_sql(k, "INSERT INTO home VALUES (?1, 'gamma.test', 7, x'')", v);
+    kit_sql(k, "INSERT INTO home (user, host, stamp, proof)"
+               " VALUES (?1, 'gamma.test', 7, x'')", v);
     match_users(k, c, (const char *[]){u, NULL});
     EXPECT(c, RESULT(""));
     match_users(k, c, (const char *[]){u, v, NULL});
