@@ -11,7 +11,10 @@
 
 #include "xmpp/iq.h"
 
-#define LONGEST_NAME (sizeof(SM_MULTICAST) - 1)
+/* How long a name may be that is looked for, a bit each: nearly all stanzas are for somebody else. */
+#define LONGEST_NAME 31
+#define LENGTH_BIT(name) (1u << (sizeof(name) - 1))
+#define LENGTHS (1u | LENGTH_BIT(SM_MULTICAST) | LENGTH_BIT(SM_PROBE) | LENGTH_BIT(SM_NETWORK))
 
 struct service {
     struct span name;
@@ -177,7 +180,7 @@ bool sm_services_sending(struct sm_in *in)
 {
     const struct service *service;
 
-    if (in->to.local.n > LONGEST_NAME)
+    if (in->to.local.n > LONGEST_NAME || !(LENGTHS >> in->to.local.n & 1))
         return true;
     if (span_is_none(in->to.local))
         return sm_multicast_to_host(in);
