@@ -65,8 +65,8 @@ bool sm_archive_is_worth(const struct stanza *s)
 
 /* --- the user's say --- */
 
-/* A user of the network goes by two names here: of the host, as the peer has it, and of the network,
- * as what is said of him is stored. */
+/* A user of the network goes by two names here: of the host, as the peer has it, and of the
+ * network, as what is said of him is stored. */
 static struct span in_network(const struct sm *sm, struct span bare, char text[JID_TEXT_MAX])
 {
     const struct span host = sm->opts.host, network = sm->opts.network;

@@ -54,7 +54,7 @@ struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct spa
     names.other = join(arena_bytes(arena, local.n + 1 + network.n), local, network);
     if (!sm_is_local_domain(sm, domain))
         names.given = bare;
-    if (sm_has_network(sm))
+    if (sm_has_members(sm))
         names.stored = names.other;
     return names;
 }
@@ -65,7 +65,7 @@ struct span sm_stored_jid(const struct sm *sm, struct span jid, char text[JID_TE
     const struct span resource = span_from(jid, bare.n), network = sm->opts.network;
     struct span stored;
 
-    if (!sm_has_network(sm) || !is_network_user(sm, local, jid_domain_of(bare)) ||
+    if (!sm_has_members(sm) || !is_network_user(sm, local, jid_domain_of(bare)) ||
         local.n + 1 + network.n + resource.n > JID_TEXT_MAX)
         return jid;
     stored = join(text, local, network);

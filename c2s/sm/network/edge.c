@@ -156,8 +156,8 @@ static bool by_network(struct sm_in *in, enum sm_direction direction,
     return false;
 }
 
-/* Another server speaks for its own users: one whom we serve is not among them. Who is elsewhere, as
- * far as we know, may have moved there. */
+/* Another server speaks for its own users: one whom we serve is not among them. Who is elsewhere,
+ * as far as we know, may have moved there. */
 static bool is_true_sender(struct sm_in *in)
 {
     struct sm *sm = in->sm;

@@ -115,8 +115,8 @@ static size_t each_attr(struct pass *p, size_t at)
     }
 }
 
-/* The '@' there: its tag is done, or the text that it is in is passed by; returns how far. *done: the
- * end of the last tag that was looked at. */
+/* The '@' there: its tag is done, or the text that it is in is passed by; returns how far. *done:
+ * the end of the last tag that was looked at. */
 static size_t pass_by(struct pass *p, size_t at, size_t *done)
 {
     const char *tag = memrchr(p->text.p + *done, '<', at - *done);

@@ -178,8 +178,8 @@ bool edge_is_waiting(const struct sm *sm, struct span localpart)
 /* What a copy of it takes, about. */
 static size_t weight_of(const struct stanza *s)
 {
-    return sizeof(struct entry) + arena_held(&s->arena) +
-           s->node_cap * sizeof(struct stanza_node) + s->attr_cap * sizeof(struct stanza_attr);
+    return sizeof(struct entry) + arena_held(&s->arena) + s->node_cap * sizeof(struct stanza_node) +
+           s->attr_cap * sizeof(struct stanza_attr);
 }
 
 static bool is_too_much(const struct entry *e)
@@ -295,12 +295,13 @@ static void on_home(void *ctx, const struct sm_home *answer)
 /* --- life ------------------------------------------------------------------------------------- */
 
 /* Nothing of it has been decided: its next owner does that. */
-void sm_edge_give_back(struct sm_session *s, void (*take)(struct sm_session *s, struct stanza *st,
-                                                          struct link_done done))
+void sm_edge_give_back(struct sm_session *s,
+                       void (*take)(struct sm_session *s, struct stanza *st, struct link_done done))
 {
     if (s->unresolved == 0)
         return;
-    LIST_FOR_EACH (node, &edge_of(s->sm)->all) {
+    LIST_FOR_EACH(node, &edge_of(s->sm)->all)
+    {
         struct entry *e = CONTAINER_OF(node, struct entry, all);
         if (e->session != s)
             continue;
@@ -326,7 +327,8 @@ void sm_edge_close(struct sm *sm)
     size_t cursor = 0;
 
     timer_stop(&edge->again);
-    LIST_FOR_EACH (node, &edge->all) {
+    LIST_FOR_EACH(node, &edge->all)
+    {
         struct entry *e = CONTAINER_OF(node, struct entry, all);
         struct link_done done = e->done;
         take_out(e);

@@ -38,6 +38,11 @@ static inline bool sm_has_network(const struct sm *sm)
 {
     return sm->net != NULL;
 }
+/* The same, in run(), too. */
+static inline bool sm_has_members(const struct sm *sm)
+{
+    return __atomic_load_n(&sm->members, __ATOMIC_ACQUIRE) != NULL;
+}
 /* Members of the network (self and enabled ones). Also in run(): those who name contacts ask. */
 bool sm_is_member(const struct sm *sm, struct span domain);
 /* The network's domain, or a member's host: the domains in which network users have addresses. */

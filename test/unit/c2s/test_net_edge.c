@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * test_net_edge - what is for a user of the network goes to where he is at home, and waits when that
- * must be asked.
+ * test_net_edge - what is for a user of the network goes to where he is at home, and waits when
+ * that must be asked.
  */
 #include "net_kit.h"
 
@@ -60,7 +60,8 @@ static void test_known_home(void **state)
     EXPECT_IN(sent, " from='alice@net.test/r'");
     kit_say(k, alice, "<presence to='romeo@net.test'/>");
     EXPECT_LINK(k, "to='romeo@beta.test'");
-    kit_say(k, alice, "<iq type='get' id='q' to='romeo@net.test'><ping xmlns='urn:xmpp:ping'/></iq>");
+    kit_say(k, alice,
+            "<iq type='get' id='q' to='romeo@net.test'><ping xmlns='urn:xmpp:ping'/></iq>");
     EXPECT_LINK(k, "to='romeo@beta.test'");
     EXPECT_NOTHING(alice);
     kit_close(k, alice);
@@ -99,7 +100,8 @@ static void test_waits(void **state)
 
     (void)state;
     net_learn(k, "romeo", "gamma.test");
-    kit_input(k, alice, text("<message to='USER@net.test/a' id='1'><body>1</body></message>", user));
+    kit_input(k, alice,
+              text("<message to='USER@net.test/a' id='1'><body>1</body></message>", user));
     kit_input(k, alice, text("<message to='USER@net.test' id='2'><body>2</body></message>", user));
     kit_input(k, alice, "<message to='romeo@net.test' id='3'><body>3</body></message>");
     kit_settle(k);
@@ -159,7 +161,8 @@ static void test_nobody(void **state)
     kit_settle(k);
     EXPECT_LINK(k, text("to='USER@prime.test'", user));
     kit_link_say(k, text("<message xmlns='" NS_COMPONENT "' from='x@far.example'"
-                         " to='USER@prime.test'><body>1</body></message>", user));
+                         " to='USER@prime.test'><body>1</body></message>",
+                         user));
     EXPECT_LINK(k, "service-unavailable");
     kit_close(k, alice);
     net_free(k);
@@ -174,8 +177,8 @@ static void test_nobody_answers(void **state)
 
     (void)state;
     kit_input(k, alice, text("<message to='USER@net.test' id='m'><body>1</body></message>", user));
-    kit_input(k, alice, text("<iq type='get' id='q' to='USER@net.test'><query xmlns='a:b'/></iq>",
-                             user));
+    kit_input(k, alice,
+              text("<iq type='get' id='q' to='USER@net.test'><query xmlns='a:b'/></iq>", user));
     kit_input(k, alice, text("<presence to='USER@net.test'/>", user));
     loop_sim_advance(k->loop, 60 * 1000);
     heard = kit_heard(alice);
@@ -306,8 +309,9 @@ static void test_services(void **state)
     struct kit_client *alice = come(k, "alice", "net.test", "r");
 
     (void)state;
-    kit_say(k, alice, "<iq type='get' id='q' to='multicast@net.test'>"
-                      "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
+    kit_say(k, alice,
+            "<iq type='get' id='q' to='multicast@net.test'>"
+            "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
     EXPECT(alice, "type='result'");
     assert_int_equal(buf_len(&k->link.out), 0);
     kit_close(k, alice);
@@ -316,7 +320,8 @@ static void test_services(void **state)
 
 /* --- from outside of the network -------------------------------------------------------------- */
 
-#define FROM_FAR "<message xmlns='" NS_COMPONENT "' from='x@far.example/r' to='USER@net.test/z' id='1'>"
+#define FROM_FAR                                                                                   \
+    "<message xmlns='" NS_COMPONENT "' from='x@far.example/r' to='USER@net.test/z' id='1'>"
 
 static void test_passed_on(void **state)
 {
@@ -351,7 +356,8 @@ static void test_not_passed_on_again(void **state)
     net_learn(k, "romeo", "gamma.test");
     for (size_t i = 0; i < ARRAY_LEN(users); i++) {
         kit_link_say(k, text(FROM_FAR "<body>1</body><via xmlns='" NS_NETWORK "' host='beta.test'/>"
-                             "</message>", users[i]));
+                                      "</message>",
+                             users[i]));
         sent = kit_drain(&k->link.out);
         EXPECT_IN(sent, text("to='USER@prime.test/z'", users[i])); /* to who has those here */
         assert_null(strstr(sent, "<envelope"));
@@ -359,7 +365,8 @@ static void test_not_passed_on_again(void **state)
         EXPECT_NOT_ASKED(k, "beta.test");
     }
     kit_link_say(k, text("<message xmlns='" NS_COMPONENT "' from='x@far.example/r'"
-                         " to='USER@prime.test/z' id='1'><body>1</body></message>", "romeo"));
+                         " to='USER@prime.test/z' id='1'><body>1</body></message>",
+                         "romeo"));
     EXPECT_LINK(k, "<service-unavailable");
     net_free(k);
 }
@@ -374,19 +381,22 @@ static void test_via_is_not_delivered(void **state)
 
     (void)state;
     kit_link_say(k, text(FROM_FAR "<body>1</body><via xmlns='" NS_NETWORK "' host='beta.test'/>"
-                         "</message>", "alice"));
+                                  "</message>",
+                         "alice"));
     heard = kit_heard(alice);
     EXPECT_IN(heard, "<body>1</body>");
     assert_null(strstr(heard, "<via"));
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/r' to='alice@prime.test'>"
-                    "<body>3</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@beta.test' id='7'/>"
-                    "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@far.test' id='8'/></message>");
+    kit_link_say(k,
+                 "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/r' to='alice@prime.test'>"
+                 "<body>3</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@beta.test' id='7'/>"
+                 "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@far.test' id='8'/></message>");
     heard = kit_heard(alice);
     EXPECT_IN(heard, "<body>3</body>");
     EXPECT_IN(heard, "id='8'");
     assert_null(strstr(heard, "id='7'"));
-    kit_say(k, alice, "<message to='bob@net.test'><body>2</body>"
-                      "<via xmlns='" NS_NETWORK "' host='beta.test'/></message>");
+    kit_say(k, alice,
+            "<message to='bob@net.test'><body>2</body>"
+            "<via xmlns='" NS_NETWORK "' host='beta.test'/></message>");
     heard = kit_heard(bob);
     EXPECT_IN(heard, "<body>2</body>");
     assert_null(strstr(heard, "<via"));
@@ -440,8 +450,9 @@ static void test_whose_user(void **state)
     struct kit_client *bob = come(k, "bob", "net.test", "r");
 
     (void)state;
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='bob@beta.test/x' to='alice@prime.test'>"
-                    "<body>I am bob</body></message>");
+    kit_link_say(k,
+                 "<message xmlns='" NS_COMPONENT "' from='bob@beta.test/x' to='alice@prime.test'>"
+                 "<body>I am bob</body></message>");
     EXPECT_NOTHING(alice);
     EXPECT_LINK(k, "<forbidden");
     kit_link_say(k, "<presence xmlns='" NS_COMPONENT "' from='bob@beta.test/x'"
@@ -449,12 +460,14 @@ static void test_whose_user(void **state)
     EXPECT_NOTHING(alice);
     assert_int_equal(buf_len(&k->link.out), 0);
     net_learn(k, "romeo", "beta.test");
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test' to='alice@prime.test'>"
-                    "<body>1</body></message>");
+    kit_link_say(k,
+                 "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test' to='alice@prime.test'>"
+                 "<body>1</body></message>");
     EXPECT(alice, "<body>1</body>");
     EXPECT_HOME(k, "romeo", SM_HOME_AT);
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test' to='alice@prime.test'>"
-                    "<body>2</body></message>");
+    kit_link_say(k,
+                 "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test' to='alice@prime.test'>"
+                 "<body>2</body></message>");
     EXPECT(alice, "<body>2</body>");
     EXPECT_HOME(k, "romeo", SM_HOME_UNKNOWN);
     kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='bob@far.test' to='alice@prime.test'>"
@@ -469,8 +482,11 @@ static void test_whose_user(void **state)
 
 static void subscribe(struct kit *k, const char *user)
 {
-    kit_sql(k, text("INSERT INTO roster (account, jid, subscription, ask) SELECT id, 'USER@net.test',"
-                    " 3, 0 FROM account WHERE name = ?1", user), "alice");
+    kit_sql(k,
+            text("INSERT INTO roster (account, jid, subscription, ask) SELECT id, 'USER@net.test',"
+                 " 3, 0 FROM account WHERE name = ?1",
+                 user),
+            "alice");
 }
 
 static void test_presence(void **state)

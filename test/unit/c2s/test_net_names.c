@@ -49,8 +49,10 @@ static const struct sm_user *alice_of(const struct kit *k)
 
 static int64_t rows(struct kit *k)
 {
-    return kit_sql(k, "SELECT count(*) FROM roster WHERE account ="
-                      " (SELECT id FROM account WHERE name = ?1)", "alice");
+    return kit_sql(k,
+                   "SELECT count(*) FROM roster WHERE account ="
+                   " (SELECT id FROM account WHERE name = ?1)",
+                   "alice");
 }
 
 static void add_contact(struct kit *k, const char *sql)
@@ -107,20 +109,23 @@ static void test_roster_item(void **state)
                       *host = come(k, "alice", "prime.test", "h");
 
     (void)state;
-    kit_say(k, host, "<iq type='set' id='1'>" ROSTER "<item jid='romeo@beta.test' name='R'/></query>"
-                     "</iq>");
+    kit_say(k, host,
+            "<iq type='set' id='1'>" ROSTER "<item jid='romeo@beta.test' name='R'/></query>"
+            "</iq>");
     EXPECT(net, "<item jid='romeo@net.test' name='R'");
     EXPECT(host, "<item jid='romeo@beta.test' name='R'");
-    kit_say(k, net, "<iq type='set' id='2'>" ROSTER "<item jid='romeo@net.test' name='M'/></query>"
-                    "</iq>");
+    kit_say(k, net,
+            "<iq type='set' id='2'>" ROSTER "<item jid='romeo@net.test' name='M'/></query>"
+            "</iq>");
     EXPECT(host, "<item jid='romeo@beta.test' name='M'");
     assert_int_equal(rows(k), 1);
     net_learn(k, "romeo", "gamma.test");
     kit_heard(host);
     kit_say(k, host, "<iq type='get' id='3'>" ROSTER "</query></iq>");
     EXPECT(host, "<item jid='romeo@gamma.test' name='M'");
-    kit_say(k, host, "<iq type='set' id='4'>" ROSTER "<item jid='romeo@gamma.test'"
-                     " subscription='remove'/></query></iq>");
+    kit_say(k, host,
+            "<iq type='set' id='4'>" ROSTER "<item jid='romeo@gamma.test'"
+            " subscription='remove'/></query></iq>");
     EXPECT(host, "<item jid='romeo@gamma.test' subscription='remove'/>");
     assert_int_equal(rows(k), 0);
     assert_null(sm_contact_find(alice_of(k)->profile, SPAN("romeo@net.test")));
@@ -171,10 +176,8 @@ static void test_absent(void **state)
     static const struct {
         const char *from, *answer;
     } cases[] = {
-        {"romeo@beta.test/R", "type='unavailable'"},
-        {"romeo@gamma.test/R", "type='unavailable'"},
-        {"juliet@beta.test/R", "type='unsubscribed'"},
-        {"romeo@far.test/R", "type='unsubscribed'"},
+        {"romeo@beta.test/R", "type='unavailable'"},   {"romeo@gamma.test/R", "type='unavailable'"},
+        {"juliet@beta.test/R", "type='unsubscribed'"}, {"romeo@far.test/R", "type='unsubscribed'"},
         {"alice@beta.test/R", "type='unsubscribed'"},
     };
     struct kit *k = begin();
@@ -183,8 +186,10 @@ static void test_absent(void **state)
     (void)state;
     add_contact(k, CONTACT("romeo@net.test"));
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        snprintf(xml, sizeof(xml), "<presence xmlns='" NS_COMPONENT "' type='probe' from='%s'"
-                                   " to='alice@prime.test'/>", cases[i].from);
+        snprintf(xml, sizeof(xml),
+                 "<presence xmlns='" NS_COMPONENT "' type='probe' from='%s'"
+                 " to='alice@prime.test'/>",
+                 cases[i].from);
         kit_link_say(k, xml);
         EXPECT_LINK(k, cases[i].answer);
     }
@@ -207,8 +212,9 @@ static void test_table_changes(void **state)
     kit_settle(k);
     assert_true(sm_user_is_seen_by(alice_of(k), SPAN("julia@net.test")));
     assert_true(sm_user_is_seen_by(alice_of(k), SPAN("julia@beta.test/x")));
-    kit_say(k, alice, "<iq type='set' id='1'>" ROSTER "<item jid='julia@delta.test' name='J'/>"
-                      "</query></iq>");
+    kit_say(k, alice,
+            "<iq type='set' id='1'>" ROSTER "<item jid='julia@delta.test' name='J'/>"
+            "</query></iq>");
     EXPECT(alice, "<item jid='julia@net.test' name='J'");
     net_table(k, "delta.test " NET_FINGERPRINT_DELTA " enabled\n");
     kit_settle(k);
@@ -220,7 +226,8 @@ static void test_table_changes(void **state)
 
 /* --- block lists ------------------------------------------------------------------------------ */
 
-#define BLOCK(what, jid) "<iq type='set' id='b'><" what BLOCKING "><item jid='" jid "'/></" what "></iq>"
+#define BLOCK(what, jid)                                                                           \
+    "<iq type='set' id='b'><" what BLOCKING "><item jid='" jid "'/></" what "></iq>"
 
 static bool blocks(const struct kit *k, const char *who)
 {
@@ -280,8 +287,10 @@ static void test_block_of_before(void **state)
     struct kit_client *alice;
 
     (void)state;
-    kit_sql(k, "INSERT INTO block (account, jid) SELECT id, 'bob@prime.test' FROM account"
-               " WHERE name = ?1", "alice");
+    kit_sql(k,
+            "INSERT INTO block (account, jid) SELECT id, 'bob@prime.test' FROM account"
+            " WHERE name = ?1",
+            "alice");
     alice = come(k, "alice", "net.test", "n");
     assert_true(blocks(k, "bob@net.test"));
     kit_say(k, alice, "<iq type='get' id='l'><blocklist" BLOCKING "/></iq>");
@@ -305,7 +314,8 @@ static size_t found(struct kit *k, struct kit_client *c, const char *with)
     snprintf(xml, sizeof(xml),
              "<iq type='set' id='q'><query xmlns='" MAM "'><x xmlns='jabber:x:data' type='submit'>"
              "<field var='FORM_TYPE' type='hidden'><value>" MAM "</value></field>"
-             "<field var='with'><value>%s</value></field></x></query></iq>", with);
+             "<field var='with'><value>%s</value></field></x></query></iq>",
+             with);
     kit_say(k, c, xml);
     heard = kit_heard(c);
     assert_null(strstr(heard, "beta.test"));
@@ -343,8 +353,9 @@ static void test_archive_prefs(void **state)
                       *host = come(k, "alice", "prime.test", "h");
 
     (void)state;
-    kit_say(k, host, "<iq type='set' id='p'><prefs xmlns='" MAM "' default='always'><always/><never>"
-                     "<jid>romeo@beta.test</jid></never></prefs></iq>");
+    kit_say(k, host,
+            "<iq type='set' id='p'><prefs xmlns='" MAM "' default='always'><always/><never>"
+            "<jid>romeo@beta.test</jid></never></prefs></iq>");
     EXPECT(host, "<never><jid>romeo@beta.test</jid></never>");
     kit_say(k, net, "<iq type='get' id='p'><prefs xmlns='" MAM "'/></iq>");
     EXPECT(net, "<never><jid>romeo@net.test</jid></never>");
@@ -386,9 +397,10 @@ static void test_nodes(void **state)
     EXPECT_LINK(k, "type='error'");
     kit_link_say(k, GET_ITEMS("juliet@beta.test/R", "w"));
     EXPECT_LINK(k, "type='error'");
-    kit_say(k, alice, "<iq type='set' id='a'><pubsub xmlns='" PS "#owner'><affiliations node='w'>"
-                      "<affiliation jid='juliet@net.test' affiliation='member'/></affiliations>"
-                      "</pubsub></iq>");
+    kit_say(k, alice,
+            "<iq type='set' id='a'><pubsub xmlns='" PS "#owner'><affiliations node='w'>"
+            "<affiliation jid='juliet@net.test' affiliation='member'/></affiliations>"
+            "</pubsub></iq>");
     kit_link_say(k, GET_ITEMS("juliet@beta.test/R", "w"));
     EXPECT_LINK(k, "<item id='1'");
     kit_link_say(k, GET_ITEMS("juliet@far.test/R", "w"));
@@ -423,12 +435,14 @@ static void test_events(void **state)
     EXPECT_IN(sent, "to='romeo@beta.test/R'");
     id = strstr(sent, "id='caps-");
     assert_non_null(id);
-    snprintf(xml, sizeof(xml),
-             "<iq xmlns='" NS_COMPONENT "' type='result' from='romeo@beta.test/R'"
-             " to='alice@prime.test' id='%.*s'><query xmlns='http://jabber.org/protocol/disco#info'>"
-             "<identity category='client' type='pc' name='T'/>"
-             "<feature var='http://jabber.org/protocol/disco#info'/><feature var='n+notify'/>"
-             "</query></iq>", (int)strcspn(id + 4, "'"), id + 4);
+    snprintf(
+        xml, sizeof(xml),
+        "<iq xmlns='" NS_COMPONENT "' type='result' from='romeo@beta.test/R'"
+        " to='alice@prime.test' id='%.*s'><query xmlns='http://jabber.org/protocol/disco#info'>"
+        "<identity category='client' type='pc' name='T'/>"
+        "<feature var='http://jabber.org/protocol/disco#info'/><feature var='n+notify'/>"
+        "</query></iq>",
+        (int)strcspn(id + 4, "'"), id + 4);
     kit_link_say(k, xml);
     kit_say(k, alice, PUBLISH("n", "presence"));
     EXPECT_LINK(k, "<message to='romeo@beta.test/R' from='alice@net.test'");
@@ -439,16 +453,11 @@ static void test_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_roster_item),
-        cmocka_unit_test(test_subscription),
-        cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_table_changes),
-        cmocka_unit_test(test_block),
-        cmocka_unit_test(test_block_of_before),
-        cmocka_unit_test(test_archive),
-        cmocka_unit_test(test_archive_prefs),
-        cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_names),           cmocka_unit_test(test_roster_item),
+        cmocka_unit_test(test_subscription),    cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_table_changes),   cmocka_unit_test(test_block),
+        cmocka_unit_test(test_block_of_before), cmocka_unit_test(test_archive),
+        cmocka_unit_test(test_archive_prefs),   cmocka_unit_test(test_nodes),
         cmocka_unit_test(test_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,8 @@ static const struct {
     {"<message from='romeo@net.test/R'/>", "<message from='romeo@net.test/R'/>",
      "<message from='romeo@beta.test/R'/>"},
     /* nobody knows where he is */
-    {"<message from='dave@net.test'/>", "<message from='dave@net.test'/>", "<message from='dave@net.test'/>"},
+    {"<message from='dave@net.test'/>", "<message from='dave@net.test'/>",
+     "<message from='dave@net.test'/>"},
     {"<message from='dave@gamma.test'/>", "<message from='dave@net.test'/>",
      "<message from='dave@gamma.test'/>"},
     /* foreign domains, and those that only look like it */
@@ -27,27 +28,33 @@ static const struct {
      "<message from='romeo@sub.beta.test'/>"},
     {"<message from='romeo@beta.test.example'/>", "<message from='romeo@beta.test.example'/>",
      "<message from='romeo@beta.test.example'/>"},
-    {"<message from='romeo@beta.testing/beta.test'/>", "<message from='romeo@beta.testing/beta.test'/>",
+    {"<message from='romeo@beta.testing/beta.test'/>",
+     "<message from='romeo@beta.testing/beta.test'/>",
      "<message from='romeo@beta.testing/beta.test'/>"},
     {"<message from='rooms.beta.test/romeo@beta.test'/>",
      "<message from='rooms.beta.test/romeo@beta.test'/>",
      "<message from='rooms.beta.test/romeo@beta.test'/>"},
     {"<message from='beta.test'/>", "<message from='beta.test'/>", "<message from='beta.test'/>"},
-    {"<message from='@beta.test'/>", "<message from='@beta.test'/>", "<message from='@beta.test'/>"},
+    {"<message from='@beta.test'/>", "<message from='@beta.test'/>",
+     "<message from='@beta.test'/>"},
     {"<message from='a@b@beta.test'/>", "<message from='a@b@beta.test'/>",
      "<message from='a@b@beta.test'/>"},
     {"<message from='a&amp;b@beta.test'/>", "<message from='a&amp;b@beta.test'/>",
      "<message from='a&amp;b@beta.test'/>"},
     /* resources stay, whatever is in them */
-    {"<message from='romeo@beta.test/x@beta.test'/>", "<message from='romeo@net.test/x@beta.test'/>",
+    {"<message from='romeo@beta.test/x@beta.test'/>",
+     "<message from='romeo@net.test/x@beta.test'/>",
      "<message from='romeo@beta.test/x@beta.test'/>"},
     {"<message from=\"romeo@beta.test/it's &lt;\" id='1'/>",
      "<message from=\"romeo@net.test/it's &lt;\" id='1'/>",
      "<message from=\"romeo@beta.test/it's &lt;\" id='1'/>"},
     /* text is nobody's business */
-    {"<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a jid='romeo@beta.test'></body>",
-     "<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a jid='romeo@beta.test'></body>",
-     "<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a jid='romeo@beta.test'></body>"},
+    {"<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a "
+     "jid='romeo@beta.test'></body>",
+     "<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a "
+     "jid='romeo@beta.test'></body>",
+     "<body>romeo@beta.test and carol@net.test, from='romeo@beta.test' &lt;a "
+     "jid='romeo@beta.test'></body>"},
     {"<a from='romeo@beta.test'>romeo@beta.test<b/>carol@beta.test</a><c jid='carol@net.test'/>",
      "<a from='romeo@net.test'>romeo@beta.test<b/>carol@beta.test</a><c jid='carol@net.test'/>",
      "<a from='romeo@beta.test'>romeo@beta.test<b/>carol@beta.test</a><c jid='carol@prime.test'/>"},
@@ -70,11 +77,13 @@ static const struct {
      "<stanza-id by='carol@prime.test' id='7'/></message></forwarded></sent></m>"},
     {"<i publisher='romeo@beta.test' with='romeo@beta.test' initiator='romeo@beta.test/a'"
      " responder = 'carol@prime.test'\n/>",
-     "<i publisher='romeo@net.test' with='romeo@net.test' initiator='romeo@net.test/a' responder = 'carol@net.test'\n/>",
+     "<i publisher='romeo@net.test' with='romeo@net.test' initiator='romeo@net.test/a' responder = "
+     "'carol@net.test'\n/>",
      "<i publisher='romeo@beta.test' with='romeo@beta.test' initiator='romeo@beta.test/a'"
      " responder = 'carol@prime.test'\n/>"},
     /* two stanzas */
-    {"<a from='romeo@beta.test'/><b to='romeo@beta.test'/>", "<a from='romeo@net.test'/><b to='romeo@net.test'/>",
+    {"<a from='romeo@beta.test'/><b to='romeo@beta.test'/>",
+     "<a from='romeo@net.test'/><b to='romeo@net.test'/>",
      "<a from='romeo@beta.test'/><b to='romeo@beta.test'/>"},
     {"", "", ""},
 };
@@ -195,8 +204,9 @@ static void test_delivered_message(void **state)
     const char *heard;
 
     (void)state;
-    kit_link_say(t.k, "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/R'"
-                      " to='alice@prime.test' type='chat'><body>at romeo@beta.test</body></message>");
+    kit_link_say(t.k,
+                 "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/R'"
+                 " to='alice@prime.test' type='chat'><body>at romeo@beta.test</body></message>");
     heard = kit_heard(t.network);
     EXPECT_IN(heard, "from='romeo@net.test/R'");
     EXPECT_IN(heard, "to='alice@net.test'");
