@@ -59,8 +59,8 @@ struct span pubsub_stored_jid(struct pubsub_ask *ask, struct span jid)
     return span_make(text, stored.n + jid.n - bare.n);
 }
 
-/* Who cannot be looked up is let in nowhere. as_r: by which of his names he is in the list; NULL: no
- * matter. */
+/* Who cannot be looked up is let in nowhere. as_r: by which of his names he is in the list; NULL:
+ * no matter. */
 static enum pubsub_affiliation affiliation_of(struct db *db, const struct pubsub_node *node,
                                               const struct pubsub_names *names, struct span *as_r)
 {
