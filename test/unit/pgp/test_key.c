@@ -367,13 +367,10 @@ static void nothing_is_written_to_standard_error(void **state)
     dup2(pipes[1], STDERR_FILENO);
     close(pipes[1]);
     struct buf made = {0};
-    keys_make(&(struct keys_opts){.algorithm = "EDDSA", .made = DAY / 2}, &made);
-    buf_clear(&made);
     buf_append(&made, buf_span(&with_subkey));
-    made.p[buf_len(&made) - 1] ^= 1;
+    made.p[packet(buf_span(&made), 3).p - made.p + 40] ^= 1; /* a subkey that nobody has signed */
     struct pgp_key *k = pgp_key_parse(buf_span(&made), error);
     pgp_key_free(&k);
-    assert_null(pgp_key_parse(SPAN("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nxxx"), error));
     fprintf(stderr, "end");
     fflush(stderr);
     dup2(saved, STDERR_FILENO);
