@@ -4,7 +4,8 @@
  * and the making of an account, if the configuration lets anyone do that.
  *
  * Called by client.c's rules with an iq of a stream that has not logged in. From the request to the
- * answer the stream is paused in a state of its own, and a struct registration holds the client.
+ * answer the stream is paused in a state of its own, and a struct registration holds the client. In
+ * a network of servers a name that somebody has elsewhere is not given away (sm_name_ask).
  */
 #include "c2s/c2s.h"
 
@@ -23,6 +24,7 @@ struct registration {
     uint64_t taken_ms; /* from the quota */
     char *id, *to;     /* of the request; to NULL: none */
     char *name;
+    char *password; /* while other servers are asked; NULL: it has gone on */
 };
 
 void register_write_feature(const struct client *c, struct buf *out)
@@ -75,11 +77,11 @@ static enum stanza_error error_of(enum accounts_result r)
     return STANZA_RESOURCE_CONSTRAINT; /* it may work later */
 }
 
-static void answer(const struct registration *r, enum accounts_result result)
+static void answer(const struct registration *r, enum stanza_error e, const char *text)
 {
     struct stream *s = &r->client->stream;
     struct buf *out = stream_out(s);
-    if (result == ACCOUNTS_OK) {
+    if (e == STANZA_ERROR_NONE) {
         iq_write_result(out, span_of(r->id), span_of(r->to), SPAN_NONE);
     } else {
         struct buf id = {0}, to = {0};
@@ -87,12 +89,20 @@ static void answer(const struct registration *r, enum accounts_result result)
         if (r->to)
             xml_value(&to, span_of(r->to));
         stanza_error_write_parts(out, SPAN("iq"), buf_span(&id), r->to ? buf_span(&to) : SPAN_NONE,
-                                 SPAN_NONE, error_of(result), accounts_result_text(result));
+                                 SPAN_NONE, e, text);
         buf_free(&id);
         buf_free(&to);
-        log_refusal(s, span_of(r->name), error_of(result));
+        log_refusal(s, span_of(r->name), e);
     }
     stream_flush(s);
+}
+
+static void password_wipe(struct registration *r)
+{
+    if (r->password)
+        mem_wipe(r->password, strlen(r->password));
+    free(r->password);
+    r->password = NULL;
 }
 
 static void registration_free(struct registration *r)
@@ -100,28 +110,49 @@ static void registration_free(struct registration *r)
     free(r->id);
     free(r->to);
     free(r->name);
+    password_wipe(r);
     free(r);
 }
 
-/* The account is made even if the client has gone. */
-static void on_added(void *ctx, enum accounts_result result)
+static void end(struct registration *r, enum stanza_error e, const char *text)
 {
-    struct registration *r = ctx;
     struct client *c = r->client;
     struct stream *s = &c->stream;
     char peer[ADDR_TEXT_MAX];
-    if (result == ACCOUNTS_OK)
+    if (e == STANZA_ERROR_NONE)
         LOG(LOG_INFO, "register.ok", F_STR("sid", s->id), F_STR("user", r->name),
             F_STR("peer", addr_format(&r->peer, peer)));
     else
         quota_give_back(&c->c2s->registrations, &r->peer, r->taken_ms);
     if (client_release(c)) {
-        c->has_registered = result == ACCOUNTS_OK;
+        c->has_registered = e == STANZA_ERROR_NONE;
         stream_set_state(s, conn_is_secure(s->conn) ? C2S_SECURED : C2S_CONNECTED);
-        answer(r, result);
+        answer(r, e, text);
         stream_resume(s);
     }
     registration_free(r);
+}
+
+/* The account is made even if the client has gone. */
+static void on_added(void *ctx, enum accounts_result result)
+{
+    end(ctx, error_of(result), accounts_result_text(result));
+}
+
+/* What somebody has elsewhere in the network is his. */
+static void on_name(void *ctx, enum sm_name_state state)
+{
+    struct registration *r = ctx;
+    if (state == SM_NAME_TAKEN) {
+        end(r, STANZA_CONFLICT, "somebody has that name at another server of the network");
+    } else if (state == SM_NAME_UNCERTAIN) {
+        end(r, STANZA_REMOTE_SERVER_TIMEOUT,
+            "whether the name is free cannot be found out at the moment");
+    } else {
+        accounts_add(r->client->c2s->accounts, span_of(r->name), span_of(r->password), on_added,
+                     r);
+        password_wipe(r);
+    }
 }
 
 static void add(struct stream *s, const struct stanza *stanza, struct span name,
@@ -136,9 +167,12 @@ static void add(struct stream *s, const struct stanza *stanza, struct span name,
     r->to = span_is_none(stanza->to) ? NULL : mem_strdup_span(stanza->to);
     r->name = mem_strdup_span(name);
     stream_set_state(s, C2S_REGISTERING);
-    stream_pause(s); /* on_added resumes */
+    stream_pause(s); /* end resumes */
     client_hold(c);
-    accounts_add(c->c2s->accounts, name, password, on_added, r);
+    r->password = mem_strdup_span(password);
+    enum sm_name_state state = sm_name_ask(c->c2s->sm, name, on_name, r);
+    if (state != SM_NAME_ASKED)
+        on_name(r, state);
 }
 
 /* --- what may be asked ------------------------------------------------------------------------ */

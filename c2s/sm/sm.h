@@ -255,6 +255,16 @@ void sm_archive_purge(struct sm *sm, struct span name, int64_t before_ms,
 
 /* Whether somebody may make an account of that name. */
 bool sm_may_register(const struct sm *sm, struct span name);
+
+/*
+ * sm_name_ask - whether nobody has that name elsewhere in the network. SM_NAME_ASKED: call comes
+ * once, later, or (uncertain) from sm_free; else the answer is known now. Whether there is such an
+ * account here is not looked at.
+ */
+enum sm_name_state { SM_NAME_FREE, SM_NAME_TAKEN, SM_NAME_UNCERTAIN, SM_NAME_ASKED };
+enum sm_name_state sm_name_ask(struct sm *sm, struct span name,
+                               void (*call)(void *ctx, enum sm_name_state state), void *ctx);
+
 /* --- accounts as files of XEP-0227 (pie/) --- */
 
 enum sm_pie_result { SM_PIE_DONE, SM_PIE_NO_USER, SM_PIE_FAILED };

@@ -62,6 +62,7 @@ void sm_network_open(struct sm *sm)
     net = mem_zalloc(sizeof(*net));
     net->servers = servers_ref(sm->opts.net.servers);
     list_init(&net->key_waits);
+    list_init(&net->name_asks);
     sm->net = net;
     sm_set_server_key(sm, sm->opts.net.cert, sm->opts.net.key);
     sm_keys_open(sm);
@@ -131,6 +132,7 @@ void sm_network_close(struct sm *sm)
     if (!net)
         return;
     sm_records_close(sm);
+    sm_names_close(sm);
     sm_edge_close(sm);
     sm_match_close(sm);
     sm_publish_close(sm);

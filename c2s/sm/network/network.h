@@ -12,6 +12,7 @@
  *   record.c     records of homes in the store, and their signatures
  *   directory.c  what other servers ask and tell us about homes
  *   publish.c    our users' homes are told to their directories
+ *   name.c       whether a name is free in all of the network
  *   moved.c      a user of ours has registered elsewhere; and what comes back because of that
  *   keys.c       the OpenPGP keys of the servers
  *   match.c      probe@host: which addresses are users (the roster match)
@@ -149,6 +150,9 @@ void sm_record_verify(struct sm *sm, const struct sm_home_record *r,
 /* Those who wait are told that it is not. Before all else that is closed. */
 void sm_records_close(struct sm *sm);
 
+/* --- name.c --- */
+void sm_names_close(struct sm *sm); /* those who ask are told that it is uncertain */
+
 /* --- directory.c --- rows of iq.c; from members only --- */
 void sm_home_get(struct sm_in *in, uint32_t payload);  /* <home user/> */
 void sm_homes_set(struct sm_in *in, uint32_t payload); /* <homes><home/>…</homes> */
@@ -248,6 +252,7 @@ struct sm_net {
     struct buf text; /* edge_text.c builds in it */
     struct list_node key_waits; /* record.c: who waits for a server's key */
     size_t key_wait_count;
+    struct list_node name_asks; /* name.c */
     struct timer moved_wait;    /* moved_store.c: what is stored for who has moved */
     bool is_moving;             /* a job of that is under way */
     /* For figures and tests. */
