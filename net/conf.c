@@ -42,7 +42,8 @@ static const struct conf_key keys[] = {
 
     {.section = "policy", .name = "relay", .type = CONF_BOOL, .offset = AT(relay),
      .default_value = "true",
-     .help = "What other servers pass on to users here for senders outside of the network is taken."},
+     .help = "What other servers pass on to users here for senders outside of the network is "
+             "taken."},
     {.section = "policy", .name = "rate", .type = CONF_SIZE, .offset = AT(rate),
      .default_value = "0", .max = GIB,
      .help = "Bytes a second that are read from one link in the long run; 0: no limit."},
@@ -56,7 +57,8 @@ static const struct conf_key keys[] = {
      .help = "From connecting to a link that is proved."},
     {.section = "limits", .name = "heartbeat", .type = CONF_TIME, .offset = AT(heartbeat),
      .default_value = "30s", .min = 100, .max = 3600000,
-     .help = "A link that is silent for so long is asked; after three without an answer it is dead."},
+     .help = "A link that is silent for so long is asked; after three without an answer it is "
+             "dead."},
     {.section = "limits", .name = "connections_per_address", .type = CONF_INT,
      .offset = AT(connections_per_address), .default_value = "20", .min = 1, .max = 1000000,
      .help = "Incoming connections of one address (IPv6: of a /64)."},

@@ -192,7 +192,8 @@ static void start(void)
                       "' id='1' from='net." HOST "'><handshake/>"));
     say(&router, SPAN("<route xmlns='" NS_ROUTER "' name='rooms." HOST "' state='up'/>"
                       "<message from='b@" HOST "' to='a@" PEER "'><body>1</body></message>"
-                      "<iq type='get' id='1' from='b@" HOST "' to='a@" PEER "'><q xmlns='q'/></iq>"));
+                      "<iq type='get' id='1' from='b@" HOST "' to='a@" PEER "'>"
+                      "<q xmlns='q'/></iq>"));
 }
 
 static void on_stopped(void *ctx)

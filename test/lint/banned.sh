@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 build=$1
 functions='strcpy|stpcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atoll|rand|srand|gets|alloca'
-objects=$(find "$build/common" "$build/router" "$build/c2s" "$build/s2s" -name '*.o' 2>/dev/null | sort)
+objects=$(find "$build/common" "$build/router" "$build/c2s" "$build/s2s" "$build/net" -name '*.o' 2>/dev/null | sort)
 [ -n "$objects" ] || { echo "no objects in $build"; exit 1; }
 # Fortified builds call __strcpy_chk and the like.
 if nm -A -u $objects | grep -E " (__)?($functions)(_chk)?(@.*)?\$"; then

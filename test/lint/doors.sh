@@ -10,7 +10,7 @@ bad=0
 door() {
     pattern=$1
     shift
-    for file in $(find common router c2s s2s -name '*.[ch]' | sort); do
+    for file in $(find common router c2s s2s net -name '*.[ch]' | sort); do
         for room; do
             case $file in "$room"*) continue 2 ;; esac
         done

@@ -8,7 +8,7 @@ findings=$(mktemp)
 trap 'rm -f "$findings"' EXIT
 report() { cat >>"$findings"; }
 
-sources=$(find Makefile .ci common router c2s s2s etc packaging test -type f \
+sources=$(find Makefile .ci common router c2s s2s net etc packaging test -type f \
     ! -name '*.pyc' ! -name '*.md' ! -name '*.play' ! -path '*/corpus/*' | sort)
 code=$(printf '%s\n' $sources | grep -E '\.[ch]$')
 
