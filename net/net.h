@@ -11,8 +11,8 @@
  *   gate.c     what a peer may say: whose addresses
  *   schema.c   the queue's database
  *
- * From us to them: router -> relay -> peer -> outbox -> wire. From them to us: wire -> gate -> relay
- * -> router.
+ * From us to them: router -> relay -> peer -> outbox -> wire.
+ * From them to us: wire -> gate -> relay -> router.
  *
  * Users travel as user@HOME: what our clients send as user@NETWORK leaves as user@HOST (ours), and
  * whom it is for has been found out by the session manager before.
