@@ -38,7 +38,7 @@ static bool prove(struct wire *w, const struct peer *p)
     else if (strcasecmp(w->shown, p->fingerprint) == 0)
         return true;
     else
-        snprintf(why, sizeof why, "the key is not the one in the table of servers");
+        snprintf(why, sizeof why, "the key, %s, is not the one in the table of servers", w->shown);
     refuse(w, p->host, p->fingerprint, why);
     return false;
 }
