@@ -224,6 +224,18 @@ void sm_input(struct sm_session *session, struct stanza *stanza, struct link_don
     sm_done(in.done, true);
 }
 
+/* What its sender tells about homes. True: it has been taken. */
+static bool is_known_by_network(struct sm_in *in)
+{
+    const struct stanza *stanza = in->stanza;
+
+    if (span_eq(stanza->type, SPAN("error")))
+        return sm_moved_retry(in);
+    if (span_eq(jid_domain_of(stanza->from), in->sm->opts.network))
+        sm_home_seen(in->sm, stanza->from);
+    return false;
+}
+
 void sm_on_link_stanza(void *ctx, struct stanza *stanza)
 {
     struct sm_in in = {.sm = ctx, .stanza = stanza, .is_from_link = true};
@@ -237,7 +249,7 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
         return;
     }
     strip_forged(&in);
-    if (sm_has_network(in.sm) && span_eq(stanza->type, SPAN("error")) && sm_moved_retry(&in))
+    if (sm_has_network(in.sm) && is_known_by_network(&in))
         return;
     if (kind == SM_IQ && !is_sound_iq(stanza))
         sm_refuse(&in, STANZA_BAD_REQUEST, NULL);

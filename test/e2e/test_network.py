@@ -8,7 +8,8 @@ import pytest
 import slixmpp
 from helpers import PASSWORD
 from internet import online
-from network import NETWORK, PING, addresses, handled, refusal, shown, subscribe, talk
+from network import (NETWORK, PING, addresses, bodies, handled, refusal, shown, subscribe,
+                     talk)
 from test_carbons import copy_of, inner, watch_copies
 
 MAM = "urn:xmpp:mam:2"
@@ -80,11 +81,14 @@ def test_presence_and_subscriptions(three, forms):
         a_jid, b_jid = in_form(home, forms[0]), in_form(other, forms[1])
         async with online((home, a_jid), (other, b_jid)) as (a, b):
             await subscribe(a, home, b, other)
-            for one, mate, mates in ((a, b, other), (b, a, home)):
-                answer = await one.request("", "<query xmlns='jabber:iq:roster'/>")
-                items = {item.get("jid"): item.get("subscription")
-                         for item in answer.xml.iter(ROSTER)}
-                assert items == {shown(one, mate.boundjid.bare, mates): "both"}
+            # A new session, because the homes of contacts are looked up for its presence.
+            async with online((home, f"{a_jid}/new"), (other, f"{b_jid}/new")) as (a2, b2):
+                for one, mate, mates in ((a2, b, other), (b2, a, home)):
+                    await one.presence(shown(one, mate.boundjid.full, mates))
+                    answer = await one.request("", "<query xmlns='jabber:iq:roster'/>")
+                    items = {item.get("jid"): item.get("subscription")
+                             for item in answer.xml.iter(ROSTER)}
+                    assert items == {shown(one, mate.boundjid.bare, mates): "both"}
             a.send_presence(pshow="away", pstatus="out for lunch")
             seen = await b.expect(lambda s: s["type"] == "away")
             assert str(seen["from"]) == shown(b, a.boundjid.full, home)
@@ -323,7 +327,9 @@ def test_somebody_who_has_just_been_made(three):
         jid = f"newcomer@{NETWORK}"
         async with online((three.beta, jid), (three.gamma, None)) as (b, c):
             async with asyncio.timeout(20):
-                while (await c.request(jid, PING))["type"] == "error":
+                while not bodies(b, "welcome"):
+                    c.send_message(jid, "welcome", mtype="chat")
+                    await handled(c, three.gamma)
                     await asyncio.sleep(0.05)
             await talk(b, three.beta, c, three.gamma, "newcomer")
 

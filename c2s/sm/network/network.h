@@ -74,6 +74,10 @@ bool sm_home_ask(struct sm *sm, struct span localpart,
                  void (*call)(void *ctx, const struct sm_home *home), void *ctx);
 /* What has been learnt from an authenticated source: into the cache, if it is newer. */
 void sm_home_learn(struct sm *sm, struct span localpart, struct span host, int64_t stamp);
+/* Another of our instances has brought a stanza of from, in the network's domain: no error, and no
+ * answer for somebody who is not there. From a session, then he has an account here: clients at the
+ * host's domain are shown his address there. */
+void sm_home_seen(struct sm *sm, struct span from);
 /* It was wrong, or may be: forget it. */
 void sm_home_forget(struct sm *sm, struct span localpart);
 /* An account has been made or removed here. */

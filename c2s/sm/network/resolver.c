@@ -151,6 +151,17 @@ void sm_home_learn(struct sm *sm, struct span localpart, struct span host, int64
         entry_put(sm, localpart, &home);
 }
 
+void sm_home_seen(struct sm *sm, struct span from)
+{
+    const struct sm_home home = {.kind = SM_HOME_HERE};
+    const size_t at = span_index(from, '@');
+    const struct span local = span_make(from.p, at);
+
+    if (at < from.n && jid_bare_of(from).n < from.n &&
+        sm_home_peek(sm, local).kind == SM_HOME_UNKNOWN)
+        entry_put(sm, local, &home);
+}
+
 void sm_home_forget(struct sm *sm, struct span localpart)
 {
     struct entry *e = sm_has_network(sm) ? map_get(&sm->net->cache->entries, localpart) : NULL;
