@@ -234,12 +234,16 @@ async def talk(a, home_a, b, home_b, what):
 async def refusal(client, to, body="for nobody"):
     """Sends a message that cannot be delivered; returns the condition of the error that comes."""
     client.send_message(to, body, mtype="chat")
-    # A client of the network's domain sees no other address of its users.
     jid = slixmpp.JID(to)
-    from_ = f"{jid.local}@{NETWORK}" if client.boundjid.domain == NETWORK and (
-        jid.domain.endswith(f".{NETWORK}")) else to
-    error = await client.expect(lambda s: s["type"] == "error" and s["from"] == from_,
-                                f"error from {from_}")
+    error = await client.expect(
+        lambda s: s["type"] == "error" and s["from"].local == jid.local
+        and s["from"].resource == jid.resource, f"error from {to}")
+    # By an address that it is shown.
+    is_user = jid.domain in (NETWORK, *(f"{node}.{NETWORK}" for node in MEMBERS))
+    if is_user and client.boundjid.domain == NETWORK:
+        assert error["from"].domain == NETWORK
+    else:
+        assert error["from"].domain.endswith(jid.domain)
     return error["error"]["condition"]
 
 
