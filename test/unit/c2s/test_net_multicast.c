@@ -170,6 +170,43 @@ static void test_ends(void **state)
     net_free(k);
 }
 
+/* Another instance has the sender now: what waits goes there, as he has said it. */
+static void test_owner_changes(void **state)
+{
+    struct kit *k = begin();
+    struct kit_client *alice = come(k, "alice");
+    const char *u = net_user(k, "beta.test", "gamma.test", 0);
+    struct buf xml = {0};
+    (void)state;
+    buf_printf(&xml, "<message to='prime.test' id='1'><addresses xmlns='" NS "'>" TO("%s@net.test")
+                     TO("g1@gamma.test") "</addresses>" BODY "</message>", u);
+    kit_input(k, alice, buf_z(&xml));
+    kit_settle(k);
+    sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN("c2s-2.prime.test"));
+    kit_settle(k);
+    const char *id = strstr(buf_z(&k->link.out), "<f:open ");
+    assert_non_null(id);
+    id = strstr(id, " id='") + 5;
+    buf_clear(&xml);
+    buf_printf(&xml,
+               "<envelope xmlns='" NS_ROUTER "' from='c2s-2.prime.test' to='c2s-1.prime.test'>"
+               "<opened xmlns='" NS_FRONT "' id='%.16s'"
+               " jid='alice@prime.test/r'/></envelope>", id);
+    net_answer(k, "beta.test", net_home(u, "beta.test", 1, true));
+    loop_sim_advance(k->loop, 3000);
+    assert_int_equal(count(link_heard(k), BODY), 0);
+    kit_parse(k, NS_COMPONENT, buf_z(&xml));
+    sm_link_events.on_envelope(k->sm, &k->stanza);
+    kit_settle(k);
+    const char *out = link_heard(k);
+    assert_int_equal(count(out, BODY), 1);
+    EXPECT_IN(out, "<f:input ");
+    EXPECT_IN(out, "<message to='prime.test' id='1'>");
+    buf_free(&xml);
+    kit_close(k, alice);
+    net_free(k);
+}
+
 /* A member's copy is for users here, by this host's name for them. */
 static void test_copies_of_members(void **state)
 {
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_homes),
         cmocka_unit_test(test_does_not_wait_long),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_owner_changes),
         cmocka_unit_test(test_copies_of_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
