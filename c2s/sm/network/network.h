@@ -22,9 +22,10 @@
  *   pubkey.c     the server's key, for who asks
  *
  * The network of sm_opts has a domain (opts.network) and servers, each a host; a user of it is the
- * same person by user@NETWORK and by user@HOST of his home, and for comparing (rosters, block lists,
- * archives) by user@ any host of the network: sm_name_of gives the one name by which he is kept.
- * Without [network] (no table of servers, or network equal to host) nothing here does anything.
+ * same person by user@NETWORK and by user@HOST of his home, and for comparing (rosters, block
+ * lists, archives) by user@ any host of the network: sm_name_of gives the one name by which he is
+ * kept. Without [network] (no table of servers, or network equal to host) nothing here does
+ * anything.
  */
 #ifndef C2S_SM_NETWORK_H
 #define C2S_SM_NETWORK_H
@@ -64,8 +65,8 @@ struct sm_home {
     int64_t stamp;    /* of its record, ms since 1970; 0: none */
 };
 
-/* From memory, at once: who is owned here, who is in the cache; in a network of one server everybody
- * is here. Never blocks. */
+/* From memory, at once: who is owned here, who is in the cache; in a network of one server
+ * everybody is here. Never blocks. */
 struct sm_home sm_home_peek(const struct sm *sm, struct span localpart);
 /* Asks, when peek does not know: call(ctx, home) once, never from inside, not after sm_free. Those
  * who ask about one user share one look-up, and are told in the order of their asking. false: too
@@ -118,8 +119,9 @@ void sm_members_gone(struct sm *sm);
 /* --- keys.c --- */
 
 /* The OpenPGP key of a member, as the table of servers knows its fingerprint (our own too): from
- * memory, or asked of that server. done(ctx, key) once, never from inside, not after sm_free; the key is
- * valid during the call. NULL: not a member, it does not answer, what it answers is another key. */
+ * memory, or asked of that server. done(ctx, key) once, never from inside, not after sm_free; the
+ * key is valid during the call. NULL: not a member, it does not answer, what it answers is another
+ * key. */
 void sm_server_key_get(struct sm *sm, struct span host,
                        void (*done)(void *ctx, const struct server_key *key), void *ctx);
 void sm_keys_open(struct sm *sm);
@@ -132,7 +134,7 @@ void sm_keys_follow(struct sm *sm);
 struct sm_home_record {
     struct span user, host;
     int64_t stamp;
-    struct span proof; /* signature of host's key over server_key_home_text, binary; none: not yet */
+    struct span proof; /* host's signature of server_key_home_text, binary; none: not yet */
 };
 /* In run(). 1: there is one (its spans in text, which is cleared first), 0: none, < 0. */
 int sm_record_load(struct db *db, struct span user, struct sm_home_record *r, struct buf *text);
@@ -182,23 +184,23 @@ bool sm_moved_refuse(struct sm_in *in);
 bool sm_moved_refuse_text(struct sm *sm, struct span stanza, struct link_done *done);
 /* A client has no business with records: takes those out of an error that it sends. */
 void sm_moved_strip(struct stanza *s);
-/* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and the
- * stanza sent again to where he is. True: it has been taken. For route.c. */
+/* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and
+ * the stanza sent again to where he is. True: it has been taken. For route.c. */
 bool sm_moved_retry(struct sm_in *in);
 
 /* --- edge.c --- */
 
 /* in->to is in the network's domain: true: it is a local user's, or now the address at his home
- * (in->to and stanza->to are changed; in scratch, which must live as long as in). False: it has been
- * taken: it waits for the look-up and goes on by itself (sm_in_go_on), was passed on (relayed), or
- * refused. direction: which hooks it goes through then. */
+ * (in->to and stanza->to are changed; in scratch, which must live as long as in). False: it has
+ * been taken: it waits for the look-up and goes on by itself (sm_in_go_on), was passed on
+ * (relayed), or refused. direction: which hooks it goes through then. */
 struct sm_edge_scratch {
     char text[JID_TEXT_MAX];
 };
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch);
 /* Presence and the like for one address (bare or full, in the network's domain): write(ctx, domain)
- * is called with the domain in which it is to be sent: at once when that is known, else later; not at
- * all when there is nobody. ctx is freed by release(ctx), exactly once. */
+ * is called with the domain in which it is to be sent: at once when that is known, else later; not
+ * at all when there is nobody. ctx is freed by release(ctx), exactly once. */
 void sm_edge_address(struct sm *sm, struct span localpart,
                      void (*write)(void *ctx, struct span domain), void (*release)(void *ctx),
                      void *ctx);
