@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BYTES_MIN (2048 / 8)
+
 struct server_key {
     struct pgp_key *pgp; /* RSA */
     struct buf packets;
@@ -42,8 +44,11 @@ struct server_key *server_key_parse(struct span packets, char error_r[CONF_ERROR
         fail(error_r, "", why);
         return NULL;
     }
-    if (!pgp_key_rsa(pgp, &n, &e)) {
-        fail(error_r, "", "the OpenPGP master key is not RSA");
+    bool is_rsa = pgp_key_rsa(pgp, &n, &e);
+    if (!is_rsa || n.n < BYTES_MIN) {
+        fail(error_r, "",
+             is_rsa ? "the OpenPGP master key has fewer than 2048 bits"
+                    : "the OpenPGP master key is not RSA");
         pgp_key_free(&pgp);
         return NULL;
     }

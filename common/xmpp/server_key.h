@@ -14,7 +14,7 @@
 /* The OpenPGP key of a server, checked. */
 struct server_key;
 /* Of a bridge certificate (PEM file): our own; or of packets. NULL with a reason: the certificate's
- * key is not the OpenPGP master key, and what pgp_key_parse refuses. */
+ * key is not the OpenPGP master key, that is not RSA of 2048 bits, what pgp_key_parse refuses. */
 struct server_key *server_key_open(const char *cert_file, char error_r[CONF_ERROR_MAX]);
 struct server_key *server_key_parse(struct span packets, char error_r[CONF_ERROR_MAX]);
 void server_key_free(struct server_key **k);

@@ -69,26 +69,30 @@ static void make(const char *name, const struct identity *who, struct span packe
 
 static int set_up(void **state)
 {
-    struct buf dsa = {0}, revoked = {0};
+    struct buf eddsa = {0}, revoked = {0}, weak = {0};
     pair_setup(state);
     identity_make(&prime, SPAN("prime"));
     identity_make(&beta, SPAN("beta"));
-    keys_make(&(struct keys_opts){.algorithm = "EDDSA"}, &dsa);
+    keys_make(&(struct keys_opts){.algorithm = "EDDSA"}, &eddsa);
     keys_make(&(struct keys_opts){.is_revoked = true}, &revoked);
+    keys_make(&(struct keys_opts){.made = 0}, &weak);
     make("own", &prime, buf_span(&prime.packets));
     make("stolen", &beta, buf_span(&prime.packets));
-    make("eddsa", &prime, buf_span(&dsa));
+    make("ededdsa", &prime, buf_span(&eddsa));
     make("revoked", &prime, buf_span(&revoked));
+    make("weak", &prime, buf_span(&weak));
     make("empty", &prime, SPAN(""));
     make("garbage", &prime, SPAN("garbage"));
-    buf_free(&dsa);
+    buf_free(&eddsa);
     buf_free(&revoked);
+    buf_free(&weak);
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    static const char *const names[] = {"own", "stolen", "eddsa", "revoked", "empty", "garbage"};
+    static const char *const names[] = {"own",  "stolen", "ededdsa", "revoked",
+                                        "weak", "empty",  "garbage"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         unlink(certs_path(names[i], ".crt"));
         unlink(certs_path(names[i], ".key"));
@@ -106,8 +110,9 @@ static const struct {
 } cases[] = {
     {"own", NULL},
     {"stolen", "the certificate's key is not the OpenPGP master key in it"},
-    {"eddsa", "the OpenPGP master key is not RSA"},
+    {"ededdsa", "the OpenPGP master key is not RSA"},
     {"revoked", "the key is revoked"},
+    {"weak", "the OpenPGP master key has fewer than 2048 bits"},
     {"empty", "no key"},
     {"garbage", "neither a binary key nor an armoured one"},
     {"good", "the certificate's key is not RSA"}, /* ECDSA, and no bridge */
