@@ -25,6 +25,7 @@ static void refuse(struct wire *w, struct span host, const char *expected, const
         F_STR("peer", addr_format(conn_peer(w->stream.conn), peer)),
         F_STR("by", w->is_ours ? "us" : "it"));
     w->net->counts.refused++;
+    wire_note(w, "its key: %s; in the table: %s", *w->shown ? w->shown : "none", expected);
     wire_fail(w, STREAM_NOT_AUTHORIZED, why);
 }
 

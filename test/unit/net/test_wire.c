@@ -261,8 +261,10 @@ static void test_nothing_is_said_to_others(void **state)
 {
     (void)state;
     begin_far(KEY_C);
-    w.b.sent = 1;
     expect_not(&e, "to='prime.n'");
+    /* And `net explain` says whose key it is. */
+    assert_non_null(
+        strstr(buf_z(&peer_at(&w.b)->story), "its key: " KEY_C "; in the table: " KEY_A));
     finish_far();
 }
 
