@@ -31,3 +31,5 @@ $(NET_APART): $(NET_ROOM) $(NET_USERS)
 $(RINGS): $(filter-out $(NET_USERS),$(call obj,$(wildcard test/sim/net/*.c))) $(ROUTER_ROOM) \
           $(C2S_ROOM) $(NET_APART) $(LIB_dns) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(RINGS_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(PKG_LIBS) -lpthread
+
+sim: $(RINGS)

@@ -2,7 +2,8 @@
 /*
  * rings - networks of whole servers in one process, on virtual time.
  *
- *   rings SEED             runs one day and prints what happens (SIM_LOG=1: with the servers' log)
+ *   rings SEED             runs one day and prints what happens (SIM_LOG=1: with the servers' log;
+ *                          SIM_WIRE=1: with all that is said)
  *   rings --plant N SEED   the same with a bug planted
  *   rings --check          200 seeds, the planted bugs, and what the network costs as it grows;
  *                          a line "ok ..." or "not ok ..." for each
@@ -28,7 +29,7 @@
 #define SEEDS 200
 #endif
 #define BLOCK 20
-#define PLANT_SEEDS 40 /* within which a planted bug must be found */
+#define PLANT_SEEDS 60 /* within which a planted bug must be found */
 
 bool ring_is_traced;
 

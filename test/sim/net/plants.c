@@ -58,9 +58,17 @@ WRAP(int, sm_record_save, (struct db *db, const struct sm_home_record *r, struct
     return __real_sm_record_save(db, r, old_host);
 }
 
-WRAP(bool, sm_has_heard_all, (struct db *db, const struct servers *list))
+/* What it says of who is not in its records. */
+WRAP(void, sm_iq_close, (struct sm_out *out))
 {
-    return planted == PLANT_SURE || __real_sm_has_heard_all(db, list);
+    static const struct span unsure = SPAN_INIT("complete='false'"),
+                             sure = SPAN_INIT("complete='true' ");
+    struct span text = buf_span(out->buf);
+    struct span end = span_from(text, text.n > 100 ? text.n - 100 : 0);
+    char *at = planted == PLANT_SURE ? memmem(end.p, end.n, unsure.p, unsure.n) : NULL;
+    if (at)
+        memcpy(at, sure.p, sure.n);
+    __real_sm_iq_close(out);
 }
 
 WRAP(void, edge_keep, (struct sm_in *in, enum sm_direction direction))
@@ -72,6 +80,11 @@ WRAP(void, edge_keep, (struct sm_in *in, enum sm_direction direction))
 WRAP(bool, sm_moved_refuse, (struct sm_in *in))
 {
     return planted == PLANT_GONE || __real_sm_moved_refuse(in);
+}
+
+WRAP(bool, sm_moved_refuse_text, (struct sm *sm, struct span stanza, struct link_done *done))
+{
+    return planted == PLANT_GONE || __real_sm_moved_refuse_text(sm, stanza, done);
 }
 
 WRAP(void, sm_publish_look, (struct sm *sm))

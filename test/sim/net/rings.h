@@ -80,7 +80,7 @@ const char *rule_name(enum rule rule);
     X(FORGET, "a queue that forgets what was not acknowledged", LOSS)                              \
     X(TWICE, "a link that hands over what comes twice", DUPLICATE)                                 \
     X(UNCACHED, "answers that are not kept", COST)                                                 \
-    X(UNSEEN, "users of whom the directory is not told", COST)                                     \
+    X(UNSEEN, "users of whom the directory is not told", REFUSAL)                                     \
     X(RAW, "addresses as they are inside", ADDRESS)                                                \
     X(NEGLECT, "a message that does not wait for the look-up", LOSS)                               \
     X(GONE, "a former home that says nothing", LOSS)

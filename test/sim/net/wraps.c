@@ -202,6 +202,9 @@ WRAP(void, conn_fake_tick, (struct conn *c))
         const struct site *other = NULL, *site = links_end(c, &other);
         if (site)
             meter_link(buf_span(&c->out));
+        if (ring_is_traced && getenv("SIM_WIRE"))
+            ring_trace("%s>%s %.*s", site ? site->host : "", other ? other->host : "",
+                       SPAN_ARG(buf_span(&c->out)));
         note_messages(buf_span(&c->out), site, other);
     }
     __real_conn_fake_tick(c);
