@@ -422,6 +422,28 @@ static void test_probe_leaves_out_the_silent(void **state)
     net_free(p.k);
 }
 
+static void on_nothing(void *ctx, enum stanza_error e, const struct stanza *result,
+                       uint32_t payload)
+{
+    (void)ctx, (void)e, (void)result, (void)payload;
+}
+
+/* Probes, which are many questions each, leave room for what costs one. */
+static void test_probe_has_no_room(void **state)
+{
+    (void)state;
+    struct play p = play_new();
+    net_route(p.k, "beta.test", false);
+    net_ask(p.k, p.user, &p.a);
+    for (int i = 0; i < 5000; i++)
+        assert_non_null(sm_question_ask(p.k->sm, SPAN("beta.test"), false, SPAN("<x/>"), 60000,
+                                        on_nothing, NULL));
+    net_answer(p.k, "gamma.test", net_home(p.user, NULL, 0, false));
+    expect(&p, SM_HOME_UNREACHABLE, "");
+    EXPECT_NOT_ASKED(p.k, "gamma.test");
+    net_free(p.k);
+}
+
 static void test_probe_unroutable(void **state)
 {
     (void)state;
@@ -617,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_probe_second_hand),
         cmocka_unit_test(test_probe_partial),
         cmocka_unit_test(test_probe_leaves_out_the_silent),
+        cmocka_unit_test(test_probe_has_no_room),
         cmocka_unit_test(test_probe_unroutable),
         cmocka_unit_test(test_no_router),
         cmocka_unit_test(test_one_question_for_all),
