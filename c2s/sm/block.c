@@ -263,7 +263,8 @@ static void add_listed(struct change *c, const struct sm_user *user, struct span
         c->jids[c->count++] = arena_span(&c->task.request.arena, jid);
 }
 
-/* A network user who was put into the list before there was a network is in it by another name. */
+/* A network user may be in the list by his address here, too, or by that of another host, from before
+ * it was in the network. */
 static void add_others(struct change *c, const struct sm_user *user, const struct jid *jid)
 {
     char name[JID_TEXT_MAX] SM_HOT;
@@ -291,7 +292,10 @@ static enum stanza_error read_items(struct change *c, const struct sm_user *user
             return STANZA_JID_MALFORMED;
         if (c->is_block && !may_block(user, &jid))
             return STANZA_NOT_ALLOWED;
-        c->jids[c->count++] = arena_span(&s->arena, sm_stored_jid(user->sm, jid.full, stored));
+        c->jids[c->count++] = arena_span(
+            &s->arena, c->is_block && span_eq(jid.domain, user->sm->opts.host)
+                           ? jid.full
+                           : sm_stored_jid(user->sm, jid.full, stored));
         if (!c->is_block)
             add_others(c, user, &jid);
     }

@@ -261,8 +261,10 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
         sm_pep_absent(&in);
 }
 
+/* It may be sent again, to others: its 'to' is as it was. */
 void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
 {
+    const struct span was = stanza->to;
     struct sm_in in = {.sm = sm, .stanza = stanza};
     struct jid_scratch scratch SM_HOT;
     struct sm_edge_scratch edge SM_HOT;
@@ -270,6 +272,7 @@ void sm_send_notice(struct sm *sm, struct stanza *stanza, struct span to)
     if (jid_parse(to, &in.to, &scratch) && sm_access_reaches(sm, stanza->from, in.to.domain) &&
         edge_in(&in, SM_RECEIVING, &edge))
         by_kind(&in, kind_of(stanza));
+    stanza->to = was;
 }
 
 struct sm_user *sm_in_user(const struct sm_in *in)

@@ -54,7 +54,7 @@ struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct spa
     names.other = join(arena_bytes(arena, local.n + 1 + network.n), local, network);
     if (!sm_is_local_domain(sm, domain))
         names.given = bare;
-    if (sm_has_members(sm))
+    if (sm_has_members(sm) && !span_eq(domain, host))
         names.stored = names.other;
     return names;
 }

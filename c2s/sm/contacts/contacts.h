@@ -70,7 +70,7 @@ struct sm_names {
     struct span jid;    /* as it was given; of a network user: in our host's domain */
     struct span other;  /* none, or of a network user: in the network's domain */
     struct span given;  /* none, or of a network user: as it was given, at another host */
-    struct span stored; /* how one who is new is written into the store */
+    struct span stored; /* how one who is new is written into the roster: not by another host */
 };
 /* Those of bare (prepared); what must be made is made in the arena. */
 struct sm_names sm_names_of(const struct sm *sm, struct arena *arena, struct span bare);

@@ -61,8 +61,12 @@ static void names_of_one(const void *ctx, struct arena *arena, struct span who,
                          struct pubsub_names *names_r)
 {
     const struct sm_names names = sm_names_of(ctx, arena, who);
+    const bool has_more = sm_has_members(ctx) && !span_is_none(names.other);
 
-    *names_r = (struct pubsub_names){{names.jid, names.other, names.given}, names.stored};
+    *names_r = (struct pubsub_names){
+        .jids = {names.jid, names.other, names.given},
+        .stored = has_more ? names.other : who,
+    };
 }
 
 const struct pubsub_contacts sm_pep_contacts = {find_contact, each_contact, names_of_one};

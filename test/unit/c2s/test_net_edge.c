@@ -527,6 +527,32 @@ static void test_presence(void **state)
     net_free(k);
 }
 
+/* One notice for several: each has its own address, and those that wait have it still. */
+static void test_directed(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    const char *user = net_user(k, "beta.test", "gamma.test", 0);
+    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    const char *sent;
+
+    (void)state;
+    net_learn(k, "romeo", "beta.test");
+    net_learn(k, "juliet", "gamma.test");
+    sm_presence_remember_directed(alice->session, SPAN("romeo@net.test/a"));
+    sm_presence_remember_directed(alice->session, SPAN("juliet@net.test/b"));
+    sm_presence_remember_directed(alice->session, span_of(text("USER@net.test/c", user)));
+    kit_say(k, alice, "<presence type='unavailable'/>");
+    net_answer(k, "beta.test", net_home(user, "beta.test", STAMP, true));
+    kit_settle(k);
+    sent = kit_drain(&k->link.out);
+    EXPECT_IN(sent, "to='romeo@beta.test/a'");
+    EXPECT_IN(sent, "to='juliet@gamma.test/b'");
+    EXPECT_IN(sent, text("to='USER@beta.test/c'", user));
+    assert_true(span_is_none(k->sm->notice.to));
+    kit_close(k, alice);
+    net_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_envelope_comes_back),
         cmocka_unit_test(test_from_another_instance),
         cmocka_unit_test(test_whose_user),
+        cmocka_unit_test(test_directed),
         cmocka_unit_test(test_presence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
