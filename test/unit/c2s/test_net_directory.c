@@ -165,6 +165,7 @@ static void lies_are_not_kept(void **state)
         const char *host;
     } cases[] = {
         {net_record(user, "gamma.test", 1000, &key_gamma), "gamma.test"},
+        {net_record(user, "gamma.test", 1000, NULL), "gamma.test"},
         {net_record(user, "beta.test", 1000, &key_gamma), "beta.test"},
         {net_record(user, "beta.test", now + 700000, &key_beta), "beta.test"},
         {"<home user='x' host='beta.test' stamp='x'/>", "beta.test"},
