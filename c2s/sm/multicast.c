@@ -3,10 +3,11 @@
  * multicast - one message or presence to many (XEP-0033): the service at the host itself and at
  * multicast@host.
  *
- * services.c calls it, before anything else looks at the stanza. Each copy goes on as if its sender had sent it to that address
- * alone: archived, blocked, refused. To a domain that is such a service itself (multicast_peer.c)
- * all of its copies of a message go as one; presence does not, so that who was told of it can be
- * told of its end. Senders elsewhere reach our own users only: their servers' one copy for us.
+ * services.c calls it, before anything else looks at the stanza. Each copy goes on as if its sender
+ * had sent it to that address alone: archived, blocked, refused. To a domain that is such a service
+ * itself (multicast_peer.c) all of its copies of a message go as one; presence does not, so that
+ * who was told of it can be told of its end. Senders elsewhere reach our own users only: their
+ * servers' one copy for us.
  *
  * Users of a network of servers are recipients at their homes, and those of one home are a group;
  * who must be looked up is waited for, a little (multicast_wait.c).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * multicast - one stanza to many (XEP-0033): what multicast.c, multicast_peer.c and multicast_wait.c
- * share.
+ * multicast - one stanza to many (XEP-0033): what multicast.c, multicast_peer.c and
+ * multicast_wait.c share.
  */
 #ifndef C2S_SM_MULTICAST_H
 #define C2S_SM_MULTICAST_H
@@ -28,8 +28,8 @@ void sm_multicast_go_on(struct sm_in *in);
 bool sm_multicast_has_service(struct sm *sm, struct span domain);
 
 /* --- multicast_wait.c --- */
-/* The stanza of a client is kept, and those that it sends after it, until all who are not known have
- * been looked up, but not longer than MULTICAST_WAIT_MS; false: it need not be. */
+/* The stanza of a client is kept, and those that it sends after it, until all who are not known
+ * have been looked up, but not longer than MULTICAST_WAIT_MS; false: it need not be. */
 bool sm_multicast_wait(struct sm_in *in, const struct span *unknown, size_t count);
 void sm_multicast_waits_free(struct sm_multicast *m);
 

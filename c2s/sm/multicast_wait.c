@@ -4,9 +4,9 @@
  * their recipients are at home: so that each server gets one copy, and not one for each of its
  * users.
  *
- * Who has not been found in MULTICAST_WAIT_MS is sent to alone, and waited for there (network/edge.c).
- * What a session says after that to many waits behind it. Called by multicast.c; a message goes back
- * to it, or to where its session has moved to.
+ * Who has not been found in MULTICAST_WAIT_MS is sent to alone, and waited for there
+ * (network/edge.c). What a session says after that to many waits behind it. Called by multicast.c;
+ * a message goes back to it, or to where its session has moved to.
  */
 #include "c2s/sm/multicast.h"
 

@@ -237,9 +237,9 @@ static void on_cdata(void *ctx, const xmlChar *text, int n)
 }
 
 /*
- * is_repeated_ns - xmlns='x' twice on a payload, letter for letter the same: old Kontalk clients write
- * it in one of their requests. It can mean one thing only, and ending their stream would leave them
- * without a list of servers. The library stands behind the second one's quote.
+ * is_repeated_ns - xmlns='x' twice on a payload, letter for letter the same: old Kontalk clients
+ * write it in one of their requests. It can mean one thing only, and ending their stream would
+ * leave them without a list of servers. The library stands behind the second one's quote.
  */
 static bool is_repeated_ns(const struct xml_parser *p, const xmlError *error)
 {
@@ -267,7 +267,7 @@ static void on_error(void *ctx, xmlErrorPtr error)
         return; /* what a namespace name looks like is nobody's business: "vcard-temp" */
     if (!p->fault && is_repeated_ns(p, error)) {
         p->is_repeating = true;
-        p->ctxt->recovery = 1; /* else the library gives nothing more of it; on_start takes it back */
+        p->ctxt->recovery = 1; /* else the library gives no more of it; on_start takes it back */
         return;
     }
     set_fault(p, error->code == XML_ERR_NO_MEMORY ? XML_TOO_COMPLEX : XML_NOT_WELL_FORMED);

@@ -104,7 +104,7 @@ void match_answer(struct match *m)
     match_free(m);
 }
 
-/* --- what the store knows ---------------------------------------------------------------------- */
+/* --- what the store knows --------------------------------------------------------------------- */
 
 struct look {
     struct sm_job job; /* first */

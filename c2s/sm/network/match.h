@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * match - the roster match: which addresses of a phone book are users of the network. What its files
- * share.
+ * match - the roster match: which addresses of a phone book are users of the network. What its
+ * files share.
  *
  *   match.c       requests of our clients and of other members; what the store here says; answers
  *   match_ask.c   what the other members say, in rounds
  *   match_quota.c how many addresses an account may ask for
  *
- * An address is asked of at most the member that is its home, or said to be; else of one that is its
- * directory, which names the home; else of all. In a round each member is asked once, for all
+ * An address is asked of at most the member that is its home, or said to be; else of one that is
+ * its directory, which names the home; else of all. In a round each member is asked once, for all
  * addresses together: so the number of questions follows that of the members, not of the addresses.
  *
  * Whether somebody has blocked who asks is decided at his home, and looks as if he did not exist.

@@ -36,7 +36,7 @@ void match_ask_drop(struct match *m)
     }
 }
 
-/* --- whom to ask ------------------------------------------------------------------------------- */
+/* --- whom to ask ------------------------------------------------------------------------------ */
 
 static struct ask *ask_of(struct match *m, struct span host)
 {
@@ -134,7 +134,7 @@ static void plan(struct match *m)
     }
 }
 
-/* --- what they say ----------------------------------------------------------------------------- */
+/* --- what they say ---------------------------------------------------------------------------- */
 
 static void learn(const struct ask *a, struct match_name *name, struct span stamp)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * pubkey - the OpenPGP key of this server (urn:xmpp:pubkey:2): what other members verify our records
- * of homes with, and clients our words. A row of iq.c.
+ * pubkey - the OpenPGP key of this server (urn:xmpp:pubkey:2): what other members verify our
+ * records of homes with, and clients our words. A row of iq.c.
  *
  * Accounts have none of their own here: who asks for one hears item-not-found.
  */
