@@ -196,11 +196,11 @@ static bool is_met(bool is_true, const struct cost *c, const char *what)
 static bool check_one(const struct cost *c)
 {
     bool is_good = is_met(c->lost == 0, c, "messages are lost");
-    is_good &= is_met(c->first.gets <= c->remote_pairs, c,
-                      "a first contact takes more than a question");
+    is_good &=
+        is_met(c->first.gets <= c->remote_pairs, c, "a first contact takes more than a question");
     is_good &= is_met(c->again.gets == 0, c, "what is known is asked again");
-    is_good &= is_met(c->again.messages == c->again_remote, c,
-                      "a message crosses a link more than once");
+    is_good &=
+        is_met(c->again.messages == c->again_remote, c, "a message crosses a link more than once");
     is_good &= is_met(c->publish.sets <= 2 * c->users, c, "the directory is told too often");
     is_good &= is_met(c->records > 0 && (size_t)c->records <= 3 * c->users, c,
                       "a home is recorded in more than three places");
@@ -216,10 +216,10 @@ static double ratio(uint64_t a, size_t b)
 /* The network of many servers against that of few. */
 static bool check_growth(const struct cost *few, const struct cost *many)
 {
-    double bytes = ratio(many->again.bytes, many->again_remote) /
-                   ratio(few->again.bytes, few->again_remote);
-    double presence = ratio(many->presence.presences, many->users) /
-                      ratio(few->presence.presences, few->users);
+    double bytes =
+        ratio(many->again.bytes, many->again_remote) / ratio(few->again.bytes, few->again_remote);
+    double presence =
+        ratio(many->presence.presences, many->users) / ratio(few->presence.presences, few->users);
     bool is_good = is_met(bytes < 1.3, many, "bytes of a message grow with the network");
     is_good &= is_met(presence < 1.5, many, "presence of a user grows with the network");
     return is_good;

@@ -75,7 +75,7 @@ void ring_pass(uint64_t ms)
 
 static unsigned faults;
 static size_t first_count; /* servers at the beginning; perhaps another one joins */
-static size_t told; /* of a server that joins: so many have heard */
+static size_t told;        /* of a server that joins: so many have heard */
 
 static void make_world(struct ring *r)
 {
@@ -186,7 +186,6 @@ static void fail(void)
 }
 
 /* --- a server joins: first all the others hear of it, one after the other -------------------- */
-
 
 static void join_on(void)
 {

@@ -66,11 +66,10 @@ void gate_write(struct person *g, const struct person *to, bool by_host)
     if (g->state != PERSON_ON)
         return;
     uint32_t number = ledger_send(g, to);
-    ledger_accept(number); /* nobody acknowledges: what is written to a router that stays is there */
-    buf_printf(&out,
-               "<message from='%s@%s/r' to='%s@%s' type='chat' id='m%u'><body>%u</body></message>",
-               g->user, g->domain, to->user, by_host ? to->home->host : RING_NETWORK, number,
-               number);
+    ledger_accept(number); /* nobody acknowledges: what is written to a router is there */
+    buf_printf(
+        &out, "<message from='%s@%s/r' to='%s@%s' type='chat' id='m%u'><body>%u</body></message>",
+        g->user, g->domain, to->user, by_host ? to->home->host : RING_NETWORK, number, number);
     conn_send(g->conn, buf_span(&out));
     buf_free(&out);
 }

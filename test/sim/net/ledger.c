@@ -15,8 +15,8 @@
 
 struct message {
     const struct person *from, *to;
-    uint64_t passed_at; /* when it was seen last on a connection */
-    const struct site *last[2]; /* and between which servers that was */
+    uint64_t passed_at;          /* when it was seen last on a connection */
+    const struct site *last[2];  /* and between which servers that was */
     const struct site *homes[2]; /* of both, when it was written */
     bool is_accepted, is_heard, is_refused, is_answered, is_excused;
 };
@@ -147,8 +147,8 @@ void ledger_answer(uint32_t number)
         m->is_answered = true;
 }
 
-/* Where it was seen last may be one of the ends of its way, too: between a client and his server, or
- * inside of one, no servers are named. */
+/* Where it was seen last may be one of the ends of its way, too: between a client and his server,
+ * or inside of one, no servers are named. */
 static bool is_at(const struct message *m, const struct site *s)
 {
     return m->last[0] == s || m->last[1] == s || m->homes[0] == s || m->homes[1] == s ||
@@ -182,8 +182,7 @@ void ledger_cut_off(const struct person *gate)
 
 static bool is_open(const struct message *m)
 {
-    return m->is_accepted && !m->is_heard && !m->is_refused && !m->is_answered &&
-           !m->is_excused;
+    return m->is_accepted && !m->is_heard && !m->is_refused && !m->is_answered && !m->is_excused;
 }
 
 size_t ledger_open(void)

@@ -143,7 +143,7 @@ void person_write(struct person *p, const struct person *to, bool by_host)
     buf_printf(&out, "<message to='%s@%s' type='chat' id='m%u'><body>%*u</body></message>",
                to->user,
                to->is_gate ? to->domain
-               : by_host ? to->home->host
+               : by_host   ? to->home->host
                            : RING_NETWORK,
                number, 60, number);
     say_stanza(p, buf_span(&out), number);
@@ -203,9 +203,8 @@ static void on_acknowledged(struct person *p, struct span text)
 static uint32_t number_of(struct span id)
 {
     uint64_t n = 0;
-    return id.n > 1 && id.p[0] == 'm' && span_to_u64(span_from(id, 1), UINT32_MAX, &n)
-               ? (uint32_t)n
-               : 0;
+    return id.n > 1 && id.p[0] == 'm' && span_to_u64(span_from(id, 1), UINT32_MAX, &n) ? (uint32_t)n
+                                                                                       : 0;
 }
 
 uint32_t person_message_number(struct span text)
@@ -341,7 +340,8 @@ static bool listen_on(struct person *p, struct span *heard)
         conn_close(p->conn);
         *heard = span_from(*heard, heard->n);
     } else {
-        return person_take(heard, "<?xml", "?>", &text) || person_take(heard, "<stream:stream", ">", &text);
+        return person_take(heard, "<?xml", "?>", &text) ||
+               person_take(heard, "<stream:stream", ">", &text);
     }
     return true;
 }

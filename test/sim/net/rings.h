@@ -80,7 +80,7 @@ const char *rule_name(enum rule rule);
     X(FORGET, "a queue that forgets what was not acknowledged", LOSS)                              \
     X(TWICE, "a link that hands over what comes twice", DUPLICATE)                                 \
     X(UNCACHED, "answers that are not kept", COST)                                                 \
-    X(UNSEEN, "users of whom the directory is not told", REFUSAL)                                     \
+    X(UNSEEN, "users of whom the directory is not told", REFUSAL)                                  \
     X(RAW, "addresses as they are inside", ADDRESS)                                                \
     X(NEGLECT, "a message that does not wait for the look-up", LOSS)                               \
     X(GONE, "a former home that says nothing", LOSS)
@@ -146,8 +146,8 @@ void links_stop(struct site *s, bool is_killed);
 bool links_reload(struct site *s); /* the table */
 /* Its router dials nothing: net dials the router, by this. */
 struct conn *links_to_router(struct site *s, struct conn **kept);
-/* All that is between the two breaks; further dials fail while is_cut. hole: without a word, as when
- * packets vanish. */
+/* All that is between the two breaks; further dials fail while is_cut. hole: without a word, as
+ * when packets vanish. */
 void links_cut(struct site *a, struct site *b, bool is_cut, bool hole);
 void links_break(struct site *a, struct site *b);
 /* The connection is gone (wraps.c). */

@@ -111,7 +111,7 @@ WRAP(struct server_key *, server_key_parse, (struct span packets, char error_r[C
     return NULL;
 }
 
-WRAP(void, server_key_free, (struct server_key **k))
+WRAP(void, server_key_free, (struct server_key * *k))
 {
     free(*k);
     *k = NULL;
@@ -145,13 +145,13 @@ WRAP(struct tls_signer *, tls_signer_open, (const char *file, char error_r[TLS_E
     return NULL;
 }
 
-WRAP(void, tls_signer_free, (struct tls_signer **s))
+WRAP(void, tls_signer_free, (struct tls_signer * *s))
 {
     free(*s);
     *s = NULL;
 }
 
-WRAP(bool, tls_sign, (struct tls_signer *s, struct span text, struct buf *signature))
+WRAP(bool, tls_sign, (struct tls_signer * s, struct span text, struct buf *signature))
 {
     const struct server_key *k = (const void *)s;
     unsigned char digest[CRYPTO_HASH_MAX];
@@ -161,7 +161,7 @@ WRAP(bool, tls_sign, (struct tls_signer *s, struct span text, struct buf *signat
 }
 
 /* On virtual time a c2s signs nothing, for there are no keys: here are. */
-WRAP(struct sm *, sm_new, (struct loop *loop, struct store *store, const struct sm_opts *opts))
+WRAP(struct sm *, sm_new, (struct loop * loop, struct store *store, const struct sm_opts *opts))
 {
     char cert[96], key[96];
     struct sm_opts changed = *opts;
@@ -196,7 +196,7 @@ static void note_messages(struct span bytes, const struct site *a, const struct 
     }
 }
 
-WRAP(void, conn_fake_tick, (struct conn *c))
+WRAP(void, conn_fake_tick, (struct conn * c))
 {
     if (buf_len(&c->out) > 0) {
         const struct site *other = NULL, *site = links_end(c, &other);
@@ -210,7 +210,7 @@ WRAP(void, conn_fake_tick, (struct conn *c))
     __real_conn_fake_tick(c);
 }
 
-WRAP(void, conn_fake_destroy, (struct conn *c))
+WRAP(void, conn_fake_destroy, (struct conn * c))
 {
     links_forget(c);
     __real_conn_fake_destroy(c);
@@ -219,13 +219,11 @@ WRAP(void, conn_fake_destroy, (struct conn *c))
 /* --- questions -------------------------------------------------------------------------------- */
 
 WRAP(struct sm_question *, sm_question_ask,
-     (struct sm *sm, struct span to, bool is_set, struct span payload, uint64_t deadline,
-      void (*answer)(void *ctx, enum stanza_error e, const struct stanza *result,
-                     uint32_t payload),
+     (struct sm * sm, struct span to, bool is_set, struct span payload, uint64_t deadline,
+      void (*answer)(void *ctx, enum stanza_error e, const struct stanza *result, uint32_t payload),
       void *ctx))
 {
-    struct sm_question *q =
-        __real_sm_question_ask(sm, to, is_set, payload, deadline, answer, ctx);
+    struct sm_question *q = __real_sm_question_ask(sm, to, is_set, payload, deadline, answer, ctx);
     if (q) {
         meter_question(is_set, payload);
         ring_trace("%.*s asks %.*s: %.*s", SPAN_ARG(sm->opts.host), SPAN_ARG(to),
