@@ -176,11 +176,15 @@ void sm_send_to_router(struct sm_in *in)
 {
     char text[JID_TEXT_MAX] SM_HOT;
     struct sm *sm = in->sm;
+    const struct span to = internal_to(in, text);
     const struct stanza_write_opts opts = {
         .ns = SPAN(NS_COMPONENT),
         .from_ns = stanza_root(in->stanza)->ns,
-        .to = internal_to(in, text),
+        .to = to,
         .from = in->stanza->from,
+        /* Who is outside expects the answer of the name that he has used. */
+        .tail = in->is_from_link && to.p == text ? SPAN("<to xmlns='" NS_NETWORK "'/>")
+                                                 : SPAN_NONE,
     };
     bool is_sent;
 

@@ -53,7 +53,7 @@ static bool is_forged(const struct sm *sm, const struct stanza *s, uint32_t node
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_ours(sm, stanza_attr(s, node, SPAN("from")));
     if (span_eq(ns, SPAN(NS_NETWORK)))
-        return span_eq(s->nodes[node].name, SPAN("via"));
+        return span_eq(s->nodes[node].name, SPAN("via")) || span_eq(s->nodes[node].name, SPAN("to"));
     return span_eq(ns, SPAN(NS_OCCUPANT_ID));
 }
 
@@ -72,8 +72,10 @@ static void strip_forged(struct sm_in *in)
             continue;
         if (in->is_from_link && span_eq(s->nodes[node].ns, SPAN(NS_OCCUPANT_ID)))
             continue;
-        if (in->is_from_link && span_eq(s->nodes[node].ns, SPAN(NS_NETWORK)))
+        if (in->is_from_link && stanza_is(s, node, SPAN(NS_NETWORK), SPAN("via")))
             in->is_relayed = true;
+        else if (in->is_from_link && stanza_is(s, node, SPAN(NS_NETWORK), SPAN("to")))
+            in->is_by_network = true;
         stanza_remove(s, node);
     }
 }
@@ -156,6 +158,14 @@ static void own_affair(struct sm_in *in, enum sm_kind kind)
 {
     if (sm_filter_own(in))
         to_self(in, kind);
+}
+
+/* Another instance has given it on by the host's name for him: it is by the network's again. */
+static void restore_to(struct sm_in *in, struct sm_edge_scratch *scratch)
+{
+    in->is_by_network = in->is_by_network && !span_is_none(in->to.local) &&
+                        span_eq(in->to.domain, in->sm->opts.host) &&
+                        sm_edge_move_to(in, in->sm->opts.network, scratch);
 }
 
 /* The recipient may be a user of the network: false: it goes on by itself, or has been answered. */
@@ -249,6 +259,8 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
         return;
     }
     strip_forged(&in);
+    if (in.is_by_network)
+        restore_to(&in, &edge);
     if (sm_has_network(in.sm) && is_known_by_network(&in))
         return;
     if (kind == SM_IQ && !is_sound_iq(stanza))
@@ -304,7 +316,7 @@ enum sm_place sm_in_place(const struct sm_in *in, struct sm_user **user_r)
         return SM_PLACE_USER;
     if (!sm_is_linked(sm))
         return SM_PLACE_ABSENT;
-    if (in->is_from_link && span_eq(in->to.domain, sm->opts.host))
+    if (in->is_from_link && (in->is_by_network || span_eq(in->to.domain, sm->opts.host)))
         return SM_PLACE_ABSENT;
     return SM_PLACE_ROUTER;
 }

@@ -168,6 +168,7 @@ struct sm_session {
     bool has_blocklist; /* asked for it: gets its changes (block.c) */
     bool is_gone;       /* kicked, or the client takes nothing more */
     bool is_moved;      /* is opened, or will be, with the state that it had elsewhere */
+    bool is_warm;       /* what it asks is being handled anew (network/warm.c) */
     bool is_held;       /* its client is not being read */
     bool is_away;      /* its client's connection is lost, and may come back (push.c) */
     bool is_full;       /* its client takes no messages at the moment (undelivered.c) */
@@ -197,6 +198,8 @@ struct sm_in {
     struct link_done done; /* cleared when passed on */
     bool is_from_link;
     bool is_relayed; /* another server of the network has passed it on */
+    bool is_by_network; /* another instance has it from outside, by the name of its user in the
+                           network, and so he answers */
     bool is_again; /* handled before, but a client never got it: it is not archived or copied */
     unsigned filtered; /* the directions (enum sm_direction) in which the filter has seen it */
     int64_t sent_id;    /* it is in the sender's archive by this number; 0: it is not */
@@ -243,7 +246,7 @@ struct sm_task {
     struct sm_job job; /* first */
     struct stanza request;
     struct buf to; /* in->to */
-    bool is_from_link;
+    bool is_from_link, is_by_network;
     void (*finish)(struct sm_task *task, struct sm_in *in, int result);
     void (*destroy)(struct sm_task *task); /* frees what the rest of it holds; may be NULL */
 };

@@ -31,6 +31,7 @@ static bool finish(struct sm_job *job, int result)
         .stanza = &task->request,
         .done = job->done,
         .is_from_link = task->is_from_link,
+        .is_by_network = task->is_by_network,
     };
     struct jid_scratch scratch SM_HOT;
 
@@ -58,6 +59,7 @@ bool sm_task_submit(struct sm_in *in, enum store_kind kind, struct sm_task *task
     task->request.from = arena_span(&task->request.arena, in->stanza->from);
     buf_append(&task->to, in->to.full);
     task->is_from_link = in->is_from_link;
+    task->is_by_network = in->is_by_network;
     task->finish = done;
     task->job.finish = finish;
     task->job.destroy = destroy;

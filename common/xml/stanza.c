@@ -74,6 +74,13 @@ static struct span copy_ns(struct arena *a, struct ns_copy *last, struct span ns
     return last->to;
 }
 
+/* What has been set aside of the attribute itself stays so. */
+static void copy_cached(struct stanza *s, struct span *cached, struct span value)
+{
+    if (span_is_none(value) != span_is_none(*cached) || !span_eq(*cached, value))
+        *cached = arena_span(&s->arena, value);
+}
+
 void stanza_copy(struct stanza *to, const struct stanza *from)
 {
     stanza_reset(to);
@@ -97,6 +104,8 @@ void stanza_copy(struct stanza *to, const struct stanza *from)
     }
     to->attr_count = from->attr_count;
     tree_cache_attrs(to);
+    copy_cached(to, &to->to, from->to);
+    copy_cached(to, &to->from, from->from);
 }
 
 /* Without recursion. */

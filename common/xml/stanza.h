@@ -36,7 +36,8 @@ struct stanza {
 /* A zeroed struct is an empty stanza. reset keeps the memory (up to 64 KiB), free releases it. */
 void stanza_reset(struct stanza *s);
 void stanza_free(struct stanza *s);
-/* to becomes a deep copy of from; to is reset first. */
+/* to becomes a deep copy of from, also of what its from and to have been set to without their
+ * attributes; to is reset first. */
 void stanza_copy(struct stanza *to, const struct stanza *from);
 /* to becomes a deep copy of what node holds, as a stanza of its own. */
 void stanza_copy_node(struct stanza *to, const struct stanza *from, uint32_t node);

@@ -138,6 +138,8 @@ void sm_roster_get(struct sm_in *in, uint32_t payload)
         return;
     }
     in->session->is_interested = true;
+    if (!sm_warm_homes(in, SPAN_NONE))
+        return;
     r = job_new(in);
     r->ver = stanza_attr(&r->request, stanza_child(&r->request, 0, SPAN_NONE, SPAN_NONE),
                          SPAN("ver"));
@@ -275,10 +277,11 @@ void sm_roster_set(struct sm_in *in, uint32_t payload)
     enum stanza_error e = read_item(r, in->session->user);
 
     (void)payload;
-    if (e != STANZA_ERROR_NONE) {
+    if (e != STANZA_ERROR_NONE || !sm_warm_homes(in, r->item.jid)) {
         destroy(&r->job);
         free(r);
-        sm_refuse(in, e, NULL);
+        if (e != STANZA_ERROR_NONE)
+            sm_refuse(in, e, NULL);
         return;
     }
     r->own_bare = arena_span(&r->request.arena, in->session->bare);

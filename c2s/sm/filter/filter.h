@@ -58,7 +58,7 @@ struct filter_entry {
     struct link_done done;
     int64_t sent_id;
     unsigned filtered;
-    bool is_from_link;
+    bool is_from_link, is_by_network;
     enum filter_verdict verdict;
     enum stanza_error error; /* of FILTER_DROP; NONE: without a word */
     const char *reason;      /* or NULL; a literal, or in the stanza's arena */

@@ -113,6 +113,7 @@ struct filter_entry *filter_keep(struct sm_filter *f, struct filter_lane *lane, 
     e->sent_id = in->sent_id;
     e->filtered = in->filtered | direction;
     e->is_from_link = in->is_from_link;
+    e->is_by_network = in->is_by_network;
     e->session = in->session ? sm_session_ref(in->session) : NULL;
     e->user = direction == SM_RECEIVING ? sm_user_find(f->sm, in->to.local) : NULL;
     if (e->user)
@@ -171,6 +172,7 @@ static void go_on(struct sm_filter *f, struct filter_entry *e)
         .stanza = &e->stanza,
         .done = e->done,
         .is_from_link = e->is_from_link,
+        .is_by_network = e->is_by_network,
         .sent_id = e->sent_id,
         .filtered = e->filtered,
     };

@@ -16,8 +16,7 @@
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-/* In scratch, to which in->to and the stanza's 'to' point then; false: it would be too long. */
-static bool move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
+bool sm_edge_move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch)
 {
     const struct jid old = in->to;
     const size_t bare = old.local.n + 1 + host.n;
@@ -109,7 +108,7 @@ static bool to_other(struct sm_in *in, struct span host, struct sm_edge_scratch 
         pass_on(in, host);
         return false;
     }
-    if (!move_to(in, host, scratch)) {
+    if (!sm_edge_move_to(in, host, scratch)) {
         sm_refuse(in, STANZA_JID_MALFORMED, NULL);
         return false;
     }
@@ -132,6 +131,8 @@ bool edge_settle(struct sm_in *in, const struct sm_home *home, struct sm_edge_sc
     case SM_HOME_UNREACHABLE:
         break;
     }
+    if (!span_eq(in->to.domain, in->sm->opts.network))
+        return true; /* to the server that the client has named */
     sm_refuse(in, STANZA_REMOTE_SERVER_TIMEOUT, REASON);
     return false;
 }
@@ -143,6 +144,18 @@ static bool by_host(struct sm_in *in, struct sm_edge_scratch *scratch)
     const struct sm_home home = sm_home_peek(in->sm, in->to.local);
 
     return home.kind != SM_HOME_AT || to_other(in, home.host, scratch);
+}
+
+/* What changes the roster of a client that knows its contacts by their servers: it is shown the
+ * contact as soon as it has done so. */
+static bool shows_contact(const struct sm_in *in)
+{
+    const struct stanza *s = in->stanza;
+
+    return in->session && !span_is_none(s->type) && !span_eq(s->type, SPAN("unavailable")) &&
+           span_eq(stanza_root(s)->name, SPAN("presence")) && sm_is_member(in->sm, in->to.domain) &&
+           span_eq(in->session->domain, in->sm->opts.host) &&
+           sm_home_peek(in->sm, in->to.local).kind == SM_HOME_UNKNOWN;
 }
 
 static bool by_network(struct sm_in *in, enum sm_direction direction,
@@ -187,9 +200,13 @@ bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_sc
         return true;
     if (in->is_from_link && !is_true_sender(in))
         return false;
-    if (span_is_none(in->to.local) || in->is_relayed)
+    if (span_is_none(in->to.local) || in->is_relayed || in->is_by_network)
         return true;
     if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain)) {
+        edge_keep(in, direction);
+        return false;
+    }
+    if (shows_contact(in)) {
         edge_keep(in, direction);
         return false;
     }

@@ -63,6 +63,7 @@ void sm_network_open(struct sm *sm)
     net->servers = servers_ref(sm->opts.net.servers);
     list_init(&net->key_waits);
     list_init(&net->name_asks);
+    list_init(&net->warming);
     sm->net = net;
     sm_set_server_key(sm, sm->opts.net.cert, sm->opts.net.key);
     sm_keys_open(sm);
@@ -137,6 +138,7 @@ void sm_network_close(struct sm *sm)
     sm_match_close(sm);
     sm_publish_close(sm);
     sm_resolver_close(sm);
+    sm_warm_close(sm);
     sm_keys_close(sm);
     sm_questions_close(sm);
     tls_signer_free(&net->signer);

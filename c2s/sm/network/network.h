@@ -5,6 +5,7 @@
  *
  *   edge.c       addresses: into the network (whom is it for), out to clients (how they see them)
  *   edge_wait.c  what waits to learn where its recipient is
+ *   warm.c       homes of contacts, before a client that is shown them sees its roster
  *   edge_text.c  addresses in what is written to a client
  *   resolver.c   where a user is at home: accounts here, cache, directory, probe
  *   lookup.c     one question under way, to the directory, then to all (lookup_local.c: the store)
@@ -198,6 +199,9 @@ struct sm_edge_scratch {
     char text[JID_TEXT_MAX];
 };
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch);
+/* The recipient is of that host from now on: in scratch, to which in->to and the stanza's 'to' point
+ * then; false: that would be too long. */
+bool sm_edge_move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch);
 /* Presence and the like for one address (bare or full, in the network's domain): write(ctx, domain)
  * is called with the domain in which it is to be sent: at once when that is known, else later; not
  * at all when there is nobody. ctx is freed by release(ctx), exactly once. */
@@ -222,6 +226,12 @@ void sm_edge_close(struct sm *sm);
  * shown to a client of domain: into text. */
 struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
                           char text[JID_TEXT_MAX]);
+
+/* --- warm.c --- */
+/* A client of the host's domain asks for its roster (one none), or is about to be shown one contact:
+ * true: where they are is known as well as may be; false: it is handled anew when it is. */
+bool sm_warm_homes(struct sm_in *in, struct span one);
+void sm_warm_close(struct sm *sm);
 
 /* --- match.c, serverlist.c --- rows of services.c */
 void sm_match_get(struct sm_in *in, uint32_t payload);      /* probe@host */
@@ -255,6 +265,7 @@ struct sm_net {
     struct sm_keys *keys;
     struct sm_matches *matches;
     struct sm_edge *edge;
+    struct list_node warming; /* warm.c */
     struct buf text; /* edge_text.c builds in it */
     struct list_node key_waits; /* record.c: who waits for a server's key */
     size_t key_wait_count;
