@@ -549,6 +549,9 @@ static void test_directed(void **state)
     EXPECT_IN(sent, "to='juliet@gamma.test/b'");
     EXPECT_IN(sent, text("to='USER@beta.test/c'", user));
     assert_true(span_is_none(k->sm->notice.to));
+    kit_close(k, alice);
+    net_free(k);
+}
 
 /* --- clients that know others by their servers ------------------------------------------------- */
 
