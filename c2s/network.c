@@ -50,6 +50,7 @@ struct sm_network_opts network_options(const struct c2s *c2s, const struct c2s_c
 {
     struct sm_network_opts opts = c2s_conf_network(conf);
     opts.servers = c2s->servers;
+    opts.keys_ahead = !loop_is_sim(c2s->loop); /* in a simulation nobody has one */
     if (!c2s->servers || loop_is_sim(c2s->loop))
         opts.cert = opts.key = NULL;
     else if (!has_key(conf)) {

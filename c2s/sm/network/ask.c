@@ -72,6 +72,19 @@ bool sm_member_is_silent(const struct sm *sm, struct span host)
     return m && loop_now(sm->loop) < m->silent_until;
 }
 
+static void on_key(void *ctx, const struct server_key *key)
+{
+    (void)ctx, (void)key;
+}
+
+/* Before it is needed: directories tell of a server's users when it is down, too, and nobody believes
+ * them without its signature. */
+static void want_key(struct sm *sm, struct span host)
+{
+    if (sm->opts.net.keys_ahead && servers_has_other(sm->net->servers, host))
+        sm_server_key_get(sm, host, on_key, NULL);
+}
+
 /* A host may be known to the router before it is in the table here: so the others are kept, too. */
 void sm_member_on_route(struct sm *sm, struct span name, bool is_up)
 {
@@ -92,8 +105,10 @@ void sm_member_on_route(struct sm *sm, struct span name, bool is_up)
     m->n = name.n;
     memcpy(m->name, name.p, name.n);
     map_put(&all->members, span_make(m->name, m->n), m);
-    if (servers_has_other(sm->net->servers, name))
+    if (servers_has_other(sm->net->servers, name)) {
         sm_publish_look(sm);
+        want_key(sm, name);
+    }
 }
 
 static void members_free(struct sm_questions *all)
@@ -247,6 +262,7 @@ bool sm_question_answer(struct sm_in *in)
     if (m)
         m->silent_until = 0;
     take(q);
+    want_key(sm, host_of(q)); /* it is there, and may not have been before */
     if (span_eq(s->type, SPAN("result")))
         q->answer(q->ctx, STANZA_ERROR_NONE, s, stanza_child(s, 0, SPAN_NONE, SPAN_NONE));
     else
