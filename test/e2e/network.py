@@ -28,6 +28,7 @@ class Member(Inside):
 
     def __init__(self, lab, directory, node, *, instances=1, federates=False, settings=(),
                  net_settings=(), users=USERS):
+        self.instances = instances
         everywhere = "0.0.0.0:{0} [::]:{0}"
         host = f"{node}.{NETWORK}"
         resolver = {"dns.servers": v4("dns"), "dns.resolv_conf": "",
@@ -106,6 +107,7 @@ class Lab(Internet):
             for one in self.members:
                 one.add(*self.others(one))
             self.wait_linked()
+            self.wait_published()
         except BaseException:
             self.close()
             raise
@@ -118,6 +120,16 @@ class Lab(Internet):
         for one in self.members:
             for other in self.others(one):
                 one.wait_linked(other)
+
+    def wait_published(self):
+        """All know where all users are at home."""
+        for one in self.members:
+            for other in self.others(one):
+                told = re.compile(rf"ev=network.published peer={re.escape(other.host)} .*last=1 "
+                                  f"members={len(self.members)}$", re.MULTILINE)
+                eventually(lambda one=one, told=told: any(
+                    told.search(one.log(f"c2s-{i + 1}")) for i in range(one.instances)),
+                    f"{one.node} has told {other.node} of its users", PATIENCE)
 
     def zone(self, domain):
         lines = ["$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60", "@ NS ns",

@@ -131,6 +131,8 @@ static void on_told(struct sm *sm, struct publish_batch *b, int result)
         return;
     }
     sm->net->counts.published += b->count;
+    LOG(LOG_DEBUG, "network.published", F_SPAN("peer", host_of(t)), F_INT("users", b->count),
+        F_INT("last", b->is_last), F_INT("members", servers_members(sm->net->servers)));
     t->pause = 0;
     t->is_dirty |= !b->is_last;
     if (b->has_new_former)
