@@ -153,8 +153,8 @@ extern void *c2s_test_connect_ctx;
 
 /* --- network.c --- */
 
-/* Reads the table of the network's servers, and whether the key of this one can be used; what was in
- * force stays when not. */
+/* Reads the table of the network's servers, and whether the key of this one can be used; what was
+ * in force stays when not. */
 bool network_load(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX]);
 /* Gives a session manager that runs what has been loaded, and the key as it is now. */
 void network_tell(struct c2s *c2s);

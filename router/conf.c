@@ -94,8 +94,8 @@ static const struct conf_key component_keys[] = {
      .type = CONF_LIST,
      .offset = IN(names),
      .default_value = "",
-     .help = "domains that it may be, one '*' allowed (c2s-*.localhost), or one '**', which also stands"
-             " for dots; empty: NAME"},
+     .help = "domains that it may be, one '*' allowed (c2s-*.localhost), or one '**', which also"
+             " stands for dots; empty: NAME"},
     {.name = "shared",
      .type = CONF_LIST,
      .offset = IN(shared),

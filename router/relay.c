@@ -261,8 +261,8 @@ static void drop(struct peer *p, const char *why)
     LOG(LOG_DEBUG, "relay.drop", F_SPAN("name", p->name), F_STR("why", why));
 }
 
-/* What was to be passed on, and cannot be, comes back from where it was addressed to: the domain that
- * users of several servers share. */
+/* What was to be passed on, and cannot be, comes back from where it was addressed to: the domain
+ * that users of several servers share. */
 static bool may_return(const struct peer *p, const struct stanza *stanza, struct span domain)
 {
     const struct route *route = routes_find(&p->router->routes, domain);

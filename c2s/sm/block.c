@@ -263,8 +263,8 @@ static void add_listed(struct change *c, const struct sm_user *user, struct span
         c->jids[c->count++] = arena_span(&c->task.request.arena, jid);
 }
 
-/* A network user may be in the list by his address here, too, or by that of another host, from before
- * it was in the network. */
+/* A network user may be in the list by his address here, too, or by that of another host, from
+ * before it was in the network. */
 static void add_others(struct change *c, const struct sm_user *user, const struct jid *jid)
 {
     char name[JID_TEXT_MAX] SM_HOT;

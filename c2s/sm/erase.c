@@ -62,7 +62,8 @@ struct job {
 
 /* --- in run() --------------------------------------------------------------------------------- */
 
-/* '0' follows '/'; "//" are those who have moved (network/moved_store.c). The name behind the second '/' is what he was called. */
+/* '0' follows '/'; "//" are those who have moved (network/moved_store.c). The name behind the
+ * second '/' is what he was called. */
 static int find(struct db *db, struct job *j)
 {
     struct db_stmt *st = db_sql(db, "SELECT id, name FROM account WHERE name >= '/0' AND name < '0'"

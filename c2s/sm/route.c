@@ -53,7 +53,8 @@ static bool is_forged(const struct sm *sm, const struct stanza *s, uint32_t node
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_ours(sm, stanza_attr(s, node, SPAN("from")));
     if (span_eq(ns, SPAN(NS_NETWORK)))
-        return span_eq(s->nodes[node].name, SPAN("via")) || span_eq(s->nodes[node].name, SPAN("to"));
+        return span_eq(s->nodes[node].name, SPAN("via")) ||
+               span_eq(s->nodes[node].name, SPAN("to"));
     return span_eq(ns, SPAN(NS_OCCUPANT_ID));
 }
 

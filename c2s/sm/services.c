@@ -11,7 +11,8 @@
 
 #include "xmpp/iq.h"
 
-/* How long a name may be that is looked for, a bit each: nearly all stanzas are for somebody else. */
+/* How long a name may be that is looked for, a bit each: nearly all stanzas are for somebody
+ * else. */
 #define LONGEST_NAME 31
 #define LENGTH_BIT(name) (1u << (sizeof(name) - 1))
 #define LENGTHS (1u | LENGTH_BIT(SM_MULTICAST) | LENGTH_BIT(SM_PROBE) | LENGTH_BIT(SM_NETWORK))

@@ -112,7 +112,7 @@ struct sm_network_opts {
     struct servers *servers;  /* a ref is taken; NULL: this server alone */
     const char *cert, *key;   /* files: the server's own key, to sign with; NULL: none */
     bool keys_ahead;          /* the other servers' keys are asked for as soon as they are there */
-    uint64_t cache, negative; /* ms: how long an answer holds: 1 h; and that there is nobody: 60 s */
+    uint64_t cache, negative; /* ms: how long an answer holds: 1 h; that there is nobody: 60 s */
     size_t max_cache;         /* entries: 100,000 */
     uint64_t deadline;        /* ms of one question: 5 s */
     uint64_t probe_deadline;  /* ms of all of them, when all servers are asked: 10 s */

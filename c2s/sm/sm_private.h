@@ -160,7 +160,7 @@ struct sm_session {
     unsigned refs;             /* its list and its jobs */
     unsigned roster_gets;      /* under way */
     unsigned archive_pages;    /* under way */
-    unsigned unresolved;       /* stanzas that it has sent to who is being looked up (edge_wait.c) */
+    unsigned unresolved;       /* stanzas of it for who is being looked up (edge_wait.c) */
     unsigned owners_asked;     /* who were no owners any more, while opening (front.c) */
     bool is_available;
     bool is_interested; /* asked for the roster: gets pushes */
@@ -357,8 +357,8 @@ void sm_contacts_rename(struct sm_profile *profile); /* other hosts are in the n
 int sm_contacts_load(struct db *db, int64_t account, struct sm_profile *profile);
 void sm_contacts_follow(struct sm_user *user, const struct sm_profile *now);
 /* The address (bare or full) in the form in which it is stored: of a user of a network of several
- * servers, who may be at home elsewhere tomorrow, in the network's domain. Borrows from jid, or from
- * text. */
+ * servers, who may be at home elsewhere tomorrow, in the network's domain. Borrows from jid, or
+ * from text. */
 struct span sm_stored_jid(const struct sm *sm, struct span jid, char text[JID_TEXT_MAX]);
 /* May see his presence: himself (in either of our domains), or a contact with a subscription
  * "from" or "both". who: a JID, bare or full. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * hash - hashes that are the same everywhere and always: for rendezvous hashing, where processes and
- * servers must come to the same result without asking each other. Peers can choose collisions: a
- * table in memory is a map.h.
+ * hash - hashes that are the same everywhere and always: for rendezvous hashing, where processes
+ * and servers must come to the same result without asking each other. Peers can choose collisions:
+ * a table in memory is a map.h.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H

@@ -19,12 +19,12 @@ struct dns_conf {
 #define DNS_KEYS(at)                                                                               \
     {.section = "dns", .name = "resolv_conf", .type = CONF_STRING,                                 \
      .offset = DNS_KEY(at, resolv_conf), .default_value = "/etc/resolv.conf",                      \
-     .help = "Names the DNS servers to ask."},                                                  \
+     .help = "Names the DNS servers to ask."},                                                     \
     {.section = "dns", .name = "servers", .type = CONF_LIST, .offset = DNS_KEY(at, servers),       \
-     .default_value = "", .help = "Asked instead: ADDRESS or ADDRESS@PORT."},         \
+     .default_value = "", .help = "Asked instead: ADDRESS or ADDRESS@PORT."},                      \
     {.section = "dns", .name = "trust_anchor", .type = CONF_STRING,                                \
      .offset = DNS_KEY(at, trust_anchor), .default_value = "/usr/share/dns/root.key",              \
-     .help = "Of DNSSEC; empty: answers are not validated, and there is no DANE."},                         \
+     .help = "Of DNSSEC; empty: answers are not validated, and there is no DANE."},                \
     {.section = "dns", .name = "hosts", .type = CONF_STRING, .offset = DNS_KEY(at, hosts),         \
      .default_value = "", .help = "Addresses that no server is asked for, as /etc/hosts."}
 

@@ -205,9 +205,9 @@ static bool configure(const struct unbound *u, struct ub_ctx *ctx, char error_r[
                                     failed("trust anchor", u->trust_anchor,
                                            ub_ctx_add_ta_file(ctx, u->trust_anchor), error_r)))
         return false;
-    /* The library says itself that there is nothing below "test."; the servers are to say it: people
-     * try networks out there. What is wrong in a file is found out by the first call that needs all
-     * of it: this is one. */
+    /* The library says itself that there is nothing below "test."; the servers are to say it:
+     * people try networks out there. What is wrong in a file is found out by the first call that
+     * needs all of it: this is one. */
     return !failed("DNS", "settings", ub_ctx_zone_remove(ctx, "test."), error_r);
 }
 

@@ -93,8 +93,8 @@ bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanz
                       struct link_done done);
 
 /* --- the extension --- */
-/* One more name, as long as this connection to the router lasts: asked for in on_up and later, while
- * the link is up. The number that on_bound has. */
+/* One more name, as long as this connection to the router lasts: asked for in on_up and later,
+ * while the link is up. The number that on_bound has. */
 uint32_t link_bind(struct link *l, struct span name);
 void link_unbind(struct link *l, struct span name);
 void link_claim(struct link *l, struct span jid);

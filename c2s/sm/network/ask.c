@@ -77,8 +77,8 @@ static void on_key(void *ctx, const struct server_key *key)
     (void)ctx, (void)key;
 }
 
-/* Before it is needed: directories tell of a server's users when it is down, too, and nobody believes
- * them without its signature. */
+/* Before it is needed: directories tell of a server's users when it is down, too, and nobody
+ * believes them without its signature. */
 static void want_key(struct sm *sm, struct span host)
 {
     if (sm->opts.net.keys_ahead && servers_has_other(sm->net->servers, host))

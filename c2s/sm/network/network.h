@@ -199,8 +199,8 @@ struct sm_edge_scratch {
     char text[JID_TEXT_MAX];
 };
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch);
-/* The recipient is of that host from now on: in scratch, to which in->to and the stanza's 'to' point
- * then; false: that would be too long. */
+/* The recipient is of that host from now on: in scratch, to which in->to and the stanza's 'to'
+ * point then; false: that would be too long. */
 bool sm_edge_move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch);
 /* Presence and the like for one address (bare or full, in the network's domain): write(ctx, domain)
  * is called with the domain in which it is to be sent: at once when that is known, else later; not
@@ -228,8 +228,9 @@ struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span doma
                           char text[JID_TEXT_MAX]);
 
 /* --- warm.c --- */
-/* A client of the host's domain asks for its roster (one none), or is about to be shown one contact:
- * true: where they are is known as well as may be; false: it is handled anew when it is. */
+/* A client of the host's domain asks for its roster (one none), or is about to be shown one
+ * contact: true: where they are is known as well as may be; false: it is handled anew when it is.
+ * */
 bool sm_warm_homes(struct sm_in *in, struct span one);
 void sm_warm_close(struct sm *sm);
 

@@ -4,8 +4,8 @@
  * home is looked up before, so that it sees user@HOME at once, as in the presence that follows, and
  * not user@NETWORK first.
  *
- * Called by contacts/roster.c. The request waits as a copy, and is handled anew when the last answer
- * has come; sm->net has the list of those that wait, each of which belongs to its look-ups.
+ * Called by contacts/roster.c. The request waits as a copy, and is handled anew when the last
+ * answer has come; sm->net has the list of those that wait, each of which belongs to its look-ups.
  */
 #include "c2s/sm/network/network.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * net_signed - what the tests of records share: servers of the network that have keys, made once for
- * each test binary, and what they sign.
+ * net_signed - what the tests of records share: servers of the network that have keys, made once
+ * for each test binary, and what they sign.
  */
 #ifndef TEST_NET_SIGNED_H
 #define TEST_NET_SIGNED_H

@@ -76,7 +76,8 @@ static void defaults_and_values(void **state)
     char error[CONF_ERROR_MAX];
     (void)state;
     struct router_conf *conf = load("[component irc.h]\nsecret = x\n"
-                                    "[component c2s]\nsecret = " LONG "\nnames = c2s-*.h, c.h, **.n\n"
+                                    "[component c2s]\nsecret = " LONG
+                                    "\nnames = c2s-*.h, c.h, **.n\n"
                                     "shared = h\ninternal = yes\n"
                                     "[component s2s.h]\nsecret = y\ndefault = yes\n",
                                     0600, error);
