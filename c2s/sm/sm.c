@@ -194,6 +194,7 @@ void sm_set_link(struct sm *sm, struct link *link)
 
     if (was_linked && !link) { /* while they can still be told */
         sm_filter_away(sm);
+        sm_edge_away(sm);
         sm_guest_peer_down(sm, SPAN_NONE);
     }
     sm->link = link;

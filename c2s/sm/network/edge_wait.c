@@ -311,6 +311,21 @@ void sm_edge_give_back(struct sm_session *s,
     }
 }
 
+/* What has come over the link, and is nobody's but ours to answer. */
+void sm_edge_away(struct sm *sm)
+{
+    const struct sm_home unknown = {.kind = SM_HOME_UNREACHABLE};
+
+    if (!sm_has_network(sm))
+        return;
+    LIST_FOR_EACH(node, &edge_of(sm)->all)
+    {
+        struct entry *e = CONTAINER_OF(node, struct entry, all);
+        if (!e->write && e->is_from_link)
+            goes_on(sm, e, &unknown);
+    }
+}
+
 void sm_edge_open(struct sm *sm)
 {
     struct sm_edge *edge = mem_zalloc(sizeof(*edge));

@@ -222,6 +222,8 @@ void sm_edge_give_back(struct sm_session *s, void (*take)(struct sm_session *s, 
                                                           struct link_done done));
 void sm_edge_open(struct sm *sm);  /* for network.c */
 void sm_edge_close(struct sm *sm);
+/* The link goes for good: what waits and has come over it is refused, while that can be said. */
+void sm_edge_away(struct sm *sm);
 /* The bare JID (in home form) by which a client's own address is known elsewhere, and how one is
  * shown to a client of domain: into text. */
 struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
