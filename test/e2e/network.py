@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""network - three complete servers of one network, each on a machine of its own in a small internet
-(internet.py): prime (two instances of c2s, and s2s), beta and gamma under kontalk.test; and a Prosody
-outside of the network.
+"""network - three complete servers of one network, each on a machine of its own in a small
+internet (internet.py): prime (two instances of c2s, and s2s), beta and gamma under kontalk.test;
+and a Prosody outside of the network.
 
-gamma has no SRV record: it is found by its address. Users are p0, p1, … at prime, b0, … at beta, and
-g0, … at gamma.
+gamma has no SRV record: it is found by its address. Users are p0, p1, … at prime, b0, … at beta,
+and g0, … at gamma.
 """
 import asyncio
 import contextlib
@@ -72,8 +72,8 @@ class Member(Inside):
         return {row["server"]: row for row in self.ctl_json("net", "list")}
 
     def figure(self, other, column, what=""):
-        """A number of the row of another server: "queued" begins with one, "stanzas" has them before
-        "out" and "in"."""
+        """A number of the row of another server: "queued" begins with one, "stanzas" has them
+        before "out" and "in"."""
         found = re.search(rf"(\d+) ?{what}", self.links()[other.host][column])
         return int(found[1])
 
@@ -186,8 +186,8 @@ def edited(member, process, key, value):
 
 
 def shown(viewer, jid, home):
-    """How a user at the server home is shown to a client: by the domain that it has opened its stream
-    to."""
+    """How a user at the server home is shown to a client: by the domain that it has opened its
+    stream to."""
     return home.home(jid) if viewer.boundjid.domain != NETWORK else (
         f"{slixmpp.JID(jid).local}@{NETWORK}" + (
             f"/{slixmpp.JID(jid).resource}" if slixmpp.JID(jid).resource else ""))

@@ -52,7 +52,7 @@ def test_messages(three, forms):
 
 
 def test_receipts_and_acknowledgements(three):
-    """With XEP-0198 on both clients' streams; the receipt comes back from where the message went."""
+    """With XEP-0198 on both streams; the receipt comes back from where the message went."""
     plugins = ("xep_0198", "xep_0184")
 
     async def play():

@@ -66,8 +66,8 @@ def test_a_link_is_closed(three):
 
 @pytest.mark.parametrize("which", ["prime", "beta"])
 def test_net_is_killed(three, which):
-    """The sender's or the receiver's: nothing is lost; what had come and was not acknowledged may come
-    again."""
+    """The sender's or the receiver's: nothing is lost that has not come back; what had come and was
+    not acknowledged may come again."""
     wanted = ledger(f"killed {which}")
     victim = getattr(three, which)
 
@@ -90,8 +90,8 @@ def test_net_is_killed(three, which):
 
 
 def test_a_server_is_killed(three):
-    """All of beta, while messages come; afterwards it has them all: those that it had taken are in its
-    store, the others wait at prime."""
+    """All of beta, while messages come; afterwards it has them all: those that it had taken are in
+    its store, the others wait at prime."""
     wanted = ledger("power")
     jid = three.beta.user()
 
@@ -148,8 +148,8 @@ def test_what_waits_survives_our_death(three):
 
 
 def test_users_of_a_server_that_is_down_are_known(three):
-    """Their directory has them: messages for users of whom the sender's server has never heard wait,
-    too, and there is no error."""
+    """Their directory has them: messages for users of whom the sender's server has never heard
+    wait, too, and there is no error."""
     jids = [three.beta.user() for _ in range(10)]
 
     async def write():
@@ -288,8 +288,8 @@ def test_components_of_another_server(three):
 
 
 def test_a_user_moves(three):
-    """He registers at beta: his sessions at prime end, his network address leads to beta, and what was
-    on its way to the old home is brought to the new one."""
+    """He registers at beta: his sessions at prime end, his network address leads to beta, and what
+    was on its way to the old home is brought to the new one."""
     jid = three.prime.user()
     local = slixmpp.JID(jid).local
 
@@ -297,8 +297,8 @@ def test_a_user_moves(three):
         async with online((three.prime, jid), (three.gamma, None)) as (a, c):
             await talk(a, three.prime, c, three.gamma, "before the move")
             gone = a.gone()
-            await asyncio.to_thread(three.beta.ctl, "user", "add", f"{local}@{three.beta.host}", "-",
-                                    stdin=PASSWORD + "\n")
+            await asyncio.to_thread(three.beta.ctl, "user", "add", f"{local}@{three.beta.host}",
+                                    "-", stdin=PASSWORD + "\n")
             await asyncio.wait_for(gone, PATIENCE)
             # gamma still believes him at prime, and prime says where he has gone.
             for i in range(10):

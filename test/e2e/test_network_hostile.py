@@ -14,7 +14,7 @@ import time
 
 import pytest
 import slixmpp
-from helpers import BUILD, DEADLINE, PASSWORD, ROOT, Raw, eventually
+from helpers import DEADLINE, PASSWORD, ROOT, Raw, eventually
 from internet import online, v4
 from network import NETWORK, PATIENCE, refusal, talk
 
@@ -83,7 +83,6 @@ class Peer(Raw):
 def evil(three, tmp_path_factory):
     """A fourth server, which is in prime's table while the test runs."""
     it = Evil(tmp_path_factory.mktemp("evil") / "s")
-    assert BUILD
     three.prime.ctl("server", "add", EVIL, it.fingerprint)
     yield it
     three.prime.ctl("server", "remove", EVIL)
@@ -150,18 +149,15 @@ def test_what_it_passes_on_for_others(three, peer, from_):
     """Only somebody from outside of the network."""
     jid = three.prime.user()
     with unheard(three, jid):
-        peer.link().send(f"<relay xmlns='{NS}'>"
-                         f"{message(from_, jid).replace('<message', '<message xmlns=%r' % 'jabber:server')}"
-                         "</relay>")
+        lie = message(from_, jid).replace("<message", "<message xmlns='jabber:server'")
+        peer.link().send(f"<relay xmlns='{NS}'>{lie}</relay>")
         peer.expect_error("invalid-from")
 
 
 def test_before_it_has_proved_anything(three, evil):
     """Without a certificate; with that of another; with a host that is in no table."""
-    other = Evil.__new__(Evil)
-    other.certificate, other.key = evil.certificate, evil.key
-    for certificate, domain in ((None, EVIL), (other, three.beta.host), (other, f"no.{NETWORK}"),
-                                (other, three.prime.host), (other, NETWORK)):
+    for certificate, domain in ((None, EVIL), (evil, three.beta.host), (evil, f"no.{NETWORK}"),
+                                (evil, three.prime.host), (evil, NETWORK)):
         with Peer(three, three.prime, certificate, domain) as peer:
             with contextlib.suppress(OSError):
                 peer.header()
