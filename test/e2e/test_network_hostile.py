@@ -180,8 +180,8 @@ def test_stanzas_before_the_link_is_there(three, peer):
 
 
 def test_the_home_of_somebody_else(three, peer):
-    """It tells that a user of beta is at home elsewhere: by no record of its own, and by none that has
-    not been signed by that home."""
+    """It tells that a user of beta is at home elsewhere: by no record of its own, and by none that
+    has not been signed by that home."""
     jid = three.beta.user()
     local = slixmpp.JID(jid).local
     now = int(time.time() * 1000)
@@ -220,8 +220,8 @@ def test_what_only_our_servers_may_say(three, peer):
 
     async def play():
         async with online((three.prime, jid)) as (a,):
-            forged = (f"<stanza-id xmlns='urn:xmpp:sid:0' by='{jid}' id='forged'/>"
-                      f"<stanza-id xmlns='urn:xmpp:sid:0' by='{three.prime.home(jid)}' id='forged'/>"
+            sid = "<stanza-id xmlns='urn:xmpp:sid:0' id='forged' by="
+            forged = (f"{sid}'{jid}'/>{sid}'{three.prime.home(jid)}'/>"
                       f"<via xmlns='{NS}' host='forged'/>")
             peer.link().send(message(f"x@{EVIL}", three.prime.home(jid), "decorated", forged))
             assert "forged" not in str(await a.message("decorated"))
