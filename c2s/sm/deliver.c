@@ -188,6 +188,8 @@ void sm_send_to_router(struct sm_in *in)
     };
     bool is_sent;
 
+    if (sm_has_network(sm))
+        sm_moved_note(sm, in->stanza, in->stanza->type, opts.from, to);
     if (!sm->link)
         is_sent = false;
     else if (in->done.call)

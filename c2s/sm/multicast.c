@@ -293,8 +293,11 @@ static void send_group(struct post *p, struct span domain)
     if (!clear_way(p, domain))
         return;
     for (size_t i = 0; i < p->count; i++) {
-        if (!p->recipients[i].is_done && span_eq(p->recipients[i].domain, domain))
-            unmark(p, &p->recipients[i]);
+        if (p->recipients[i].is_done || !span_eq(p->recipients[i].domain, domain))
+            continue;
+        unmark(p, &p->recipients[i]);
+        if (sm_has_network(p->in->sm))
+            sm_moved_note(p->in->sm, p->stanza, p->stanza->type, p->from, p->recipients[i].jid);
     }
     struct sm_in copy = copy_for(p, domain, &scratch);
     pass_on(p, &copy);

@@ -86,6 +86,11 @@ static uint64_t hash_of(struct span key)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t map_hash(struct span key)
+{
+    return hash_of(key);
+}
+
 static uint32_t slot_hash(struct span key)
 {
     uint32_t hash = (uint32_t)hash_of(key);

@@ -27,6 +27,9 @@ struct map {
 /* map_seed - sets the seed for this process, once, before the first map is filled. */
 void map_seed(uint64_t seed);
 
+/* A hash of it that only this process can know. */
+uint64_t map_hash(struct span key);
+
 void *map_get(const struct map *m, struct span key); /* NULL when absent */
 /* Puts value under key, which must live as long; returns the value that it replaced, or NULL. */
 void *map_put(struct map *m, struct span key, void *value);

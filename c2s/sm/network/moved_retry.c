@@ -4,7 +4,8 @@
  * home elsewhere. When the record proves to be signed by that home, the stanza is made of the error
  * again and goes there (c2s/NETWORK.md).
  *
- * It ends: each time the record is newer than what was known, or it is the one that is known and
+ * Its content is what the other server says that it was: so there must have been such a stanza
+ * (moved_sent.c). It ends: each time the record is newer than what was known, or it is the one that is known and
  * somebody else has sent the error. Otherwise the client gets the error as it is.
  */
 #include "c2s/sm/network/record.h"
@@ -24,31 +25,6 @@ struct retry {
 static bool is_kind(const struct stanza *s, struct span name)
 {
     return span_eq(stanza_root(s)->name, name);
-}
-
-/* The types with which a stanza of that name may have been refused. */
-static bool is_type(const struct stanza *s, struct span type)
-{
-    static const struct {
-        struct span name, type;
-    } types[] = {
-        {SPAN_INIT("message"), SPAN_INIT("normal")},
-        {SPAN_INIT("message"), SPAN_INIT("chat")},
-        {SPAN_INIT("message"), SPAN_INIT("groupchat")},
-        {SPAN_INIT("iq"), SPAN_INIT("get")},
-        {SPAN_INIT("iq"), SPAN_INIT("set")},
-        {SPAN_INIT("presence"), SPAN_INIT("subscribe")},
-        {SPAN_INIT("presence"), SPAN_INIT("subscribed")},
-        {SPAN_INIT("presence"), SPAN_INIT("unsubscribe")},
-        {SPAN_INIT("presence"), SPAN_INIT("unsubscribed")},
-        {SPAN_INIT("presence"), SPAN_INIT("probe")},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (is_kind(s, types[i].name) && span_eq(type, types[i].type))
-            return true;
-    }
-    return false;
 }
 
 /* <home/> in the <error/> of s, which says <gone/>; 0: there is none. */
@@ -137,6 +113,7 @@ static void send_again(struct retry *t)
     } else {
         stanza_copy(&before, &t->error);
         restore(t);
+        sm_moved_note(sm, &t->error, t->error.type, t->error.from, t->error.to);
         if (!sm->link || !link_send_stanza(sm->link, &t->error, &opts, (struct link_done){0})) {
             stanza_copy(&t->error, &before);
             deliver_error(t);
@@ -241,9 +218,10 @@ bool sm_moved_retry(struct sm_in *in)
     struct retry *t;
     bool is_taken = home && in->sm->net->key_wait_count < SM_KEY_WAITS_MAX &&
                     !span_is_none(in->to.local) && sm_is_local_domain(in->sm, in->to.domain) &&
-                    is_type(s, stanza_attr(s, home, SPAN("type"))) &&
+                    sm_moved_is_type(s, stanza_attr(s, home, SPAN("type"))) &&
                     sm_record_read(s, home, &r, &proof) && jid_parse(s->from, &from, &scratch) &&
-                    !span_is_none(from.local) && is_sound(in, &r, &from);
+                    !span_is_none(from.local) && is_sound(in, &r, &from) &&
+                    sm_moved_take(in->sm, s, stanza_attr(s, home, SPAN("type")));
 
     if (is_taken) {
         t = mem_zalloc(sizeof(*t));

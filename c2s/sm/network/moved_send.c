@@ -40,6 +40,7 @@ bool sm_moved_pass_on(struct sm *sm, const struct stanza *s, const struct sm_hom
         .from = s->from,
         .tail = tail,
     };
+    sm_moved_note(sm, s, s->type, s->from, opts.to);
     if (sm->link)
         is_sent = link_send_stanza(sm->link, s, &opts, done);
     else

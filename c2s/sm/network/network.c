@@ -145,6 +145,7 @@ void sm_network_close(struct sm *sm)
     server_key_free(&net->key);
     servers_unref(&net->servers);
     buf_free(&net->text);
+    free(net->sent);
     free(net);
     sm->net = NULL;
 }

@@ -15,6 +15,7 @@
  *   publish.c    our users' homes are told to their directories
  *   name.c       whether a name is free in all of the network
  *   moved.c      a user of ours has registered elsewhere; and what comes back because of that
+ *   moved_retry.c, moved_sent.c, moved_send.c, moved_store.c  parts of that
  *   keys.c       the OpenPGP keys of the servers
  *   match.c      probe@host: which addresses are users (the roster match)
  *   match_ask.c  the same asked of other servers
@@ -185,6 +186,10 @@ bool sm_moved_refuse(struct sm_in *in);
 bool sm_moved_refuse_text(struct sm *sm, struct span stanza, struct link_done *done);
 /* A client has no business with records: takes those out of an error that it sends. */
 void sm_moved_strip(struct stanza *s);
+/* Our user `from` sends s, of that type, to somebody at another server, on whose word it may be sent
+ * again. */
+void sm_moved_note(struct sm *sm, const struct stanza *s, struct span type, struct span from,
+                   struct span to);
 /* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and
  * the stanza sent again to where he is. True: it has been taken. For route.c. */
 bool sm_moved_retry(struct sm_in *in);
@@ -275,6 +280,7 @@ struct sm_net {
     struct list_node name_asks; /* name.c */
     struct timer moved_wait;    /* moved_store.c: what is stored for who has moved */
     bool is_moving;             /* a job of that is under way */
+    uint64_t *sent;             /* moved_sent.c; NULL: nothing yet */
     /* For figures and tests. */
     struct {
         uint64_t peeks, cached, asked, probed, published, moved, gone;

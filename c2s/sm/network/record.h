@@ -52,6 +52,13 @@ void sm_moved_write_gone(const struct sm *sm, struct buf *out, struct span ns,
 bool sm_moved_is_local(const struct sm *sm, struct span address);
 bool sm_moved_is_member(const struct sm *sm, struct span address);
 
+/* --- moved_sent.c --- */
+
+/* What is of that name may have been of that type, and be refused with a record. */
+bool sm_moved_is_type(const struct stanza *s, struct span type);
+/* The error is about something that its recipient has sent to its sender, which counts once. */
+bool sm_moved_take(struct sm *sm, const struct stanza *error, struct span type);
+
 /* --- moved_store.c --- */
 
 /* An account that is set aside is called "//MS/NUMBER/NAME": no name has a '/'. MS: when it was. */

@@ -297,13 +297,25 @@ static void error_comes(struct kit *k, const char *from, const char *record, con
     buf_free(&xml);
 }
 
+/* alice has written to him there before; what the link has heard of it is forgotten. */
+static void alice_wrote(struct kit *k, struct kit_client *c, const char *to, const char *type)
+{
+    struct buf xml = {0};
+    buf_printf(&xml, "<message id='1' type='%s' to='%s'><body>hi</body></message>", type, to);
+    kit_say(k, c, buf_z(&xml));
+    buf_free(&xml);
+    kit_settle(k);
+    buf_clear(&k->link.out);
+}
+
 static void it_is_sent_again(void **state)
 {
     struct kit *k = net_key_kit();
     struct kit_client *c = kit_come(k, "alice", "r", "<presence/>");
     const char *record = net_record("carol", "gamma.test", 1000, &key_gamma);
     (void)state;
-    buf_clear(&k->link.out);
+    alice_wrote(k, c, "carol@beta.test", "chat");
+    alice_wrote(k, c, "carol@beta.test", "normal");
     error_comes(k, "carol@beta.test", record, "chat");
     net_give_key(k, &key_gamma, &key_gamma);
     kit_settle(k);
@@ -316,6 +328,46 @@ static void it_is_sent_again(void **state)
     kit_settle(k);
     EXPECT_LINK(k, "<body>hi</body></message>");
     EXPECT_NOTHING(c);
+    kit_close(k, c);
+    net_free(k);
+}
+
+/* What another server puts into our users' mouths. */
+static void what_was_never_sent_is_not_sent_again(void **state)
+{
+    struct kit *k = net_key_kit();
+    struct kit_client *c = kit_come(k, "alice", "r", "<presence/>");
+    const char *record = net_record("carol", "gamma.test", 1000, &key_gamma);
+    static const char *const types[] = {"chat", "groupchat", "chat"};
+    (void)state;
+    sm_home_learn(k->sm, SPAN("carol"), SPAN("gamma.test"), 1000);
+    alice_wrote(k, c, "carol@beta.test", "normal");
+    alice_wrote(k, c, "dave@beta.test", "chat");
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        error_comes(k, "carol@beta.test", record, types[i]);
+        kit_settle(k);
+        EXPECT(c, "<body>hi</body><error ");
+        assert_null(strstr(buf_len(&k->link.out) ? buf_z(&k->link.out) : "", "<message "));
+    }
+    kit_close(k, c);
+    net_free(k);
+}
+
+/* Once. */
+static void what_was_sent_once_is_sent_again_once(void **state)
+{
+    struct kit *k = net_key_kit();
+    struct kit_client *c = kit_come(k, "alice", "r", "<presence/>");
+    const char *record = net_record("carol", "gamma.test", 1000, &key_gamma);
+    (void)state;
+    alice_wrote(k, c, "carol@beta.test", "chat");
+    error_comes(k, "carol@beta.test", record, "chat");
+    net_give_key(k, &key_gamma, &key_gamma);
+    kit_settle(k);
+    EXPECT_LINK(k, "<body>hi</body></message>");
+    error_comes(k, "carol@beta.test", record, "chat");
+    kit_settle(k);
+    EXPECT(c, "<body>hi</body><error ");
     kit_close(k, c);
     net_free(k);
 }
@@ -348,7 +400,7 @@ static void what_is_not_believed_reaches_the_client(void **state)
     sm_server_key_get(k->sm, SPAN("gamma.test"), on_key, NULL);
     net_give_key(k, &key_gamma, &key_gamma);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        buf_clear(&k->link.out);
+        alice_wrote(k, c, cases[i].from, "chat");
         error_comes(k, cases[i].from, cases[i].record, cases[i].type);
         kit_settle(k);
         EXPECT(c, "<body>hi</body><error ");
@@ -364,6 +416,7 @@ static void it_ends(void **state)
     struct kit_client *c = kit_come(k, "alice", "r", "<presence/>");
     (void)state;
     sm_home_learn(k->sm, SPAN("carol"), SPAN("gamma.test"), 2000);
+    alice_wrote(k, c, "carol@gamma.test", "chat");
     /* an old record, which sends him back to where he was */
     error_comes(k, "carol@gamma.test", net_record("carol", "beta.test", 1000, &key_beta), "chat");
     net_give_key(k, &key_beta, &key_beta);
@@ -409,6 +462,8 @@ int main(void)
         cmocka_unit_test(who_never_was_is_as_before),
         cmocka_unit_test(what_ours_send_goes_to_his_new_home),
         cmocka_unit_test(it_is_sent_again),
+        cmocka_unit_test(what_was_never_sent_is_not_sent_again),
+        cmocka_unit_test(what_was_sent_once_is_sent_again_once),
         cmocka_unit_test(what_is_not_believed_reaches_the_client),
         cmocka_unit_test(it_ends),
         cmocka_unit_test(clients_send_no_records),
