@@ -171,7 +171,7 @@ static bool is_server_owned(const struct net *n, const struct stanza *stanza, ui
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_our_address(n, stanza_attr(stanza, node, SPAN("from")));
     if (span_eq(ns, SPAN(NS_NETWORK)))
-        return span_eq(name, SPAN("via"));
+        return span_eq(name, SPAN("via")) || span_eq(name, SPAN("to"));
     return span_eq(ns, SPAN(NS_ROUTER));
 }
 

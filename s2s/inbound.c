@@ -203,7 +203,8 @@ static bool is_server_owned(const struct s2s *s, const struct stanza *stanza, ui
     if (span_eq(ns, SPAN(NS_DELAY)))
         return is_our_address(s, stanza_attr(stanza, node, SPAN("from")));
     if (span_eq(ns, SPAN(NS_NETWORK)))
-        return span_eq(stanza->nodes[node].name, SPAN("via"));
+        return span_eq(stanza->nodes[node].name, SPAN("via")) ||
+               span_eq(stanza->nodes[node].name, SPAN("to"));
     return span_eq(ns, SPAN(NS_ROUTER));
 }
 

@@ -156,6 +156,7 @@ static void test_stripped(void **state)
         {"<delay xmlns='urn:xmpp:delay' from='beta.n' stamp='2026-01-01T00:00:00Z'/>", false},
         {"<delay xmlns='urn:xmpp:delay' from='prime.n' stamp='2026-01-01T00:00:00Z'/>", true},
         {"<via xmlns='" NS_NET "' host='prime.n'/>", false},
+        {"<to xmlns='" NS_NET "'/>", false},
         {"<envelope xmlns='http://kontalk.org/extensions/router'/>", false},
         {"<x xmlns='urn:example'/>", true},
     };

@@ -158,6 +158,7 @@ static void cleans_what_it_relays(void **state)
          "r'><delay xmlns='urn:xmpp:delay' from='montague.example' stamp='2'/>"
          "<delay xmlns='urn:xmpp:delay' stamp='3'/></message>"},
         {"<message " ADDRESSED "><via xmlns='http://kontalk.org/extensions/network'/>"
+         "<to xmlns='http://kontalk.org/extensions/network'/>"
          "<link xmlns='http://kontalk.org/extensions/network'/></message>",
          "r'><link xmlns='http://kontalk.org/extensions/network'/></message>"},
         {"<message " ADDRESSED "><envelope " ROUTER "/><claim " ROUTER " jid='b@" HOST
