@@ -172,8 +172,10 @@ static void check_permissions(struct check *c)
         check_edge_files(c, c->c2s);
     if (c->s2s)
         check_edge_files(c, c->s2s);
-    if (c->net)
+    if (c->net) {
         check_edge_files(c, c->net);
+        check_readable(c, c->net->servers);
+    }
     for (size_t i = 0; i < ARRAY_LEN(processes); i++) {
         char name[32];
         snprintf(name, sizeof(name), "%s.conf", processes[i]);

@@ -43,6 +43,40 @@ static void check_words(struct check *c)
                   net->host);
 }
 
+/* --- what the router lets them be ------------------------------------------------------------- */
+
+/* The section that the secret proves; NULL: none (check_running.c says so). */
+static const struct component *section_of(const struct check *c, const struct ctl_edge_conf *edge)
+{
+    for (size_t i = 0; i < c->router->component_count; i++)
+        if (strcmp(c->router->components[i].secret, edge->router_secret) == 0)
+            return &c->router->components[i];
+    return NULL;
+}
+
+static void check_shared(struct check *c)
+{
+    const struct component *p = c->c2s ? section_of(c, c->c2s) : NULL;
+    const char *const names[] = {c->c2s ? c->c2s->host : "", c->c2s ? c->c2s->network : ""};
+    for (size_t i = 0; p && i < ARRAY_LEN(names); i++)
+        if (*names[i] && !component_may_share(p, span_of(names[i])))
+            check_add(c, PROBLEM, "router.conf",
+                      "[component %s] shared lacks %s, a domain of c2s.conf: the router refuses "
+                      "kontalk-c2s",
+                      p->section, names[i]);
+}
+
+static void check_net_rights(struct check *c)
+{
+    const struct component *p = section_of(c, c->net);
+    if (p && (!p->internal || !p->relays))
+        check_add(c, PROBLEM, "router.conf",
+                  "[component %s] is for kontalk-net: it needs internal = true and relays = true",
+                  p->section);
+}
+
+/* --- the key and the table -------------------------------------------------------------------- */
+
 /* Its fingerprint into fingerprint_r; empty: it is of no use. */
 static void check_key(struct check *c, char fingerprint_r[SERVER_FINGERPRINT + 1])
 {
@@ -66,6 +100,58 @@ static void check_key(struct check *c, char fingerprint_r[SERVER_FINGERPRINT + 1
     server_key_free(&key);
 }
 
+static bool is_below(struct span domain, struct span host)
+{
+    return domain.n > host.n + 1 && span_ends(domain, host) &&
+           domain.p[domain.n - host.n - 1] == '.';
+}
+
+/* One key is one server: whoever has it can take the place of both. */
+static void check_twins(struct check *c, const struct servers *list, size_t i, const char *own)
+{
+    const struct server *s = servers_at(list, i);
+    if (strcmp(s->fingerprint, own) == 0)
+        check_add(c, PROBLEM, c->net->servers,
+                  "%.*s has the fingerprint of this server's own key: each server needs a key of "
+                  "its own",
+                  SPAN_ARG(s->host));
+    for (size_t k = 0; k < i; k++)
+        if (!servers_at(list, k)->is_self &&
+            strcmp(s->fingerprint, servers_at(list, k)->fingerprint) == 0)
+            check_add(c, PROBLEM, c->net->servers,
+                      "%.*s and %.*s have the same fingerprint: each server needs a key of its own",
+                      SPAN_ARG(servers_at(list, k)->host), SPAN_ARG(s->host));
+}
+
+static void check_member(struct check *c, const struct server *s)
+{
+    const struct ctl_edge_conf *net = c->net;
+    const struct component *p = c->router ? section_of(c, net) : NULL;
+    if (span_eq(s->host, span_of(net->network)))
+        check_add(c, PROBLEM, net->servers,
+                  "%.*s is the network's domain, and no server: kontalkctl server remove",
+                  SPAN_ARG(s->host));
+    else if (is_below(s->host, span_of(net->host)))
+        check_add(c, PROBLEM, net->servers,
+                  "%.*s lies below this server's host, where its own components are",
+                  SPAN_ARG(s->host));
+    else if (p && !component_may_be(p, s->host))
+        check_add(c, PROBLEM, "router.conf",
+                  "[component %s] names lacks %.*s, a server of the table: add %.*s **.%.*s",
+                  p->section, SPAN_ARG(s->host), SPAN_ARG(s->host), SPAN_ARG(s->host));
+}
+
+static void check_others(struct check *c, const struct servers *list, const char *own)
+{
+    for (size_t i = 0; i < servers_count(list); i++) {
+        if (servers_at(list, i)->is_self)
+            continue;
+        check_twins(c, list, i, own);
+        if (servers_at(list, i)->is_enabled)
+            check_member(c, servers_at(list, i));
+    }
+}
+
 static void check_table(struct check *c, const char *fingerprint)
 {
     const struct ctl_edge_conf *net = c->net;
@@ -87,6 +173,7 @@ static void check_table(struct check *c, const char *fingerprint)
     else
         check_add(c, OK, net->servers, "%zu other servers, %zu of them enabled", others,
                   members - 1);
+    check_others(c, list, fingerprint);
     servers_unref(&list);
 }
 
@@ -111,11 +198,15 @@ void check_network(struct check *c)
 {
     char fingerprint[SERVER_FINGERPRINT + 1];
     crypto_init();
+    if (c->router)
+        check_shared(c);
     if (!c->net) {
         check_alone(c);
         return;
     }
     check_words(c);
+    if (c->router)
+        check_net_rights(c);
     check_key(c, fingerprint);
     check_table(c, fingerprint);
 }

@@ -190,6 +190,29 @@ static void check_edge(struct check *c, const char *process, const char *instanc
         check_secret(c, process, instance, edge);
 }
 
+/* Rows are server, state, ...: the first is their names. */
+static void on_server(void *ctx, const struct span *words, size_t count)
+{
+    struct check *c = ctx;
+    if (count < 2 || span_eq(words[1], SPAN("state")) || span_eq(words[1], SPAN("up")))
+        return;
+    check_add(c, NOTE, "net", "no link with %.*s now: kontalkctl net explain %.*s says why",
+              SPAN_ARG(words[0]), SPAN_ARG(words[0]));
+}
+
+/* The other server may be down: that is no fault of this one. */
+static void check_links(struct check *c)
+{
+    const struct span question[] = {SPAN_INIT("net"), SPAN_INIT("list")};
+    char error[CTL_ERROR_MAX];
+    struct conf_list paths;
+
+    ctl_sockets(c->ctl, "net", &paths);
+    for (size_t i = 0; i < paths.count; i++)
+        ctl_ask(paths.items[i], question, ARRAY_LEN(question), on_server, c, error);
+    ctl_sockets_free(&paths);
+}
+
 void check_running(struct check *c)
 {
     if (c->router)
@@ -198,6 +221,8 @@ void check_running(struct check *c)
         check_edge(c, "c2s", "c2s-1", c->c2s);
     if (c->s2s)
         check_edge(c, "s2s", "s2s", c->s2s);
-    if (c->net)
+    if (c->net) {
         check_edge(c, "net", "net", c->net);
+        check_links(c);
+    }
 }

@@ -215,3 +215,54 @@ def test_check_knows_the_network(networked):
     os.unlink(pem)
     os.unlink(key)
     assert "kontalkctl server init makes it" in problems(suite)
+
+
+@pytest.mark.parametrize("hosts, reason", [
+    (("localhost",), "localhost is the network's domain, and no server"),
+    (("rooms.prime.localhost",), "lies below this server's host"),
+    (("beta.localhost", "gamma.localhost"),
+     "beta.localhost and gamma.localhost have the same fingerprint"),
+    (("beta.example",), "names lacks beta.example, a server of the table"),
+])
+def test_check_looks_at_each_server(networked, hosts, reason):
+    suite = networked
+    suite.expected_errors = ("relay.bind_refused",)
+    for host in hosts:
+        suite.ctl("server", "add", host, KEY)
+    assert reason in problems(suite)
+    for host in hosts:
+        suite.ctl("server", "remove", host)
+    assert problems(suite) == ""
+
+
+def test_check_knows_whose_key_it_is(networked):
+    suite = networked
+    row = suite.ctl_json("server", "list")[0]
+    suite.ctl("server", "add", "beta.localhost", row["fingerprint"])
+    assert "beta.localhost has the fingerprint of this server's own key" in problems(suite)
+
+
+@pytest.mark.parametrize("old, new, reason", [
+    ("shared = .*", "shared = prime.localhost",
+     "shared lacks localhost, a domain of c2s.conf: the router refuses kontalk-c2s"),
+    ("relays = true", "relays = false", "it needs internal = true and relays = true"),
+])
+def test_check_knows_what_the_router_lets_them_be(networked, old, new, reason):
+    path = config(networked, "router.conf")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(re.sub(old, new, text))
+    assert reason in problems(networked)
+
+
+def test_a_key_of_another_certificate_is_refused(networked):
+    suite = networked
+    suite.expected_errors = ("daemon.reload.refused",)
+    subprocess.run(["openssl", "genrsa", "-traditional", "-out", config(suite, "server.key"),
+                    "3072"], check=True, capture_output=True)
+    done = subprocess.run([suite.paths["kontalkctl"], "-c", suite.paths["config"], "reload"],
+                          capture_output=True, text=True, check=False, timeout=DEADLINE)
+    assert done.returncode == 1
+    assert "server.key is not the key of" in done.stdout
+    assert "server.key: is not the key of the certificate" in done.stdout
