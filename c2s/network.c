@@ -10,6 +10,7 @@
 #include "xmpp/server_key.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static bool has_key(const struct c2s_conf *conf)
@@ -17,18 +18,29 @@ static bool has_key(const struct c2s_conf *conf)
     return access(conf->server_cert, F_OK) == 0 || errno != ENOENT;
 }
 
-/* That it can be read, here where it can be refused. */
+static bool is_pair(struct tls_signer *signer, const struct server_key *key)
+{
+    const struct span text = SPAN("kontalk");
+    struct buf signature = {0};
+    bool ok = tls_sign(signer, text, &signature) &&
+              server_key_verifies(key, text, buf_span(&signature));
+    buf_free(&signature);
+    return ok;
+}
+
+/* That it can be read, and is the certificate's, here where it can be refused: what another key
+ * signs is believed nowhere. */
 static bool check_key(const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
     struct server_key *key = server_key_open(conf->server_cert, error_r);
     struct tls_signer *signer = key ? tls_signer_open(conf->server_key, error_r) : NULL;
-    if (!signer) {
-        server_key_free(&key);
-        return false;
-    }
+    bool ok = signer && is_pair(signer, key);
+    if (signer && !ok)
+        snprintf(error_r, CONF_ERROR_MAX, "%.150s is not the key of %.150s", conf->server_key,
+                 conf->server_cert);
     tls_signer_free(&signer);
     server_key_free(&key);
-    return true;
+    return ok;
 }
 
 bool network_load(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
