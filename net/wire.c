@@ -147,7 +147,12 @@ static void set_reason(struct wire *w)
     const struct stream *s = &w->stream;
     if (*w->reason)
         return;
-    if (s->error)
+    if (s->error == STREAM_NOT_AUTHORIZED && s->is_peer_error)
+        snprintf(w->reason, sizeof w->reason,
+                 "it says not-authorized: its table has no such server as this, or another key "
+                 "(ours is %s)",
+                 w->net->fingerprint);
+    else if (s->error)
         snprintf(w->reason, sizeof w->reason, s->is_peer_error ? "it says %s" : "%s",
                  stream_error_name(s->error));
     else
