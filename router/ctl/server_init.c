@@ -87,9 +87,9 @@ static bool are_free(char *const paths[FILES])
 {
     struct stat st;
     for (size_t i = 0; i < FILES; i++) {
-        if (lstat(paths[i], &st) == 0 || errno != ENOENT) {
-            ctl_fail("%s: %s", paths[i],
-                     errno && errno != ENOENT ? strerror(errno) : "is there already");
+        bool is_there = lstat(paths[i], &st) == 0;
+        if (is_there || errno != ENOENT) {
+            ctl_fail("%s: %s", paths[i], is_there ? "is there already" : strerror(errno));
             return false;
         }
     }
