@@ -298,10 +298,27 @@ def test_somebody_from_outside(three):
             out.send_message(f"nobody@{NETWORK}", "for nobody", mtype="chat")
             error = await out.expect(lambda s: s["type"] == "error", "error")
             assert error["error"]["condition"] == "service-unavailable"
-            assert error["from"].local == "nobody"
+            assert error["from"] == f"nobody@{NETWORK}"
             # And back from the server that speaks with the world.
             inside[0].send_message(out.boundjid.bare, "back", mtype="chat")
             assert (await out.message("back"))["from"] == inside[0].boundjid
+
+    three.run(play())
+
+
+def test_who_is_outside_is_answered_by_whom_he_asks(three):
+    """Whichever instance has the user: the answer is of the name that was asked."""
+    outside = three.prosody()
+
+    async def play():
+        async with online((outside, "u1"), *((three.prime, None) for _ in range(5))) as \
+                (out, *inside):
+            for client in inside:
+                asked = f"{client.boundjid.local}@{NETWORK}"
+                await client.request(None, "<vCard xmlns='vcard-temp'><FN>x</FN></vCard>",
+                                     "set")
+                answer = await out.request(asked, "<vCard xmlns='vcard-temp'/>")
+                assert answer["from"] == asked
 
     three.run(play())
 
