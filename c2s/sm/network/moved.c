@@ -237,18 +237,83 @@ static bool is_refusable(const struct stanza *s)
     return false;
 }
 
-bool sm_moved_refuse(struct sm_in *in)
+static void refuse(struct sm_in *in)
 {
-    struct refuse *f;
+    struct refuse *f = mem_zalloc(sizeof(*f));
 
-    if (!sm_has_network(in->sm) || in->is_again || span_is_none(in->to.local) ||
-        !is_refusable(in->stanza))
-        return false;
-    f = mem_zalloc(sizeof(*f));
     stanza_copy(&f->task.request, in->stanza);
     f->user = arena_span(&f->task.request.arena, in->to.local);
     f->task.destroy = refuse_destroy;
     sm_task_submit(in, STORE_READ, &f->task, refuse_run, refuse_done);
+}
+
+/* Until it is known who has sent it: one of ours, or at which server he is. */
+struct unnamed {
+    struct sm *sm;
+    struct stanza stanza;
+    struct buf to; /* in->to */
+    struct link_done done;
+    bool is_from_link, is_by_network, is_told;
+};
+
+static void on_sender(void *ctx, struct span domain)
+{
+    struct unnamed *u = ctx;
+    struct sm_in in = {
+        .sm = u->sm,
+        .stanza = &u->stanza,
+        .done = u->done,
+        .is_from_link = u->is_from_link,
+        .is_by_network = u->is_by_network,
+    };
+    struct jid_scratch scratch SM_HOT;
+
+    u->is_told = true;
+    sm_moved_name(u->sm, &u->stanza, domain);
+    if (jid_parse(buf_span(&u->to), &in.to, &scratch))
+        refuse(&in);
+    sm_done(in.done, true);
+}
+
+/* Nobody knows him: then it stays as it is. */
+static void unnamed_free(void *ctx)
+{
+    struct unnamed *u = ctx;
+
+    if (!u->is_told && u->sm->is_closed)
+        sm_done(u->done, false);
+    else if (!u->is_told)
+        on_sender(u, u->sm->opts.host);
+    stanza_free(&u->stanza);
+    buf_free(&u->to);
+    free(u);
+}
+
+static void name_sender(struct sm_in *in)
+{
+    const struct span from = in->stanza->from;
+    struct unnamed *u = mem_zalloc(sizeof(*u));
+
+    u->sm = in->sm;
+    stanza_copy(&u->stanza, in->stanza);
+    u->stanza.from = arena_span(&u->stanza.arena, from);
+    buf_append(&u->to, in->to.full);
+    u->is_from_link = in->is_from_link;
+    u->is_by_network = in->is_by_network;
+    u->done = sm_in_take_done(in);
+    sm_edge_address(in->sm, span_make(u->stanza.from.p, span_index(from, '@')), on_sender,
+                    unnamed_free, u);
+}
+
+bool sm_moved_refuse(struct sm_in *in)
+{
+    if (!sm_has_network(in->sm) || in->is_again || span_is_none(in->to.local) ||
+        !is_refusable(in->stanza))
+        return false;
+    if (!in->session && sm_moved_is_unnamed(in->sm, in->stanza->from))
+        name_sender(in);
+    else
+        refuse(in);
     return true;
 }
 

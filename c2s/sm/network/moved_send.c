@@ -13,6 +13,28 @@ bool sm_moved_is_local(const struct sm *sm, struct span address)
     return sm_is_local_domain(sm, jid_domain_of(address));
 }
 
+bool sm_moved_is_unnamed(const struct sm *sm, struct span from)
+{
+    const size_t at = span_index(from, '@');
+
+    return at < jid_bare_of(from).n && span_eq(jid_domain_of(from), sm->opts.network) &&
+           !sm_user_owned(sm, span_make(from.p, at));
+}
+
+void sm_moved_name(const struct sm *sm, struct stanza *s, struct span domain)
+{
+    const size_t at = span_index(s->from, '@');
+    struct buf text = {0};
+
+    if (span_eq(domain, sm->opts.host)) /* ours are known by both */
+        return;
+    buf_append(&text, span_make(s->from.p, at + 1));
+    buf_append(&text, domain);
+    buf_append(&text, span_from(s->from, jid_bare_of(s->from).n));
+    s->from = arena_span(&s->arena, buf_span(&text));
+    buf_free(&text);
+}
+
 bool sm_moved_is_member(const struct sm *sm, struct span address)
 {
     return servers_has_other(sm->net->servers, jid_domain_of(address));

@@ -336,24 +336,78 @@ static void row_text(const struct slice *s, const struct row *row, struct buf *o
     buf_append(out, text);
 }
 
+static bool row_read(const struct slice *s, const struct row *row, struct stanza *stanza)
+{
+    struct buf text = {0};
+    bool is_good;
+
+    row_text(s, row, &text);
+    is_good = xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&text), stanza) ==
+                  XML_OK &&
+              !span_is_empty(stanza->from);
+    buf_free(&text);
+    return is_good;
+}
+
+/* A row of which it is not known yet who has sent it. */
+struct unnamed {
+    struct slice *slice;
+    const struct row *row;
+    bool is_told;
+};
+
+static void on_sender(void *ctx, struct span domain)
+{
+    struct unnamed *u = ctx;
+    struct slice *s = u->slice;
+    struct stanza stanza = {0};
+
+    u->is_told = true;
+    if (!sm_is_linked(s->sm)) {
+        s->is_failed = true;
+    } else if (row_read(s, u->row, &stanza)) {
+        sm_moved_name(s->sm, &stanza, domain);
+        answer(s, u->row, &stanza);
+    }
+    stanza_free(&stanza);
+}
+
+static void unnamed_free(void *ctx)
+{
+    struct unnamed *u = ctx;
+    struct slice *s = u->slice;
+
+    if (!u->is_told && !s->sm->is_closed)
+        on_sender(u, s->sm->opts.host);
+    free(u);
+    answered(s);
+}
+
+static void name_sender(struct slice *s, const struct row *row, struct span from)
+{
+    struct unnamed *u = mem_zalloc(sizeof(*u));
+
+    u->slice = s;
+    u->row = row;
+    s->open++;
+    sm_edge_address(s->sm, span_make(from.p, span_index(from, '@')), on_sender, unnamed_free, u);
+}
+
 static void answer_all(struct slice *s)
 {
     struct stanza stanza = {0};
-    struct buf text = {0};
 
     sm_hold(s->sm);
     s->open = 1; /* until all are on their way */
     for (size_t i = 0; i < s->count; i++) {
-        row_text(s, &s->rows[i], &text);
-        if (xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&text), &stanza) ==
-                XML_OK &&
-            !span_is_empty(stanza.from))
-            answer(s, &s->rows[i], &stanza);
-        else
+        if (!row_read(s, &s->rows[i], &stanza))
             LOG(LOG_WARN, "network.stored_unreadable", F_INT("account", s->account));
+        else if (sm_moved_is_unnamed(s->sm, stanza.from))
+            name_sender(s, &s->rows[i], stanza.from);
+        else
+            answer(s, &s->rows[i], &stanza);
     }
     stanza_free(&stanza);
-    buf_free(&text);
     answered(s);
 }
 

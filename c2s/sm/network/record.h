@@ -50,6 +50,11 @@ bool sm_moved_pass_on(struct sm *sm, const struct stanza *s, const struct sm_hom
 void sm_moved_write_gone(const struct sm *sm, struct buf *out, struct span ns,
                          const struct stanza *s, const struct sm_home_record *r, bool is_member);
 bool sm_moved_is_local(const struct sm *sm, struct span address);
+/* from is in the network's domain, and nobody whom this instance serves: as what a client has been
+ * shown, and never got, has it. Where he is must be asked; sm_moved_name makes from his address
+ * there. */
+bool sm_moved_is_unnamed(const struct sm *sm, struct span from);
+void sm_moved_name(const struct sm *sm, struct stanza *s, struct span domain);
 bool sm_moved_is_member(const struct sm *sm, struct span address);
 
 /* --- moved_sent.c --- */

@@ -127,6 +127,43 @@ static void stored_messages_go_back(void **state)
     net_free(k);
 }
 
+#define GONE_TO_CAROL                                                                              \
+    "<message to='carol@gamma.test/r' from='bob@prime.test' id='1' type='error'>"                 \
+    "<body>hello</body><error type='cancel'>" GONE("bob", "beta.test") "<home "
+
+/* As a client had been shown it, and has never got it: carol is none of ours for that. */
+static void senders_are_named_by_their_home(void **state)
+{
+    struct kit *k = net_key_kit();
+    const char *heard;
+    (void)state;
+    sm_home_learn(k->sm, SPAN("carol"), SPAN("gamma.test"), 1000);
+    say(k, "message", "carol@net.test/r", "bob@prime.test", "chat", BODY);
+    say(k, "message", "alice@net.test/r", "bob@prime.test", "", "<body>ours</body>");
+    assert_int_equal(kit_offline_count(k, "bob"), 2);
+    buf_clear(&k->link.out);
+    move(k, net_record("bob", "beta.test", 1000, &key_beta));
+    kit_settle(k);
+    heard = kit_drain(&k->link.out);
+    EXPECT_IN(heard, GONE_TO_CAROL);
+    EXPECT_IN(heard, "to='bob@beta.test' from='alice@net.test/r' id='1'><body>ours</body>");
+    assert_int_equal(kit_sql(k, "SELECT count(*) FROM offline WHERE ?1 = ''", ""), 0);
+    say(k, "message", "carol@net.test/r", "bob@prime.test", "chat", BODY);
+    EXPECT_LINK(k, GONE_TO_CAROL);
+    net_free(k);
+}
+
+/* He is being looked for, when the end comes. */
+static void the_end_comes_before_the_sender_is_known(void **state)
+{
+    struct kit *k = net_key_kit();
+    (void)state;
+    say(k, "message", "carol@net.test", "bob@prime.test", "chat", BODY);
+    move(k, net_record("bob", "beta.test", 1000, &key_beta));
+    say(k, "message", "carol@net.test", "bob@prime.test", "chat", BODY);
+    net_free(k);
+}
+
 static void what_the_router_has_not_got_stays(void **state)
 {
     struct kit *k = net_key_kit();
@@ -453,6 +490,8 @@ int main(void)
         cmocka_unit_test(the_account_is_kept_for_a_month),
         cmocka_unit_test(he_may_come_back),
         cmocka_unit_test(stored_messages_go_back),
+        cmocka_unit_test(senders_are_named_by_their_home),
+        cmocka_unit_test(the_end_comes_before_the_sender_is_known),
         cmocka_unit_test(what_the_router_has_not_got_stays),
         cmocka_unit_test(many_go_back),
         cmocka_unit_test(requests_go_back),
