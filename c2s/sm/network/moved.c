@@ -177,6 +177,17 @@ static void refuse_gone(struct sm_in *in, const struct sm_home_record *r, bool i
     sm_out_end(&out);
 }
 
+/* His server has been removed from the table, or disabled. He may be back with it: subscriptions
+ * stay, and nobody is sent to an address that leads nowhere. */
+static void refuse_left(struct sm_in *in)
+{
+    if (is_kind(in->stanza, SPAN("message")) || sm_moved_is_local(in->sm, in->stanza->from))
+        sm_refuse(in, STANZA_REMOTE_SERVER_NOT_FOUND,
+                  "the server of this user does not take part in the network now");
+    else
+        refuse_unknown(in);
+}
+
 static void pass_on(struct sm_in *in, const struct sm_home_record *r)
 {
     struct jid_scratch scratch SM_HOT;
@@ -205,9 +216,12 @@ static void refuse_done(struct sm_task *task, struct sm_in *in, int result)
         return;
     }
     const bool is_member = sm_moved_is_member(sm, in->stanza->from);
-    if (sm_moved_is_local(sm, in->stanza->from) && servers_has_other(sm->net->servers, f->r.host)) {
+    const bool is_reached = servers_has_other(sm->net->servers, f->r.host);
+    if (sm_moved_is_local(sm, in->stanza->from) && is_reached) {
         sm_home_learn(sm, f->r.user, f->r.host, f->r.stamp);
         pass_on(in, &f->r);
+    } else if (!is_reached && !is_member && !is_kind(in->stanza, SPAN("presence"))) {
+        refuse_left(in);
     } else if (may_know(in, is_member)) {
         refuse_gone(in, &f->r, is_member);
     } else {

@@ -318,6 +318,34 @@ static void what_ours_send_goes_to_his_new_home(void **state)
     net_free(k);
 }
 
+/* His server may take part again: subscriptions to him stay. */
+static void his_server_is_no_member_now(void **state)
+{
+    static const struct {
+        const char *name, *from, *type, *content, *answer;
+    } cases[] = {
+        {"message", "alice@prime.test/r", "chat", BODY, "<remote-server-not-found "},
+        {"message", "dave@else.test/r", "chat", BODY, "<remote-server-not-found "},
+        {"iq", "alice@prime.test/r", "get", "<vCard xmlns='vcard-temp'/>",
+         "<remote-server-not-found "},
+        {"iq", "dave@else.test/r", "get", "<vCard xmlns='vcard-temp'/>", "<service-unavailable "},
+        {"message", "carol@gamma.test/r", "chat", BODY, GONE("bob", "beta.test")},
+    };
+    struct kit *k = moved();
+    (void)state;
+    net_table(k, "beta.test " NET_FINGERPRINT_BETA " disabled\n"
+                 "gamma.test " NET_FINGERPRINT_GAMMA " enabled\n");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf_clear(&k->link.out);
+        say(k, cases[i].name, cases[i].from, "bob@prime.test", cases[i].type, cases[i].content);
+        EXPECT_LINK(k, cases[i].answer);
+    }
+    buf_clear(&k->link.out);
+    say(k, "presence", "alice@prime.test", "bob@prime.test", "probe", "");
+    assert_null(strstr(buf_z(&k->link.out), "unsubscribed"));
+    net_free(k);
+}
+
 /* --- our user has written to somebody who has moved --- */
 
 /* carol, at from, has moved, as that record says. */
@@ -500,6 +528,7 @@ int main(void)
         cmocka_unit_test(what_is_too_long_is_not_sent_back),
         cmocka_unit_test(who_never_was_is_as_before),
         cmocka_unit_test(what_ours_send_goes_to_his_new_home),
+        cmocka_unit_test(his_server_is_no_member_now),
         cmocka_unit_test(it_is_sent_again),
         cmocka_unit_test(what_was_never_sent_is_not_sent_again),
         cmocka_unit_test(what_was_sent_once_is_sent_again_once),
