@@ -274,6 +274,7 @@ struct sm_net {
     struct sm_matches *matches;
     struct sm_edge *edge;
     struct list_node warming; /* warm.c */
+    size_t warm_bytes;
     struct buf text; /* edge_text.c builds in it */
     struct list_node key_waits; /* record.c: who waits for a server's key */
     size_t key_wait_count;

@@ -18,6 +18,7 @@ struct warm {
     struct stanza request;
     struct link_done done;
     size_t left; /* look-ups */
+    size_t bytes;
 };
 
 static bool is_unknown(const struct sm *sm, struct span local, struct span domain)
@@ -26,12 +27,37 @@ static bool is_unknown(const struct sm *sm, struct span local, struct span domai
            sm_home_peek(sm, local).kind == SM_HOME_UNKNOWN;
 }
 
+/* What a client may make us keep is counted with what it has sent to others (edge_wait.c). */
+static bool has_room(const struct sm_in *in)
+{
+    return in->session->unresolved_bytes <= SM_MAX_HELD_BYTES &&
+           in->sm->net->warm_bytes <= SM_MAX_ALL_HELD_BYTES;
+}
+
+static void keep(struct warm *w, struct sm_in *in)
+{
+    stanza_copy(&w->request, in->stanza);
+    w->done = sm_in_take_done(in);
+    w->bytes = sizeof(*w) + arena_held(&w->request.arena) +
+               w->request.node_cap * sizeof(struct stanza_node) +
+               w->request.attr_cap * sizeof(struct stanza_attr);
+    w->session->unresolved_bytes += w->bytes;
+    w->sm->net->warm_bytes += w->bytes;
+}
+
+static void leave(struct warm *w)
+{
+    list_remove(&w->node);
+    w->session->unresolved_bytes -= w->bytes;
+    w->sm->net->warm_bytes -= w->bytes;
+}
+
 static void goes_on(struct warm *w)
 {
     struct sm_session *session = w->session;
     const struct link_done done = w->done;
 
-    list_remove(&w->node);
+    leave(w);
     session->is_warm = true;
     sm_input(session, &w->request, done);
     session->is_warm = false;
@@ -81,7 +107,7 @@ static void ask_all(struct warm **w, struct sm_in *in)
 
 static void drop(struct warm *w)
 {
-    list_remove(&w->node);
+    leave(w);
     stanza_free(&w->request);
     sm_session_unref(w->session);
     free(w);
@@ -93,7 +119,7 @@ bool sm_warm_homes(struct sm_in *in, struct span one)
     struct warm *w = NULL;
 
     if (!sm_has_network(in->sm) || in->session->is_warm ||
-        !span_eq(in->session->domain, in->sm->opts.host))
+        !span_eq(in->session->domain, in->sm->opts.host) || !has_room(in))
         return true;
     if (span_is_none(one))
         ask_all(&w, in);
@@ -105,8 +131,7 @@ bool sm_warm_homes(struct sm_in *in, struct span one)
         drop(w);
         return true;
     }
-    stanza_copy(&w->request, in->stanza);
-    w->done = sm_in_take_done(in);
+    keep(w, in);
     return false;
 }
 

@@ -172,10 +172,38 @@ static void test_asked_by_the_networks_name(void **state)
     net_free(k);
 }
 
+/* While the contact is looked up a client's requests wait, but not without end. */
+static void test_too_many_wait(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    const char *user = net_user(k, "beta.test", "gamma.test", 0);
+    struct kit_client *alice = come(k, "alice", "prime.test", "r");
+    const char *set = text("<iq type='set' id='set'><query xmlns='" NS_ROSTER "'>"
+                           "<item jid='USER@net.test'/></query></iq>", user);
+    int count = 0;
+
+    (void)state;
+    while (alice->session->unresolved_bytes <= SM_MAX_HELD_BYTES && count++ < 5000)
+        kit_input(k, alice, set);
+    kit_settle(k);
+    assert_in_range(count, 2, 4999);
+    assert_null(strstr(kit_heard(alice), "id='set'"));
+    kit_input(k, alice, set);
+    kit_settle(k);
+    EXPECT_IN(kit_heard(alice), "id='set'");
+    net_answer(k, "beta.test", net_home(user, "beta.test", STAMP, true));
+    kit_settle(k);
+    assert_int_equal(alice->session->unresolved_bytes, 0);
+    assert_int_equal(k->sm->net->warm_bytes, 0);
+    kit_close(k, alice);
+    net_free(k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roster_of_the_host),
+        cmocka_unit_test(test_too_many_wait),
         cmocka_unit_test(test_roster_of_who_goes),
         cmocka_unit_test(test_asked_by_the_networks_name),
     };
