@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * wire_limits - how many connections there may be that have not proved whose they are, of one
- * address and of all. Those that have are one a server. Called by wire.c at the accept.
+ * wire_limits - how many connections there may be that are no link, of one address and of all: most
+ * have not proved whose they are, and who has could open more of them. Links are one a server.
+ * Called by wire.c at the accept.
  */
 #include "net/wire_private.h"
 
-static bool is_unproved(const struct wire *w)
+static bool is_no_link(const struct wire *w)
 {
-    return w->has_stream && !w->is_ours && !w->peer;
+    return w->has_stream && !w->is_ours && !(w->peer && w->peer->wire == w);
 }
 
 const char *wire_limit(const struct wire *w)
@@ -19,7 +20,7 @@ const char *wire_limit(const struct wire *w)
     LIST_FOR_EACH(node, &w->net->wires)
     {
         const struct wire *it = CONTAINER_OF(node, struct wire, node);
-        if (!is_unproved(it))
+        if (!is_no_link(it))
             continue;
         all++;
         if (addr_group(conn_peer(it->stream.conn), other) == n && memcmp(mine, other, n) == 0)

@@ -158,6 +158,26 @@ static void test_limits(void **state)
     finish();
 }
 
+/* A server that is proved has one link, and no more connections than others besides. */
+static void test_limit_of_one_server(void **state)
+{
+    struct end many[3];
+    (void)state;
+    begin(TABLE, "[limits]\nconnections_per_address = 2\n");
+    for (int i = 0; i < 3; i++) {
+        stranger_new(&w.b, &many[i], 0);
+        if (i < 2) {
+            say(&many[i], OPEN("prime.n", "beta.n"));
+            expect(&many[i], FEATURES);
+        }
+    }
+    assert_non_null(many[1].conn);
+    assert_null(many[2].conn);
+    for (int i = 0; i < 3; i++)
+        end_free(&many[i]);
+    finish();
+}
+
 static void test_budget(void **state)
 {
     (void)state;
@@ -503,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_dials), cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_too_early), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limit_of_one_server),
         cmocka_unit_test(test_budget),    cmocka_unit_test(test_whom_we_dial),
         cmocka_unit_test(test_conflict),  cmocka_unit_test(test_nothing_is_said_to_others),
         cmocka_unit_test(test_resume),    cmocka_unit_test(test_no_resume),
