@@ -189,8 +189,10 @@ bool ctl_write_new(const char *path, struct span bytes, unsigned mode, const str
         bytes = good ? span_from(bytes, (size_t)n) : bytes;
     }
     good = good && fsync(fd) == 0;
-    if (!good)
+    if (!good) {
         ctl_fail("%s: %s", path, strerror(errno));
+        unlink(path); /* a part of it would be in the way of the next attempt */
+    }
     close(fd);
     return good;
 }

@@ -2,6 +2,7 @@
 """kontalkctl server: a server's key, the table of servers, and who is told of its changes."""
 import os
 import re
+import resource
 import subprocess
 
 import pytest
@@ -76,6 +77,19 @@ def test_programs_that_nobody_here_wrote_read_the_key(alone, tmp_path):
                            check=True, capture_output=True, text=True).stdout
     assert "2.25.5270240710" in shown and f"DNSname: {HOST}" in shown
     assert "RSA-SHA256" in shown and "(3072 bits)" in shown
+
+
+def test_no_part_of_a_key_is_left(alone):
+    """The disk is full."""
+    def is_full():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    done = subprocess.run([os.path.join(BUILD, "kontalkctl"), "-c", alone.directory, "server",
+                           "init"], capture_output=True, text=True, check=False,
+                          timeout=DEADLINE, preexec_fn=is_full, restore_signals=False)
+    assert done.returncode == 1 and "server.pgp: File too large" in done.stderr
+    assert not list(alone.directory.glob("server.*"))
+    alone.ctl("server", "init")
 
 
 def test_a_key_elsewhere(alone, tmp_path):
