@@ -521,15 +521,23 @@ static void test_space_is_a_sign_of_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_dials), cmocka_unit_test(test_chunks),
-        cmocka_unit_test(test_too_early), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_who_dials),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_too_early),
+        cmocka_unit_test(test_limits),
         cmocka_unit_test(test_limit_of_one_server),
-        cmocka_unit_test(test_budget),    cmocka_unit_test(test_whom_we_dial),
-        cmocka_unit_test(test_conflict),  cmocka_unit_test(test_nothing_is_said_to_others),
-        cmocka_unit_test(test_resume),    cmocka_unit_test(test_no_resume),
-        cmocka_unit_test(test_failed),    cmocka_unit_test(test_asking),
-        cmocka_unit_test(test_poison),    cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_close),     cmocka_unit_test(test_space_is_a_sign_of_life),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_whom_we_dial),
+        cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_nothing_is_said_to_others),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_no_resume),
+        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_asking),
+        cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_space_is_a_sign_of_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
