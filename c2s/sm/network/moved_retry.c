@@ -5,8 +5,8 @@
  * again and goes there (c2s/NETWORK.md).
  *
  * Its content is what the other server says that it was: so there must have been such a stanza
- * (moved_sent.c). It ends: each time the record is newer than what was known, or it is the one that is known and
- * somebody else has sent the error. Otherwise the client gets the error as it is.
+ * (moved_sent.c). It ends: each time the record is newer than what was known, or it is the one that
+ * is known and somebody else has sent the error. Otherwise the client gets the error as it is.
  */
 #include "c2s/sm/network/record.h"
 

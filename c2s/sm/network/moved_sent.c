@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * moved_sent - what our users have sent to users of other servers, as far as it matters when one of
- * those says that a user of its has moved: moved_retry.c makes the stanza of the error again, in the
- * name of our user, so there must have been one.
+ * moved_sent - what our users have sent to users of other servers, as far as it matters when one
+ * of those says that a user of its has moved: moved_retry.c makes the stanza of the error again, in
+ * the name of our user, so there must have been one.
  *
  * Of each a number is kept, a keyed hash of who has sent what to whom: it costs a word, and nobody
  * else can make one. A later one may take its place, and all are forgotten by a restart: then the
@@ -39,7 +39,7 @@ bool sm_moved_is_type(const struct stanza *s, struct span type)
     return false;
 }
 
-/* Our user is one in both of our domains; the other is who he is at that host, whatever resource. */
+/* Our user is one in both of our domains; the other is who he is at that host, by any resource. */
 static uint64_t number_of(const struct stanza *s, struct span type, struct span ours,
                           struct span other)
 {
@@ -64,8 +64,8 @@ void sm_moved_note(struct sm *sm, const struct stanza *s, struct span type, stru
     const struct span kind = span_is_empty(type) ? SPAN("normal") : type;
     uint64_t number;
 
-    if (!net || span_index(to, '@') == to.n || !servers_has_other(net->servers, jid_domain_of(to)) ||
-        !sm_moved_is_type(s, kind))
+    if (!net || span_index(to, '@') == to.n ||
+        !servers_has_other(net->servers, jid_domain_of(to)) || !sm_moved_is_type(s, kind))
         return;
     if (!net->sent)
         net->sent = mem_zalloc(SLOTS * sizeof(*net->sent));

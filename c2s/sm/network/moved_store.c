@@ -342,9 +342,9 @@ static bool row_read(const struct slice *s, const struct row *row, struct stanza
     bool is_good;
 
     row_text(s, row, &text);
-    is_good = xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&text), stanza) ==
-                  XML_OK &&
-              !span_is_empty(stanza->from);
+    is_good =
+        xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&text), stanza) == XML_OK &&
+        !span_is_empty(stanza->from);
     buf_free(&text);
     return is_good;
 }

@@ -186,8 +186,8 @@ bool sm_moved_refuse(struct sm_in *in);
 bool sm_moved_refuse_text(struct sm *sm, struct span stanza, struct link_done *done);
 /* A client has no business with records: takes those out of an error that it sends. */
 void sm_moved_strip(struct stanza *s);
-/* Our user `from` sends s, of that type, to somebody at another server, on whose word it may be sent
- * again. */
+/* Our user `from` sends s, of that type, to somebody at another server, on whose word it may be
+ * sent again. */
 void sm_moved_note(struct sm *sm, const struct stanza *s, struct span type, struct span from,
                    struct span to);
 /* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and
