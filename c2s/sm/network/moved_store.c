@@ -156,7 +156,7 @@ static int load_messages(struct db *db, struct slice *s)
 {
     struct db_stmt *st =
         db_sql(db, "SELECT id, stamp, stanza FROM offline WHERE account = ?1 ORDER BY id");
-    int got;
+    int got = 0;
 
     db_bind_int(st, 1, s->account);
     while (!is_full(s) && (got = db_step(st)) > 0) {
@@ -165,14 +165,14 @@ static int load_messages(struct db *db, struct slice *s)
         row->stamp = db_int(st, 1);
     }
     db_reset(st);
-    return STORE_OK;
+    return got < 0 ? got : STORE_OK;
 }
 
 static int load_requests(struct db *db, struct slice *s)
 {
     struct db_stmt *st =
         db_sql(db, "SELECT jid, stanza FROM roster_request WHERE account = ?1 ORDER BY jid");
-    int got;
+    int got = 0;
 
     s->is_requests = true;
     db_bind_int(st, 1, s->account);
@@ -183,7 +183,7 @@ static int load_requests(struct db *db, struct slice *s)
         buf_append(&s->text, db_text(st, 0));
     }
     db_reset(st);
-    return STORE_OK;
+    return got < 0 ? got : STORE_OK;
 }
 
 static int load_run(struct db *db, struct store_job *job)
