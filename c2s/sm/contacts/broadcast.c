@@ -52,7 +52,7 @@ static struct span unresolved_put(struct unresolved *u, size_t *n, struct span s
 {
     struct span copy = {s.p ? u->text + *n : NULL, s.n};
 
-    if (s.n > 0)
+    if (s.p && s.n > 0)
         memcpy(u->text + *n, s.p, s.n);
     *n += s.n;
     return copy;
