@@ -144,7 +144,6 @@ static struct peer *peer_new(struct net *n, const struct server *s)
     memcpy(p->fingerprint, s->fingerprint, sizeof p->fingerprint);
     p->net = n;
     p->host = span_make(p->text, s->host.n);
-    p->last_used = loop_now(n->loop);
     map_put(&n->peers, p->host, p);
     p->outbox = outbox_open(n->outboxes, p->host, p);
     relay_bind(n, p->host);
@@ -251,7 +250,6 @@ bool peer_take(struct peer *p, struct wire *w)
     p->dialling = NULL;
     p->wire = w;
     p->up_since = loop_now(p->net->loop);
-    p->counts.links++;
     timer_stop(&p->retry);
     set_state(p, PEER_UP);
     peer_names_begin(p);

@@ -41,7 +41,7 @@ struct peer {
     uint64_t backoff_ms;
     unsigned failures;            /* in a row */
     struct buf story;             /* of the last attempt, for `net explain` */
-    uint64_t up_since, last_used; /* loop time */
+    uint64_t up_since; /* loop time */
     /* XEP-0198, over the links: what our last link with it was, for resumption. */
     char previous[33];     /* its id; empty: none */
     struct intake *intake; /* of theirs, on that one; NULL: none */
@@ -51,7 +51,7 @@ struct peer {
     bool is_careful;       /* one stanza at a time: perhaps it cannot bear the next one */
     bool is_refusing;      /* the first of the queue is on its way back: it could not */
     struct {
-        uint64_t sent, received, links;
+        uint64_t sent, received;
     } counts;
     char text[];
 };

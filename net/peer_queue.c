@@ -17,7 +17,6 @@ static void put(struct peer *p)
 {
     struct net *n = p->net;
     struct span text = buf_span(&n->scratch);
-    p->last_used = loop_now(n->loop);
     if (!outbox_put(p->outbox, text)) {
         relay_bounce(n, text, STANZA_RESOURCE_CONSTRAINT, "too much is waiting for that server");
         return;

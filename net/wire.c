@@ -318,11 +318,6 @@ bool wire_is_outdone(const struct wire *w)
     return w->is_outdone;
 }
 
-struct stream *wire_stream(struct wire *w)
-{
-    return w->has_stream ? &w->stream : NULL;
-}
-
 void wire_describe(const struct wire *w, struct buf *out)
 {
     char peer[ADDR_TEXT_MAX];

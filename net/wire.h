@@ -41,7 +41,6 @@ void wires_drop(struct net *n, struct peer *p, const char *why);
 void wire_on_handled(struct wire *w);
 /* For `net list`: "peer address", TLS, whose it is. */
 void wire_describe(const struct wire *w, struct buf *out);
-struct stream *wire_stream(struct wire *w); /* NULL while dialling */
 void wires_close_all(struct net *n);        /* those that are nobody's, too */
 void wires_abort_all(struct net *n);        /* those that have not ended in time; they end soon */
 
