@@ -13,32 +13,7 @@
 /* Account changes that one request may hold: pairs of JID and password. */
 #define PAIRS_MAX 500
 
-void control_row2(struct control_call *call, struct span a, struct span b)
-{
-    const struct span words[] = {a, b};
-    control_row(call, words, 2);
-}
-
-void control_row_number(struct control_call *call, struct span name, uint64_t n)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    control_row2(call, name, span_of(text));
-}
-
 /* --- info ------------------------------------------------------------------------------------- */
-
-static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
-{
-    struct buf text = {0};
-    for (size_t i = 0; i < list->count; i++) {
-        if (i > 0)
-            buf_append_char(&text, ' ');
-        buf_append_z(&text, list->items[i]);
-    }
-    control_row2(call, name, buf_span(&text));
-    buf_free(&text);
-}
 
 static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
@@ -50,8 +25,8 @@ static void on_info(void *ctx, struct control_call *call, const struct span *arg
     control_row2(call, SPAN("version"), SPAN(KONTALK_VERSION));
     control_row2(call, SPAN("host"), c2s->host);
     control_row2(call, SPAN("network"), c2s->network);
-    row_list(call, SPAN("listen"), &c2s->conf->listen);
-    row_list(call, SPAN("listen_tls"), &c2s->conf->listen_tls);
+    control_row_list(call, SPAN("listen"), &c2s->conf->listen);
+    control_row_list(call, SPAN("listen_tls"), &c2s->conf->listen_tls);
     control_row2(call, SPAN("cert"), span_of(c2s->conf->cert));
     control_row2(call, SPAN("link"),
                  c2s->link && link_is_up(c2s->link) ? SPAN("up") : SPAN("down"));
@@ -248,7 +223,7 @@ static void on_session_list(void *ctx, struct control_call *call, const struct s
 static void on_servers(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
     struct c2s *c2s = ctx;
-    char error[CONF_ERROR_MAX], text[24];
+    char error[CONF_ERROR_MAX];
     (void)args;
     (void)count;
     if (!network_reload(c2s, error)) {
@@ -256,9 +231,8 @@ static void on_servers(void *ctx, struct control_call *call, const struct span *
         control_error(call, error);
         return;
     }
-    snprintf(text, sizeof text, "%zu", c2s->servers ? servers_members(c2s->servers) : 1);
     control_row2(call, SPAN("key"), SPAN("value"));
-    control_row2(call, SPAN("members"), span_of(text));
+    control_row_number(call, SPAN("members"), c2s->servers ? servers_members(c2s->servers) : 1);
     control_ok(call);
 }
 

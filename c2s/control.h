@@ -13,8 +13,6 @@
 /* text as the bare JID of a user here; false: it is none, and the call has been answered so. */
 bool control_user(struct c2s *c2s, struct control_call *call, struct span text, struct jid *jid,
                   struct jid_scratch *scratch);
-void control_row2(struct control_call *call, struct span a, struct span b);
-void control_row_number(struct control_call *call, struct span name, uint64_t n);
 
 /*
  * A request that takes its time: the first member of its own struct, from mem_zalloc. Every few

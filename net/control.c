@@ -10,53 +10,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void row(struct control_call *call, struct span a, struct span b)
-{
-    const struct span words[] = {a, b};
-    control_row(call, words, 2);
-}
-
-static void row_number(struct control_call *call, struct span name, uint64_t n)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    row(call, name, span_of(text));
-}
-
 /* --- info ------------------------------------------------------------------------------------- */
-
-static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
-{
-    struct buf text = {0};
-    for (size_t i = 0; i < list->count; i++)
-        buf_printf(&text, "%s%s", i > 0 ? " " : "", list->items[i]);
-    row(call, name, buf_span(&text));
-    buf_free(&text);
-}
 
 static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
     struct net *n = ctx;
     (void)args;
     (void)count;
-    row(call, SPAN("key"), SPAN("value"));
-    row(call, SPAN("instance"), span_of(n->instance));
-    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
-    row(call, SPAN("host"), n->host);
-    row(call, SPAN("network"), n->network);
-    row(call, SPAN("fingerprint"), span_of(n->fingerprint));
-    row_list(call, SPAN("listen"), &n->conf->listen);
-    row(call, SPAN("cert"), span_of(n->conf->cert));
-    row(call, SPAN("servers"), span_of(n->conf->servers));
-    row(call, SPAN("link"), n->link && link_is_up(n->link) ? SPAN("up") : SPAN("down"));
-    row_number(call, SPAN("members"), servers_members(n->servers));
-    row_number(call, SPAN("streams"), n->wire_count);
-    row_number(call, SPAN("from_router"), n->counts.from_router);
-    row_number(call, SPAN("to_router"), n->counts.to_router);
-    row_number(call, SPAN("sent"), n->counts.sent);
-    row_number(call, SPAN("bounced"), n->counts.bounced);
-    row_number(call, SPAN("refused"), n->counts.refused);
-    row_number(call, SPAN("uptime"), (loop_now(n->loop) - n->started_ms) / 1000);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("instance"), span_of(n->instance));
+    control_row2(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    control_row2(call, SPAN("host"), n->host);
+    control_row2(call, SPAN("network"), n->network);
+    control_row2(call, SPAN("fingerprint"), span_of(n->fingerprint));
+    control_row_list(call, SPAN("listen"), &n->conf->listen);
+    control_row2(call, SPAN("cert"), span_of(n->conf->cert));
+    control_row2(call, SPAN("servers"), span_of(n->conf->servers));
+    control_row2(call, SPAN("link"), n->link && link_is_up(n->link) ? SPAN("up") : SPAN("down"));
+    control_row_number(call, SPAN("members"), servers_members(n->servers));
+    control_row_number(call, SPAN("streams"), n->wire_count);
+    control_row_number(call, SPAN("from_router"), n->counts.from_router);
+    control_row_number(call, SPAN("to_router"), n->counts.to_router);
+    control_row_number(call, SPAN("sent"), n->counts.sent);
+    control_row_number(call, SPAN("bounced"), n->counts.bounced);
+    control_row_number(call, SPAN("refused"), n->counts.refused);
+    control_row_number(call, SPAN("uptime"), (loop_now(n->loop) - n->started_ms) / 1000);
     control_ok(call);
 }
 
@@ -126,8 +104,8 @@ static void on_close(void *ctx, struct control_call *call, const struct span *ar
     bool was_up = p->wire != NULL;
     peer_close(p);
     LOG(LOG_INFO, "net.close", F_SPAN("server", p->host));
-    row(call, SPAN("server"), SPAN("closed"));
-    row_number(call, p->host, was_up);
+    control_row2(call, SPAN("server"), SPAN("closed"));
+    control_row_number(call, p->host, was_up);
     control_ok(call);
 }
 
@@ -143,30 +121,21 @@ struct explain {
 #define EXPLAIN_LOOK_MS 50
 #define EXPLAIN_TIME_MS 25000
 
-static void explain_lines(struct control_call *call, struct span key, struct span text)
-{
-    while (!span_is_empty(text)) {
-        size_t n = span_index(text, '\n');
-        row(call, key, span_make(text.p, n));
-        text = span_from(text, n < text.n ? n + 1 : text.n);
-    }
-}
-
 static void explain_end(struct explain *e, const struct peer *p)
 {
     struct buf how = {0};
-    row(e->call, SPAN("key"), SPAN("value"));
-    row(e->call, SPAN("server"), span_of(e->host));
-    row(e->call, SPAN("state"), p ? span_of(peer_state_name(p->state)) : SPAN("removed"));
+    control_row2(e->call, SPAN("key"), SPAN("value"));
+    control_row2(e->call, SPAN("server"), span_of(e->host));
+    control_row2(e->call, SPAN("state"), p ? span_of(peer_state_name(p->state)) : SPAN("removed"));
     if (p) {
-        row(e->call, SPAN("fingerprint"), span_of(p->fingerprint));
+        control_row2(e->call, SPAN("fingerprint"), span_of(p->fingerprint));
         if (p->wire)
             wire_describe(p->wire, &how);
         if (buf_len(&how) > 0)
-            row(e->call, SPAN("link"), buf_span(&how));
+            control_row2(e->call, SPAN("link"), buf_span(&how));
         if (p->failures > 0)
-            row_number(e->call, SPAN("failures in a row"), p->failures);
-        explain_lines(e->call, SPAN("attempt"), buf_span(&p->story));
+            control_row_number(e->call, SPAN("failures in a row"), p->failures);
+        control_row_lines(e->call, SPAN("attempt"), buf_span(&p->story));
     }
     control_ok(e->call);
     buf_free(&how);
@@ -215,8 +184,8 @@ static void on_servers(void *ctx, struct control_call *call, const struct span *
         control_error(call, error);
         return;
     }
-    row(call, SPAN("key"), SPAN("value"));
-    row_number(call, SPAN("members"), servers_members(n->servers));
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row_number(call, SPAN("members"), servers_members(n->servers));
     control_ok(call);
 }
 

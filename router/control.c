@@ -10,35 +10,23 @@
 
 /* --- info ------------------------------------------------------------------------------------- */
 
-static void info_text(struct control_call *call, const char *key, const char *value)
-{
-    control_row(call, (const struct span[]){span_of(key), span_of(value)}, 2);
-}
-
-static void info_number(struct control_call *call, const char *key, uint64_t value)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    info_text(call, key, text);
-}
-
 static void run_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
     const struct router *r = ctx;
     (void)args;
     (void)count;
-    info_text(call, "key", "value");
-    info_text(call, "version", KONTALK_VERSION);
-    info_number(call, "uptime_s", (loop_now(r->loop) - r->started) / 1000);
-    info_number(call, "peers", r->peer_count);
-    info_number(call, "routes", r->routes.by_name.count);
-    info_number(call, "claims", claims_count(&r->claims));
-    info_text(call, "settled", r->settle.done ? "yes" : "no");
-    info_number(call, "stanzas", r->counters.stanzas);
-    info_number(call, "envelopes", r->counters.envelopes);
-    info_number(call, "bounced", r->counters.bounced);
-    info_number(call, "dropped", r->counters.dropped);
-    info_number(call, "lost", r->counters.lost);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    control_row_number(call, SPAN("uptime_s"), (loop_now(r->loop) - r->started) / 1000);
+    control_row_number(call, SPAN("peers"), r->peer_count);
+    control_row_number(call, SPAN("routes"), r->routes.by_name.count);
+    control_row_number(call, SPAN("claims"), claims_count(&r->claims));
+    control_row2(call, SPAN("settled"), r->settle.done ? SPAN("yes") : SPAN("no"));
+    control_row_number(call, SPAN("stanzas"), r->counters.stanzas);
+    control_row_number(call, SPAN("envelopes"), r->counters.envelopes);
+    control_row_number(call, SPAN("bounced"), r->counters.bounced);
+    control_row_number(call, SPAN("dropped"), r->counters.dropped);
+    control_row_number(call, SPAN("lost"), r->counters.lost);
     control_ok(call);
 }
 
@@ -80,9 +68,9 @@ static void run_claims(void *ctx, struct control_call *call, const struct span *
     const struct claim *claim;
     (void)args;
     (void)count;
-    control_row(call, (const struct span[]){SPAN("jid"), SPAN("owner")}, 2);
+    control_row2(call, SPAN("jid"), SPAN("owner"));
     while ((claim = claims_next(&r->claims, &cursor)))
-        control_row(call, (const struct span[]){claim_jid(claim), claim->owner->name}, 2);
+        control_row2(call, claim_jid(claim), claim->owner->name);
     control_ok(call);
 }
 

@@ -12,53 +12,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void row(struct control_call *call, struct span a, struct span b)
-{
-    const struct span words[] = {a, b};
-    control_row(call, words, 2);
-}
-
-static void row_number(struct control_call *call, struct span name, uint64_t n)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    row(call, name, span_of(text));
-}
-
 /* --- info ------------------------------------------------------------------------------------- */
-
-static void row_list(struct control_call *call, struct span name, const struct conf_list *list)
-{
-    struct buf text = {0};
-    for (size_t i = 0; i < list->count; i++)
-        buf_printf(&text, "%s%s", i > 0 ? " " : "", list->items[i]);
-    row(call, name, buf_span(&text));
-    buf_free(&text);
-}
 
 static void on_info(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
     struct s2s *s = ctx;
     (void)args;
     (void)count;
-    row(call, SPAN("key"), SPAN("value"));
-    row(call, SPAN("instance"), span_of(s->instance));
-    row(call, SPAN("version"), SPAN(KONTALK_VERSION));
-    row(call, SPAN("host"), s->host);
-    row(call, SPAN("network"), s->network);
-    row_list(call, SPAN("listen"), &s->conf->listen);
-    row_list(call, SPAN("listen_tls"), &s->conf->listen_tls);
-    row(call, SPAN("cert"), span_of(s->conf->cert));
-    row(call, SPAN("link"), s->link && link_is_up(s->link) ? SPAN("up") : SPAN("down"));
-    row_number(call, SPAN("incoming"), s->in_count);
-    row_number(call, SPAN("outgoing"), s->out_count);
-    row_number(call, SPAN("pairs"), s->pairs.count);
-    row_number(call, SPAN("from_router"), s->counts.from_router);
-    row_number(call, SPAN("to_router"), s->counts.to_router);
-    row_number(call, SPAN("sent"), s->counts.sent);
-    row_number(call, SPAN("bounced"), s->counts.bounced);
-    row_number(call, SPAN("refused"), s->counts.refused);
-    row_number(call, SPAN("uptime"), (loop_now(s->loop) - s->started_ms) / 1000);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("instance"), span_of(s->instance));
+    control_row2(call, SPAN("version"), SPAN(KONTALK_VERSION));
+    control_row2(call, SPAN("host"), s->host);
+    control_row2(call, SPAN("network"), s->network);
+    control_row_list(call, SPAN("listen"), &s->conf->listen);
+    control_row_list(call, SPAN("listen_tls"), &s->conf->listen_tls);
+    control_row2(call, SPAN("cert"), span_of(s->conf->cert));
+    control_row2(call, SPAN("link"), s->link && link_is_up(s->link) ? SPAN("up") : SPAN("down"));
+    control_row_number(call, SPAN("incoming"), s->in_count);
+    control_row_number(call, SPAN("outgoing"), s->out_count);
+    control_row_number(call, SPAN("pairs"), s->pairs.count);
+    control_row_number(call, SPAN("from_router"), s->counts.from_router);
+    control_row_number(call, SPAN("to_router"), s->counts.to_router);
+    control_row_number(call, SPAN("sent"), s->counts.sent);
+    control_row_number(call, SPAN("bounced"), s->counts.bounced);
+    control_row_number(call, SPAN("refused"), s->counts.refused);
+    control_row_number(call, SPAN("uptime"), (loop_now(s->loop) - s->started_ms) / 1000);
     control_ok(call);
 }
 
@@ -150,8 +128,8 @@ static void on_close(void *ctx, struct control_call *call, const struct span *ar
     }
     closed += in_close_domain(s, domain);
     LOG(LOG_INFO, "s2s.close", F_SPAN("domain", domain), F_INT("streams", closed));
-    row(call, SPAN("domain"), SPAN("closed"));
-    row_number(call, domain, closed);
+    control_row2(call, SPAN("domain"), SPAN("closed"));
+    control_row_number(call, domain, closed);
     control_ok(call);
 }
 
@@ -169,39 +147,31 @@ struct explain {
 #define EXPLAIN_LOOK_MS 50
 #define EXPLAIN_TIME_MS 25000
 
-static void explain_lines(struct control_call *call, struct span key, struct span text)
-{
-    while (!span_is_empty(text)) {
-        size_t n = span_index(text, '\n');
-        row(call, key, span_make(text.p, n));
-        text = span_from(text, n < text.n ? n + 1 : text.n);
-    }
-}
-
 static void explain_policy(struct control_call *call, const struct s2s *s, struct span domain)
 {
     struct s2s_policy p = policy_of(s, domain);
-    row(call, SPAN("rule"), span_of(p.section));
-    row(call, SPAN("policy"),
+    control_row2(call, SPAN("rule"), span_of(p.section));
+    struct span asks =
         p.is_denied       ? SPAN("denied")
         : p.requires_cert ? SPAN("TLS, and a certificate for the domain")
         : p.requires_tls  ? SPAN("TLS; a certificate for the domain, or dialback")
-                          : SPAN("TLS or clear text; a certificate for the domain, or dialback"));
+                          : SPAN("TLS or clear text; a certificate for the domain, or dialback");
+    control_row2(call, SPAN("policy"), asks);
     if (!span_is_none(p.pin))
-        row(call, SPAN("pin"), p.pin);
+        control_row2(call, SPAN("pin"), p.pin);
     if (!span_is_none(p.route_host))
-        row(call, SPAN("route"), p.route_host);
+        control_row2(call, SPAN("route"), p.route_host);
 }
 
 static void explain_pair(struct control_call *call, const struct pair *p)
 {
-    row(call, SPAN("from"), p->local);
-    row(call, SPAN("state"), span_of(pair_state_name(p->state)));
+    control_row2(call, SPAN("from"), p->local);
+    control_row2(call, SPAN("state"), span_of(pair_state_name(p->state)));
     if (p->last_error)
-        row(call, SPAN("last error"), span_of(stanza_error_name(p->last_error)));
+        control_row2(call, SPAN("last error"), span_of(stanza_error_name(p->last_error)));
     if (p->failures > 0)
-        row_number(call, SPAN("failures in a row"), p->failures);
-    explain_lines(call, SPAN("attempt"), buf_span(&p->story));
+        control_row_number(call, SPAN("failures in a row"), p->failures);
+    control_row_lines(call, SPAN("attempt"), buf_span(&p->story));
 }
 
 static bool is_under_way(const struct s2s *s, struct span domain)
@@ -218,8 +188,8 @@ static void explain_end(struct explain *e)
     struct s2s *s = e->s2s;
     struct span domain = span_of(e->domain);
     size_t cursor = 0;
-    row(e->call, SPAN("key"), SPAN("value"));
-    row(e->call, SPAN("domain"), domain);
+    control_row2(e->call, SPAN("key"), SPAN("value"));
+    control_row2(e->call, SPAN("domain"), domain);
     explain_policy(e->call, s, domain);
     for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
         if (span_eq(p->remote, domain))
@@ -277,8 +247,8 @@ static void on_servers(void *ctx, struct control_call *call, const struct span *
         control_error(call, error);
         return;
     }
-    row(call, SPAN("key"), SPAN("value"));
-    row_number(call, SPAN("members"), s->servers ? servers_members(s->servers) : 1);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row_number(call, SPAN("members"), s->servers ? servers_members(s->servers) : 1);
     control_ok(call);
 }
 

@@ -40,6 +40,12 @@ void control_free(struct control **c);
 /* Each run() ends, now or later, with exactly one control_ok or control_error. args are valid only
  * during run(). If the asker has gone, rows are dropped. */
 void control_row(struct control_call *call, const struct span *words, size_t count);
+/* The same for a name and its value: a word, a number, a list with blanks between its items, a text
+ * with a row for each of its lines. */
+void control_row2(struct control_call *call, struct span name, struct span value);
+void control_row_number(struct control_call *call, struct span name, uint64_t n);
+void control_row_list(struct control_call *call, struct span name, const struct conf_list *list);
+void control_row_lines(struct control_call *call, struct span name, struct span text);
 void control_ok(struct control_call *call);
 void control_error(struct control_call *call, const char *reason);
 
