@@ -10,13 +10,11 @@
 #include "net/gate.h"
 
 #include "base/log.h"
-#include "base/mem.h"
 #include "net/wire.h"
 #include "xml/writer.h"
-#include "xmpp/jid.h"
+#include "xmpp/arrival.h"
+#include "xmpp/crossing.h"
 #include "xmpp/ns.h"
-
-#include <stdlib.h>
 
 /* What one call knows of its stanza. */
 struct arrival {
@@ -31,164 +29,15 @@ static struct jid_scratch from_scratch, to_scratch;
 /* --- answers ---------------------------------------------------------------------------------- */
 
 /* To the sender, by the queue of the peer whose he is. */
-static void answer(struct net *n, struct span name, struct span id, struct span from,
-                   struct span to, enum stanza_error e)
+static void send_answer(void *ctx, const struct stanza *error, enum stanza_error e)
 {
-    static struct stanza reply;
-    struct peer *p = peer_of_domain(n, jid_domain_of(to));
-    if (!p || n->is_flushing) {
-        LOG(LOG_WARN, "gate.unanswered", F_SPAN("to", to), F_STR("cond", stanza_error_name(e)));
-        return;
-    }
-    stanza_reset(&reply);
-    stanza_add(&reply, 0, SPAN(NS_SERVER), name);
-    stanza_set_attr(&reply, 0, SPAN("from"), from);
-    stanza_set_attr(&reply, 0, SPAN("to"), to);
-    stanza_set_attr(&reply, 0, SPAN("id"), id);
-    stanza_set_attr(&reply, 0, SPAN("type"), SPAN("error"));
-    uint32_t error = stanza_add(&reply, 0, SPAN(NS_SERVER), SPAN("error"));
-    stanza_set_attr(&reply, error, SPAN("type"), span_of(stanza_error_type(e)));
-    stanza_add(&reply, error, SPAN(NS_STANZA_ERRORS), span_of(stanza_error_name(e)));
-    peer_send(p, &reply);
-    stanza_free(&reply);
-}
-
-static bool may_answer(const struct stanza *s)
-{
-    return stanza_may_answer_error(stanza_root(s)->name, s->type);
-}
-
-/* --- what the router could not take ----------------------------------------------------------- */
-
-/* Between here and the router: enough of the stanza to say that it did not get there. */
-struct crossing {
-    struct crossing *next; /* of the spare ones */
-    struct net *net;
-    struct link_done done;
-    const char *name; /* a literal */
-    struct buf text;  /* id, from, to */
-    size_t id_n, from_n;
-    bool has_id;
-};
-
-#define SPARE_MAX 1024
-#define SPARE_TEXT_MAX 1024
-
-static struct crossing *spare;
-static size_t spare_count;
-
-static void crossing_free(struct crossing *c)
-{
-    if (spare_count >= SPARE_MAX || c->text.cap > SPARE_TEXT_MAX) {
-        buf_free(&c->text);
-        free(c);
-        return;
-    }
-    buf_clear(&c->text);
-    c->next = spare;
-    spare = c;
-    spare_count++;
-}
-
-static void on_crossed(void *ctx, bool safe)
-{
-    struct crossing *c = ctx;
-    struct link_done done = c->done;
-    if (!safe) {
-        struct span text = buf_span(&c->text);
-        struct span id = span_make(text.p, c->id_n);
-        struct span from = span_make(text.p + c->id_n, c->from_n);
-        struct span to = span_from(text, c->id_n + c->from_n);
-        answer(c->net, span_of(c->name), c->has_id ? id : SPAN_NONE, to, from,
-               STANZA_RESOURCE_CONSTRAINT);
-    }
-    crossing_free(c);
-    done.call(done.ctx, safe);
-}
-
-static const char *literal_of(struct span name)
-{
-    return span_eq(name, SPAN("message"))    ? "message"
-           : span_eq(name, SPAN("iq"))       ? "iq"
-           : span_eq(name, SPAN("presence")) ? "presence"
-                                             : NULL;
-}
-
-static struct link_done cross(const struct arrival *a, struct link_done done)
-{
-    struct crossing *c = spare;
-    if (c) {
-        spare = c->next;
-        spare_count--;
-    } else {
-        c = mem_zalloc(sizeof *c);
-    }
-    c->net = a->peer->net;
-    c->done = done;
-    c->name = literal_of(stanza_root(a->stanza)->name);
-    c->has_id = !span_is_none(a->stanza->id);
-    c->id_n = a->stanza->id.n;
-    c->from_n = a->from.full.n;
-    buf_append(&c->text, a->stanza->id);
-    buf_append(&c->text, a->from.full);
-    buf_append(&c->text, a->to.full);
-    return (struct link_done){on_crossed, c};
-}
-
-static struct stanza relayed; /* by gate_relay, one at a time */
-
-void gate_free(void)
-{
-    stanza_free(&relayed);
-    while (spare) {
-        struct crossing *c = spare;
-        spare = c->next;
-        buf_free(&c->text);
-        free(c);
-    }
-    spare_count = 0;
-}
-
-/* --- what may not pass ------------------------------------------------------------------------ */
-
-/* In any spelling: who reads it may prepare it first. */
-static bool is_our_address(const struct net *n, struct span who)
-{
-    static struct jid_scratch scratch;
-    struct jid jid;
-    return !span_is_empty(who) && jid_parse(who, &jid, &scratch) &&
-           (relay_is_ours(n, jid.domain) || span_eq(jid.domain, n->network));
-}
-
-/* Who reads these trusts them as a server's of ours; the words between servers and the router's are
- * for our processes. */
-static bool is_server_owned(const struct net *n, const struct stanza *stanza, uint32_t node)
-{
-    struct span ns = stanza->nodes[node].ns, name = stanza->nodes[node].name;
-    if (span_eq(ns, SPAN(NS_STANZA_ID)))
-        return span_eq(name, SPAN("stanza-id")) &&
-               is_our_address(n, stanza_attr(stanza, node, SPAN("by")));
-    if (span_eq(ns, SPAN(NS_DELAY)))
-        return is_our_address(n, stanza_attr(stanza, node, SPAN("from")));
-    if (span_eq(ns, SPAN(NS_NETWORK)))
-        return span_eq(name, SPAN("via")) || span_eq(name, SPAN("to"));
-    return span_eq(ns, SPAN(NS_ROUTER));
-}
-
-static void strip(const struct net *n, struct stanza *stanza)
-{
-    stanza_strip_foreign_attrs(stanza);
-    for (uint32_t next, node = stanza_root(stanza)->first; node; node = next) {
-        next = stanza->nodes[node].next;
-        if (!span_is_none(stanza->nodes[node].name) && is_server_owned(n, stanza, node))
-            stanza_remove(stanza, node);
-    }
-}
-
-static void set_prepared(struct stanza *stanza, struct span name, struct span old, struct span new)
-{
-    if (!span_eq(old, new))
-        stanza_set_attr(stanza, 0, name, new);
+    struct net *n = ctx;
+    struct peer *p = peer_of_domain(n, jid_domain_of(error->to));
+    if (p && !n->is_flushing)
+        peer_send(p, error);
+    else
+        LOG(LOG_WARN, "gate.unanswered", F_SPAN("to", error->to),
+            F_STR("cond", stanza_error_name(e)));
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -215,31 +64,32 @@ static bool is_endless(struct arrival *a)
     return true;
 }
 
+static bool is_ours(const void *ctx, struct span domain)
+{
+    const struct net *n = ctx;
+    return relay_is_ours(n, domain) || span_eq(domain, n->network);
+}
+
 static void prepare(struct arrival *a)
 {
-    strip(a->peer->net, a->stanza);
-    set_prepared(a->stanza, SPAN("from"), a->stanza->from, a->from.full);
-    set_prepared(a->stanza, SPAN("to"), a->stanza->to, a->to.full);
+    arrival_prepare(a->stanza, &a->from, &a->to, is_ours, a->peer->net);
 }
 
 /* --- between servers -------------------------------------------------------------------------- */
 
-/* An address that somebody has mistyped: he is told, the stream lives. False: it is not even to a
- * domain. */
+/* An address that somebody has mistyped: he is told, the stream lives. An error: it is not even to
+ * a domain of ours. */
 static enum stream_error refuse_malformed(struct arrival *a)
 {
     char out[JID_PART_MAX + 1];
-    struct span to = a->stanza->to, domain;
-    struct span bare = span_make(to.p, span_index(to, '/'));
-    size_t at = span_index(bare, '@');
-    if (!jid_prep_domain(at < bare.n ? span_from(bare, at + 1) : bare, out, &domain))
+    struct span domain;
+    if (!jid_prep_domain(jid_domain_of(a->stanza->to), out, &domain))
         return STREAM_IMPROPER_ADDRESSING;
     if (!relay_is_ours(a->peer->net, domain))
         return STREAM_HOST_UNKNOWN;
     struct link_done done = peer_next_done(a->peer);
-    if (may_answer(a->stanza))
-        answer(a->peer->net, stanza_root(a->stanza)->name, a->stanza->id, domain, a->from.full,
-               STANZA_JID_MALFORMED);
+    crossing_refuse(a->stanza, domain, a->from.full, STANZA_JID_MALFORMED, send_answer,
+                    a->peer->net);
     done.call(done.ctx, true);
     return STREAM_ERROR_NONE;
 }
@@ -262,7 +112,8 @@ bool gate_stanza(struct peer *p, struct stream *s, struct stanza *stanza)
         return true;
     prepare(&a);
     struct link_done done = peer_next_done(p);
-    relay_to_router(p->net, stanza, may_answer(stanza) ? cross(&a, done) : done);
+    relay_to_router(p->net, stanza,
+                    crossing_begin(stanza, a.from.full, a.to.full, done, send_answer, p->net));
     return true;
 }
 
@@ -272,7 +123,8 @@ bool gate_stanza(struct peer *p, struct stream *s, struct stanza *stanza)
 static bool take_out(const struct stanza *relay, struct stanza *inner_r)
 {
     uint32_t child = stanza_child(relay, 0, SPAN(NS_SERVER), SPAN_NONE);
-    if (!child || stanza_child_count(relay, 0) != 1 || !literal_of(relay->nodes[child].name))
+    if (!child || stanza_child_count(relay, 0) != 1 ||
+        !stream_is_stanza_name(relay->nodes[child].name))
         return false;
     stanza_copy_node(inner_r, relay, child);
     return true;
@@ -329,6 +181,14 @@ static void pass_on(struct arrival *a)
     LOG(LOG_INFO, "gate.no_relay", F_SPAN("host", a->peer->host), F_SPAN("from", a->from.full));
     bounce(n, a->stanza, STANZA_SERVICE_UNAVAILABLE, "this server takes nothing that is passed on");
     done.call(done.ctx, true);
+}
+
+static struct stanza relayed; /* by gate_relay, one at a time */
+
+void gate_free(void)
+{
+    stanza_free(&relayed);
+    crossing_free_spare();
 }
 
 bool gate_relay(struct peer *p, struct stream *s, struct stanza *relay)

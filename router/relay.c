@@ -215,12 +215,6 @@ static void relay_envelope(struct peer *p, struct span from, struct span to, str
 
 /* --- stanzas ---------------------------------------------------------------------------------- */
 
-static bool is_stanza_name(struct span name)
-{
-    return span_eq(name, SPAN("message")) || span_eq(name, SPAN("presence")) ||
-           span_eq(name, SPAN("iq"));
-}
-
 /* Names of one's own are compared byte by byte. Whoever speaks for others speaks for all names that
  * are not ours: theirs must be prepared, or one could be a name of ours in capitals. */
 static bool may_pass_from(struct peer *p, struct span from)
@@ -245,7 +239,7 @@ bool relay_frame(struct peer *p, const struct starttag *tag, struct span frame)
     }
     if (!span_is_none(tag->xmlns) && !span_eq(tag->xmlns, SPAN(NS_COMPONENT)))
         return false;
-    if (!is_stanza_name(tag->name) || span_eq(tag->type, SPAN("error")))
+    if (!stream_is_stanza_name(tag->name) || span_eq(tag->type, SPAN("error")))
         return false;
     struct packet k = {
         .sender = p, .name = tag->name, .type = tag->type, .from = tag->from, .frame = frame};

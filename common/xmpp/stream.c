@@ -134,7 +134,7 @@ static bool is_content_ns(struct span ns)
            span_eq(ns, SPAN(NS_COMPONENT));
 }
 
-static bool is_stanza_name(struct span name)
+bool stream_is_stanza_name(struct span name)
 {
     return span_eq(name, SPAN("message")) || span_eq(name, SPAN("presence")) ||
            span_eq(name, SPAN("iq"));
@@ -146,7 +146,7 @@ void stream_unexpected(struct stream *s, const struct stanza *stanza)
     const struct stream_role *role = s->role;
     if (is_content_ns(root->ns) && !ns_equal(role, role->ns, root->ns))
         stream_error(s, STREAM_INVALID_NAMESPACE, NULL);
-    else if (is_content_ns(root->ns) && !is_stanza_name(root->name))
+    else if (is_content_ns(root->ns) && !stream_is_stanza_name(root->name))
         stream_error(s, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
     else if (find_rule(role, UINT32_MAX, root))
         stream_error(s, STREAM_NOT_AUTHORIZED, NULL);

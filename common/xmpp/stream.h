@@ -159,6 +159,9 @@ struct buf *stream_out(struct stream *s);
 void stream_flush(struct stream *s);
 size_t stream_out_len(const struct stream *s);
 uint64_t stream_out_taken(const struct stream *s); /* bytes that have left so far */
+/* message, presence, iq: of an element in the stream's namespace. */
+bool stream_is_stanza_name(struct span name);
+
 static inline bool stream_is_open(const struct stream *s)
 {
     return s->phase <= STREAM_OPEN;
