@@ -72,6 +72,8 @@ bool sm_deliver(struct sm_in *in, struct sm_session *s)
     stanza_write(out, in->stanza, &opts);
     if (sm_has_network(s->sm))
         sm_edge_out(s, out, from);
+    if (s->asked)
+        sm_asked_answer(s, out, from);
     client->ops->end(client);
     return true;
 }
@@ -240,6 +242,8 @@ void sm_out_end(struct sm_out *out)
 {
     if (out->client && sm_has_network(out->sm))
         sm_edge_out(out->session, out->buf, out->from);
+    if (out->client && out->session->asked)
+        sm_asked_answer(out->session, out->buf, out->from);
     if (out->client)
         out->client->ops->end(out->client);
     else if (out->is_link)

@@ -172,7 +172,10 @@ static void restore_to(struct sm_in *in, struct sm_edge_scratch *scratch)
 /* The recipient may be a user of the network: false: it goes on by itself, or has been answered. */
 static bool edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
 {
-    return !sm_has_network(in->sm) || sm_edge_in(in, direction, scratch);
+    if (!sm_has_network(in->sm))
+        return true;
+    sm_asked_note(in);
+    return sm_edge_in(in, direction, scratch);
 }
 
 static void from_client(struct sm_in *in)

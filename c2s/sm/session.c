@@ -30,6 +30,7 @@ void sm_session_unref(struct sm_session *s)
         return;
     sm_presence_forget(s);
     sm_push_drop_session(s);
+    sm_asked_free(s);
     free(s);
 }
 

@@ -185,6 +185,7 @@ struct sm_session {
     struct map directed; /* addresses that were sent directed presence */
     struct rate presences; /* broadcasts */
     char *push;            /* key of the registration that its client has enabled (push.c) */
+    struct sm_asked *asked; /* NULL, or its requests by another name of a user (network/asked.c) */
     struct sm_pace *pace;  /* NULL, or the one that is to come (pace.c) */
     char text[];
 };

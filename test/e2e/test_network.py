@@ -122,6 +122,12 @@ def test_requests_between_clients(three):
                 bare = shown(one, mate.boundjid.bare, home)
                 answer = await one.request(bare, PING)
                 assert str(answer["from"]) == bare
+                # By the address that it is not shown, too.
+                user, resource = mate.boundjid.local, mate.boundjid.resource
+                for to in (f"{user}@{NETWORK}", f"{user}@{home.host}"):
+                    for jid in (to, f"{to}/{resource}"):
+                        answer = await one.request(jid, PING)
+                        assert str(answer["from"]) == jid
             for one, home in ((a, three.gamma), (b, three.beta)):
                 answer = await one.request(home.host, PING)
                 assert answer["type"] == "result" and str(answer["from"]) == home.host

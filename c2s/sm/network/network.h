@@ -7,6 +7,7 @@
  *   edge_wait.c  what waits to learn where its recipient is
  *   warm.c       homes of contacts, before a client that is shown them sees its roster
  *   edge_text.c  addresses in what is written to a client
+ *   asked.c      who is asked by another address than he is shown by answers from that one
  *   resolver.c   where a user is at home: accounts here, cache, directory, probe
  *   lookup.c     one question under way, to the directory, then to all (lookup_local.c: the store)
  *   ask.c        questions to other servers, and their answers
@@ -233,6 +234,13 @@ void sm_edge_away(struct sm *sm);
  * shown to a client of domain: into text. */
 struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
                           char text[JID_TEXT_MAX]);
+
+/* --- asked.c --- */
+/* A request of a client here, as it has come in. */
+void sm_asked_note(const struct sm_in *in);
+/* One stanza for the session, which has asked somebody so, has been appended to out since from. */
+void sm_asked_answer(struct sm_session *s, struct buf *out, size_t from);
+void sm_asked_free(struct sm_session *s);
 
 /* --- warm.c --- */
 /* A client of the host's domain asks for its roster (one none), or is about to be shown one
