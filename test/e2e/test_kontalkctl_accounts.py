@@ -214,7 +214,7 @@ async def furnish(suite, jid, other):
                 "</x></publish-options></pubsub>"):
             answer = await a.request(None, payload, "set")
             assert answer["type"] == "result", answer
-        b.send_presence_subscription(pto=f"u90@{suite.host}")
+        b.send_presence_subscription(pto=suite.user())
     async with online(suite, other) as (b,):
         b.send_message(mto=jid, mbody="for later", mtype="chat")
         await b.request(suite.host, "<ping xmlns='urn:xmpp:ping'/>")
