@@ -50,13 +50,16 @@ static const char *check_component(const char *text, char scratch[256]);
 
 static const struct conf_key keys[] = {
     {.section = "c2s", .name = "host", .type = CONF_STRING, .offset = AT(host),
-     .help = "The domain that this server is: users are user@host."},
+     .is_fixed = true, .help = "The domain that this server is: users are user@host."},
     {.section = "c2s", .name = "network", .type = CONF_STRING, .offset = AT(network),
-     .default_value = "", .help = "The network's domain; empty: the same as host."},
+     .default_value = "", .is_fixed = true,
+     .help = "The network's domain; empty: the same as host."},
     {.section = "c2s", .name = "listen", .type = CONF_ADDRS, .offset = AT(listen),
-     .default_value = "0.0.0.0:5222 [::]:5222", .help = "Addresses for clients with STARTTLS."},
+     .default_value = "0.0.0.0:5222 [::]:5222", .is_fixed = true,
+     .help = "Addresses for clients with STARTTLS."},
     {.section = "c2s", .name = "listen_tls", .type = CONF_ADDRS, .offset = AT(listen_tls),
-     .default_value = "0.0.0.0:5223 [::]:5223", .help = "Addresses for clients with direct TLS."},
+     .default_value = "0.0.0.0:5223 [::]:5223", .is_fixed = true,
+     .help = "Addresses for clients with direct TLS."},
     {.section = "c2s", .name = "tls", .type = CONF_ENUM, .offset = AT(tls),
      .default_value = "required", .choices = tls_choices,
      .help = "required, or optional (login without TLS: for tests on loopback only)."},
@@ -66,7 +69,7 @@ static const struct conf_key keys[] = {
      .default_value = "/etc/kontalk/key.pem", .help = "Private key, PEM; not readable by others."},
     {.section = "c2s", .name = "control", .type = CONF_STRING, .offset = AT(control),
      .default_value = "/run/kontalk/%i.ctl",
-     .help = "Control socket for kontalkctl; %i is the instance."},
+     .is_fixed = true, .help = "Control socket for kontalkctl; %i is the instance."},
     {.section = "c2s", .name = "log_level", .type = CONF_ENUM, .offset = AT(log_level),
      .default_value = "info", .choices = log_level_names, .help = "error, warn, info or debug."},
 
@@ -74,7 +77,7 @@ static const struct conf_key keys[] = {
 
     {.section = "store", .name = "path", .type = CONF_STRING, .offset = AT(store_path),
      .default_value = "/var/lib/kontalk/c2s.db",
-     .help = "The users' database; shared by all instances of one host."},
+     .is_fixed = true, .help = "The users' database; shared by all instances of one host."},
 
     {.section = "auth", .name = "iterations", .type = CONF_INT, .offset = AT(auth_iterations),
      .default_value = "10000", .min = 4096, .max = 1000000,

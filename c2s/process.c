@@ -24,11 +24,9 @@ void *c2s_test_connect_ctx;
 static struct tls_ctx *server_tls(struct loop *loop, const struct c2s_conf *conf,
                                   char error_r[CONF_ERROR_MAX])
 {
-    if (loop_is_sim(loop))
-        return tls_ctx_twin();
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert, .key_file = conf->key, .alpn = SPAN("xmpp-client")};
-    return tls_ctx_new(&opts, error_r);
+    return tls_ctx_make(loop, &opts, error_r);
 }
 
 static bool make_tls(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
@@ -194,28 +192,10 @@ bool c2s_listen(struct c2s *c2s, char error_r[CONF_ERROR_MAX])
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-/* What a running process cannot change: it must be started again for these. */
-static const char *fixed_difference(const struct c2s_conf *a, const struct c2s_conf *b)
-{
-    if (!conf_list_equal(&a->listen, &b->listen) ||
-        !conf_list_equal(&a->listen_tls, &b->listen_tls))
-        return "listen and listen_tls";
-    if (strcmp(a->control, b->control) != 0)
-        return "control";
-    if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
-        return "host and network";
-    if (strcmp(a->store_path, b->store_path) != 0)
-        return "[store] path";
-    return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
-}
-
 bool c2s_reload(struct c2s *c2s, const struct c2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
-    const char *fixed = fixed_difference(c2s->conf, conf);
-    if (fixed) {
-        snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
+    if (!conf_may_follow(&c2s_conf_spec, c2s->conf, conf, error_r))
         return false;
-    }
     struct tls_ctx *tls = server_tls(c2s->loop, conf, error_r);
     if (!tls || !network_load(c2s, conf, error_r)) {
         tls_ctx_unref(&tls);

@@ -7,6 +7,7 @@
 
 #include "dns/conf.h"
 #include "xmpp/component.h"
+#include "xmpp/outbox.h"
 
 /* [server NAME]: a static way to one. */
 struct net_server {
@@ -31,9 +32,9 @@ struct net_conf {
     size_t route_count;
 
     int64_t stanza, negotiation_time, heartbeat, connections_per_address, max_connections;
-    int64_t rate, burst;                                  /* bytes a second read from one link */
-    int64_t queue, queue_bytes, queue_stored, queue_time; /* stanzas, bytes, bytes, ms to live */
-    int64_t backlog;                                      /* bytes queued to one link */
+    int64_t rate, burst; /* bytes a second read from one link; at once */
+    struct outbox_conf queue;
+    int64_t backlog; /* bytes queued to one link */
 };
 
 extern const struct conf_spec net_conf_spec;

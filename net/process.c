@@ -20,50 +20,23 @@ void *net_test_ctx;
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-/* Of both directions: any certificate is taken in the handshake, and looked at afterwards. */
-static struct tls_ctx *peer_tls(const struct net *n, const struct net_conf *conf, bool is_in,
-                                char error_r[CONF_ERROR_MAX])
+/* In a simulation there is no certificate to read the fingerprint of. */
+static bool make_peer_tls(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
 {
-    if (loop_is_sim(n->loop))
-        return tls_ctx_twin();
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert,
         .key_file = conf->key,
         .priority = TLS_ONLY_13,
         .alpn = SPAN("xmpp-net"),
-        .ask_peer = is_in,
-        .trust_later = true,
     };
-    return tls_ctx_new(&opts, error_r);
-}
-
-static bool read_fingerprint(struct net *n, const struct net_conf *conf,
-                             char error_r[CONF_ERROR_MAX])
-{
-    if (loop_is_sim(n->loop))
-        return true;
-    struct server_key *key = server_key_open(conf->cert, error_r);
-    if (!key)
+    struct server_key *key = NULL;
+    if (!loop_is_sim(n->loop) && !(key = server_key_open(conf->cert, error_r)))
         return false;
-    snprintf(n->fingerprint, sizeof n->fingerprint, "%s", server_key_fingerprint(key));
+    bool is_made = tls_ctx_renew_both(n->loop, &opts, &n->tls_in, &n->tls_out, error_r);
+    if (is_made && key)
+        snprintf(n->fingerprint, sizeof n->fingerprint, "%s", server_key_fingerprint(key));
     server_key_free(&key);
-    return true;
-}
-
-static bool make_peer_tls(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
-{
-    struct tls_ctx *in = peer_tls(n, conf, true, error_r);
-    struct tls_ctx *out = in ? peer_tls(n, conf, false, error_r) : NULL;
-    if (!out || !read_fingerprint(n, conf, error_r)) {
-        tls_ctx_unref(&in);
-        tls_ctx_unref(&out);
-        return false;
-    }
-    tls_ctx_unref(&n->tls_in);
-    tls_ctx_unref(&n->tls_out);
-    n->tls_in = in;
-    n->tls_out = out;
-    return true;
+    return is_made;
 }
 
 /* --- the table of servers --------------------------------------------------------------------- */
@@ -121,18 +94,6 @@ static bool make_resolver(struct net *n, char error_r[CONF_ERROR_MAX])
     return n->resolver != NULL;
 }
 
-static struct outbox_opts outbox_options(const struct net_conf *conf)
-{
-    return (struct outbox_opts){
-        .max_stanzas = (size_t)conf->queue,
-        .max_bytes = (size_t)conf->queue_bytes,
-        .max_all_bytes = 16 * (size_t)conf->queue_bytes,
-        .max_stored = (size_t)conf->queue_stored,
-        .spill_ms = 5000,
-        .ttl_ms = (uint64_t)conf->queue_time,
-    };
-}
-
 static bool make_store(struct net *n, char error_r[CONF_ERROR_MAX])
 {
     struct store_opts opts = {
@@ -160,7 +121,7 @@ struct net *net_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
         net_free(&n);
         return NULL;
     }
-    struct outbox_opts opts = outbox_options(conf);
+    struct outbox_opts opts = outbox_conf_opts(&conf->queue);
     n->outboxes = outboxes_new(n->loop, n->store, &opts, &peer_outbox_events, n);
     make_link(n);
     peers_follow(n);
@@ -190,33 +151,14 @@ bool net_listen(struct net *n, char error_r[CONF_ERROR_MAX])
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-/* What a running process cannot change: it must be started again for these. */
-static const char *fixed_difference(const struct net_conf *a, const struct net_conf *b)
-{
-    if (!conf_list_equal(&a->listen, &b->listen))
-        return "listen";
-    if (strcmp(a->control, b->control) != 0)
-        return "control";
-    if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
-        return "host and network";
-    if (strcmp(a->store_path, b->store_path) != 0)
-        return "[store] path";
-    if (!dns_conf_equal(&a->dns, &b->dns))
-        return "[dns]";
-    return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
-}
-
 bool net_reload(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
 {
-    const char *fixed = fixed_difference(n->conf, conf);
-    if (fixed) {
-        snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
+    if (!conf_may_follow(&net_conf_spec, n->conf, conf, error_r))
         return false;
-    }
     if (!make_peer_tls(n, conf, error_r) || !load_servers(n, conf, error_r))
         return false;
     n->conf = conf;
-    struct outbox_opts opts = outbox_options(conf);
+    struct outbox_opts opts = outbox_conf_opts(&conf->queue);
     outboxes_set_limits(n->outboxes, &opts);
     resolver_flush(n->resolver);
     if (!n->is_stopping)

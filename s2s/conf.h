@@ -7,6 +7,7 @@
 
 #include "dns/conf.h"
 #include "xmpp/component.h"
+#include "xmpp/outbox.h"
 
 enum s2s_tls { S2S_TLS_REQUIRED, S2S_TLS_OPTIONAL };
 enum s2s_auth { S2S_AUTH_CERTIFICATE, S2S_AUTH_DIALBACK };
@@ -49,9 +50,9 @@ struct s2s_conf {
 
     int64_t stanza, negotiation_time, idle_time, connections_per_address, max_connections;
     int64_t max_pairs, pairs_per_stream;
-    int64_t queue, queue_bytes, queue_stored, queue_time; /* stanzas, bytes, bytes, ms to live */
-    int64_t backlog;                                      /* bytes queued to one stream */
-    int64_t presence_rate, presence_burst;                /* to one recipient, a second */
+    struct outbox_conf queue;
+    int64_t backlog;                       /* bytes queued to one stream */
+    int64_t presence_rate, presence_burst; /* to one recipient, a second */
 };
 
 extern const struct conf_spec s2s_conf_spec;

@@ -220,7 +220,7 @@ void pair_ack_end(struct pair *p)
 static void make_room(struct pair *p)
 {
     uint32_t unacked = outbox_unacked(p->outbox);
-    if (p->is_mute && unacked >= (uint32_t)p->s2s->conf->queue / 2)
+    if (p->is_mute && unacked >= (uint32_t)p->s2s->conf->queue.stanzas / 2)
         outbox_acked(p->outbox, unacked / 2);
 }
 

@@ -22,44 +22,21 @@ void *s2s_test_ctx;
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-/* Of both directions: any certificate is taken in the handshake, and looked at afterwards. */
-static struct tls_ctx *peer_tls(const struct s2s *s, const struct s2s_conf *conf, bool is_in,
-                                char error_r[CONF_ERROR_MAX])
+static bool make_peer_tls(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
-    if (loop_is_sim(s->loop))
-        return tls_ctx_twin();
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert,
         .key_file = conf->key,
         .ca_file = *conf->ca ? conf->ca : NULL,
         .alpn = SPAN("xmpp-server"),
-        .ask_peer = is_in,
-        .trust_later = true,
     };
-    return tls_ctx_new(&opts, error_r);
-}
-
-static bool make_peer_tls(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
-{
-    struct tls_ctx *in = peer_tls(s, conf, true, error_r);
-    struct tls_ctx *out = in ? peer_tls(s, conf, false, error_r) : NULL;
-    if (!out) {
-        tls_ctx_unref(&in);
-        return false;
-    }
-    tls_ctx_unref(&s->tls_in);
-    tls_ctx_unref(&s->tls_out);
-    s->tls_in = in;
-    s->tls_out = out;
-    return true;
+    return tls_ctx_renew_both(s->loop, &opts, &s->tls_in, &s->tls_out, error_r);
 }
 
 static bool make_tls(struct s2s *s, char error_r[CONF_ERROR_MAX])
 {
     const struct s2s_conf *conf = s->conf;
-    if (!make_peer_tls(s, conf, error_r))
-        return false;
-    return component_tls(&conf->router, &s->link_tls, error_r);
+    return make_peer_tls(s, conf, error_r) && component_tls(&conf->router, &s->link_tls, error_r);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -85,18 +62,6 @@ static bool make_resolver(struct s2s *s, char error_r[CONF_ERROR_MAX])
     s->resolver = s2s_test_resolver ? s2s_test_resolver
                                     : dns_conf_resolver(&s->conf->dns, s->loop, error_r);
     return s->resolver != NULL;
-}
-
-static struct outbox_opts outbox_options(const struct s2s_conf *conf)
-{
-    return (struct outbox_opts){
-        .max_stanzas = (size_t)conf->queue,
-        .max_bytes = (size_t)conf->queue_bytes,
-        .max_all_bytes = 16 * (size_t)conf->queue_bytes,
-        .max_stored = (size_t)conf->queue_stored,
-        .spill_ms = 5000,
-        .ttl_ms = (uint64_t)conf->queue_time,
-    };
 }
 
 static bool make_store(struct s2s *s, char error_r[CONF_ERROR_MAX])
@@ -127,7 +92,7 @@ struct s2s *s2s_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
         s2s_free(&s);
         return NULL;
     }
-    struct outbox_opts opts = outbox_options(conf);
+    struct outbox_opts opts = outbox_conf_opts(&conf->queue);
     s->outboxes = outboxes_new(s->loop, s->store, &opts, &pair_outbox_events, s);
     make_link(s);
     return s;
@@ -162,34 +127,14 @@ bool s2s_listen(struct s2s *s, char error_r[CONF_ERROR_MAX])
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-/* What a running process cannot change: it must be started again for these. */
-static const char *fixed_difference(const struct s2s_conf *a, const struct s2s_conf *b)
-{
-    if (!conf_list_equal(&a->listen, &b->listen) ||
-        !conf_list_equal(&a->listen_tls, &b->listen_tls))
-        return "listen and listen_tls";
-    if (strcmp(a->control, b->control) != 0)
-        return "control";
-    if (strcmp(a->host, b->host) != 0 || strcmp(a->network, b->network) != 0)
-        return "host and network";
-    if (strcmp(a->store_path, b->store_path) != 0)
-        return "[store] path";
-    if (!dns_conf_equal(&a->dns, &b->dns))
-        return "[dns]";
-    return component_conf_equal(&a->router, &b->router) ? NULL : "[router]";
-}
-
 bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
 {
-    const char *fixed = fixed_difference(s->conf, conf);
-    if (fixed) {
-        snprintf(error_r, CONF_ERROR_MAX, "%s cannot change while running: restart", fixed);
+    if (!conf_may_follow(&s2s_conf_spec, s->conf, conf, error_r))
         return false;
-    }
     if (!policy_load(s, conf, error_r) || !make_peer_tls(s, conf, error_r))
         return false;
     s->conf = conf;
-    struct outbox_opts opts = outbox_options(conf);
+    struct outbox_opts opts = outbox_conf_opts(&conf->queue);
     outboxes_set_limits(s->outboxes, &opts);
     resolver_flush(s->resolver);
     in_enforce(s);

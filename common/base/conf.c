@@ -396,13 +396,16 @@ static void clear_keys(const struct conf_key *keys, void *base)
         conf_value_clear(k, base);
 }
 
-bool conf_list_equal(const struct conf_list *a, const struct conf_list *b)
+bool conf_may_follow(const struct conf_spec *spec, const void *old, const void *next,
+                     char error_r[CONF_ERROR_MAX])
 {
-    if (a->count != b->count)
+    for (const struct conf_key *k = spec->keys; k->name; k++) {
+        if (!k->is_fixed || conf_value_equal(k, old, next))
+            continue;
+        snprintf(error_r, CONF_ERROR_MAX, "[%s] %s cannot change while running: restart",
+                 k->section, k->name);
         return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
+    }
     return true;
 }
 

@@ -37,6 +37,7 @@ struct conf_key {
     const char *section;
     const char *name;
     enum conf_type type;
+    bool is_fixed;             /* cannot change while the process runs: conf_may_follow */
     bool is_repeated;          /* for LIST: may be there many times; each adds to the list */
     size_t offset;             /* into the process's struct, or the section element's */
     const char *default_value; /* as written in a file; NULL: required */
@@ -78,7 +79,10 @@ struct conf_spec {
 void *conf_load(const struct conf_spec *spec, const char *path, bool secret,
                 char error_r[CONF_ERROR_MAX]);
 void conf_free(const struct conf_spec *spec, void **conf); /* wipes strings */
-bool conf_list_equal(const struct conf_list *a, const struct conf_list *b);
+/* Whether a running process that has old may go on with next: false, with a reason, when they differ
+ * in a key that is fixed. */
+bool conf_may_follow(const struct conf_spec *spec, const void *old, const void *next,
+                     char error_r[CONF_ERROR_MAX]);
 /* Prints every key with its default and help, as a file that conf_load reads. */
 void conf_print_defaults(const struct conf_spec *spec, void (*write)(void *ctx, struct span s),
                          void *ctx);

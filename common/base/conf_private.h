@@ -15,6 +15,8 @@
  */
 bool conf_value_set(const struct conf_key *key, void *base, const char *text,
                     char reason_r[CONF_REASON_MAX]);
+/* The same value in both structs. */
+bool conf_value_equal(const struct conf_key *key, const void *base, const void *other);
 /* Releases and wipes what conf_value_set stored; harmless on a zeroed struct. */
 void conf_value_clear(const struct conf_key *key, void *base);
 /* Writes what a value of this key looks like: "true or false", "a size up to 16777216". */

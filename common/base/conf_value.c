@@ -158,6 +158,38 @@ void conf_value_clear(const struct conf_key *key, void *base)
     }
 }
 
+static bool list_equal(const struct conf_list *a, const struct conf_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    return true;
+}
+
+bool conf_value_equal(const struct conf_key *key, const void *base, const void *other)
+{
+    const void *a = (const char *)base + key->offset, *b = (const char *)other + key->offset;
+
+    switch (key->type) {
+    case CONF_STRING:
+        return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+    case CONF_BOOL:
+        return *(const bool *)a == *(const bool *)b;
+    case CONF_ENUM:
+        return *(const int *)a == *(const int *)b;
+    case CONF_INT:
+    case CONF_SIZE:
+    case CONF_TIME:
+        return *(const int64_t *)a == *(const int64_t *)b;
+    case CONF_LIST:
+    case CONF_ADDRS:
+        return list_equal(a, b);
+    }
+    return false;
+}
+
 /* A number as it is written in a file, in the largest unit that fits without a rest. */
 static void number_format(const struct conf_key *key, int64_t value, char text_r[32])
 {

@@ -4,14 +4,6 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-bool dns_conf_equal(const struct dns_conf *a, const struct dns_conf *b)
-{
-    return conf_list_equal(&a->servers, &b->servers) &&
-           strcmp(a->resolv_conf, b->resolv_conf) == 0 &&
-           strcmp(a->trust_anchor, b->trust_anchor) == 0 && strcmp(a->hosts, b->hosts) == 0;
-}
 
 struct resolver *dns_conf_resolver(const struct dns_conf *conf, struct loop *loop,
                                    char error_r[CONF_ERROR_MAX])

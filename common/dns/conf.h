@@ -19,16 +19,17 @@ struct dns_conf {
 #define DNS_KEYS(at)                                                                               \
     {.section = "dns", .name = "resolv_conf", .type = CONF_STRING,                                 \
      .offset = DNS_KEY(at, resolv_conf), .default_value = "/etc/resolv.conf",                      \
-     .help = "Names the DNS servers to ask."},                                                     \
+     .is_fixed = true, .help = "Names the DNS servers to ask."},                                   \
     {.section = "dns", .name = "servers", .type = CONF_LIST, .offset = DNS_KEY(at, servers),       \
-     .default_value = "", .help = "Asked instead: ADDRESS or ADDRESS@PORT."},                      \
+     .default_value = "", .is_fixed = true, .help = "Asked instead: ADDRESS or ADDRESS@PORT."},    \
     {.section = "dns", .name = "trust_anchor", .type = CONF_STRING,                                \
      .offset = DNS_KEY(at, trust_anchor), .default_value = "/usr/share/dns/root.key",              \
+     .is_fixed = true,                                                                             \
      .help = "Of DNSSEC; empty: answers are not validated, and there is no DANE."},                \
     {.section = "dns", .name = "hosts", .type = CONF_STRING, .offset = DNS_KEY(at, hosts),         \
-     .default_value = "", .help = "Addresses that no server is asked for, as /etc/hosts."}
+     .default_value = "", .is_fixed = true,                                                        \
+     .help = "Addresses that no server is asked for, as /etc/hosts."}
 
-bool dns_conf_equal(const struct dns_conf *a, const struct dns_conf *b);
 /* NULL with a reason. */
 struct resolver *dns_conf_resolver(const struct dns_conf *conf, struct loop *loop,
                                    char error_r[CONF_ERROR_MAX]);

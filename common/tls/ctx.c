@@ -7,6 +7,7 @@
 #include "tls/ctx_private.h"
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -186,6 +187,31 @@ struct tls_ctx *tls_ctx_twin(void)
     ctx->refs = 1;
     ctx->is_twin = true;
     return ctx;
+}
+
+struct tls_ctx *tls_ctx_make(const struct loop *loop, const struct tls_ctx_opts *opts,
+                             char error_r[TLS_ERROR_MAX])
+{
+    return loop_is_sim(loop) ? tls_ctx_twin() : tls_ctx_new(opts, error_r);
+}
+
+bool tls_ctx_renew_both(const struct loop *loop, const struct tls_ctx_opts *opts,
+                        struct tls_ctx **in, struct tls_ctx **out, char error_r[TLS_ERROR_MAX])
+{
+    struct tls_ctx_opts each = *opts;
+    each.trust_later = true;
+    struct tls_ctx *new_out = tls_ctx_make(loop, &each, error_r);
+    each.ask_peer = true;
+    struct tls_ctx *new_in = new_out ? tls_ctx_make(loop, &each, error_r) : NULL;
+    if (!new_in) {
+        tls_ctx_unref(&new_out);
+        return false;
+    }
+    tls_ctx_unref(in);
+    tls_ctx_unref(out);
+    *in = new_in;
+    *out = new_out;
+    return true;
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)

@@ -44,6 +44,16 @@ void tls_ctx_unref(struct tls_ctx **ctx);
  * descriptors (fakes), whose handshake always succeeds. */
 struct tls_ctx *tls_ctx_twin(void);
 
+/* For a process: a context; on a simulated loop, the twin. */
+struct tls_ctx *tls_ctx_make(const struct loop *loop, const struct tls_ctx_opts *opts,
+                             char error_r[TLS_ERROR_MAX]);
+/* For a process whose streams with other servers go both ways, one context each, with what opts has
+ * in common: whatever certificate the other shows is taken in the handshake, and looked at
+ * afterwards. They take the place of those in *in and *out; false, with a line in error_r: these
+ * stay. */
+bool tls_ctx_renew_both(const struct loop *loop, const struct tls_ctx_opts *opts,
+                        struct tls_ctx **in, struct tls_ctx **out, char error_r[TLS_ERROR_MAX]);
+
 /* A transport for conn_start_transport: session and its ops. The session takes a ref on ctx. */
 extern const struct transport_ops tls_transport;
 /* alpn: require that the client's ALPN, when it sends one, names ours (direct TLS). */

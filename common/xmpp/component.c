@@ -30,13 +30,6 @@ const char *component_conf_check(const struct component_conf *c, char scratch[25
     return scratch;
 }
 
-bool component_conf_equal(const struct component_conf *a, const struct component_conf *b)
-{
-    return strcmp(a->address, b->address) == 0 && strcmp(a->secret, b->secret) == 0 &&
-           a->tls == b->tls && strcmp(a->tls_ca, b->tls_ca) == 0 &&
-           strcmp(a->tls_name, b->tls_name) == 0;
-}
-
 bool component_tls(const struct component_conf *c, struct tls_ctx **tls_r,
                    char error_r[CONF_ERROR_MAX])
 {

@@ -21,22 +21,21 @@ struct component_conf {
 #define COMPONENT_KEYS(at)                                                                         \
     {.section = "router", .name = "address", .type = CONF_STRING,                                  \
      .offset = COMPONENT_KEY(at, address), .default_value = "unix:/run/kontalk/router.sock",       \
-     .help = "Where the router listens."},                                                         \
+     .is_fixed = true, .help = "Where the router listens."},                                       \
     {.section = "router", .name = "secret", .type = CONF_STRING,                                   \
      .offset = COMPONENT_KEY(at, secret),                                                          \
-     .help = "The secret of this component in router.conf."},                                      \
+     .is_fixed = true, .help = "The secret of this component in router.conf."},                    \
     {.section = "router", .name = "tls", .type = CONF_BOOL, .offset = COMPONENT_KEY(at, tls),      \
-     .default_value = "false", .help = "TLS to a router on another host."},                        \
+     .default_value = "false", .is_fixed = true, .help = "TLS to a router on another host."},      \
     {.section = "router", .name = "tls_ca", .type = CONF_STRING,                                   \
      .offset = COMPONENT_KEY(at, tls_ca), .default_value = "",                                     \
-     .help = "Certificates that the router's must descend from, PEM."},                            \
+     .is_fixed = true, .help = "Certificates that the router's must descend from, PEM."},          \
     {.section = "router", .name = "tls_name", .type = CONF_STRING,                                 \
      .offset = COMPONENT_KEY(at, tls_name), .default_value = "",                                   \
-     .help = "The name in the router's certificate."}
+     .is_fixed = true, .help = "The name in the router's certificate."}
 
 /* What is wrong with it: a reason, a literal or in scratch; or NULL. */
 const char *component_conf_check(const struct component_conf *c, char scratch[256]);
-bool component_conf_equal(const struct component_conf *a, const struct component_conf *b);
 /* Domains in settings are used as written: they must be in their prepared form. */
 bool component_is_domain(const char *name);
 

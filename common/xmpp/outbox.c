@@ -34,6 +34,18 @@ struct outboxes *outboxes_new(struct loop *loop, struct store *store,
     return all;
 }
 
+struct outbox_opts outbox_conf_opts(const struct outbox_conf *c)
+{
+    return (struct outbox_opts){
+        .max_stanzas = (size_t)c->stanzas,
+        .max_bytes = (size_t)c->bytes,
+        .max_all_bytes = 16 * (size_t)c->bytes,
+        .max_stored = (size_t)c->stored,
+        .spill_ms = 5000,
+        .ttl_ms = (uint64_t)c->time,
+    };
+}
+
 void outboxes_set_limits(struct outboxes *all, const struct outbox_opts *opts)
 {
     all->opts = *opts;

@@ -28,6 +28,13 @@ struct outbox_opts {
     uint64_t ttl_ms;      /* 3,600,000 */
 };
 
+/* What a process lets its operator set of them, embedded in its struct of settings. */
+struct outbox_conf {
+    int64_t stanzas, bytes, stored; /* of one destination */
+    int64_t time;                   /* ms to live */
+};
+struct outbox_opts outbox_conf_opts(const struct outbox_conf *c);
+
 struct outbox_events {
     /* There is something to send, where outbox_next had nothing or an owner is missing: read back
      * from the store, or found in it at the start. Not for outbox_put: who puts knows. */

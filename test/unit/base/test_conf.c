@@ -361,6 +361,50 @@ static void test_partial(void **state)
     assert_null(conf_load(&spec, path, false, error));
 }
 
+/* Of each type one key; all of them but count may not change. */
+static void test_fixed(void **state)
+{
+    static const struct {
+        const char *text, *reason;
+    } cases[] = {
+        {"", ""},
+        {"count = 6\n[part a]\nsecret = s\n", ""},
+        {"queue = 16384K\n[limits]\nsettle = 1000ms\ntap = no\nlevel = info\n", ""},
+        {"text = x\n", "[main] text"},
+        {"queue = 1M\n", "[main] queue"},
+        {"listen = unix:/run/x.sock\n", "[main] listen"},
+        {"listen = 127.0.0.1:5347 unix:/run/y.sock\n", "[main] listen"},
+        {"listen =\n", "[main] listen"},
+        {"[limits]\nsettle = 2s\n", "[limits] settle"},
+        {"[limits]\ntap = on\n", "[limits] tap"},
+        {"[limits]\nlevel = warn\n", "[limits] level"},
+    };
+    struct conf_key fixed[ARRAY_LEN(keys)];
+    struct conf_spec fixed_spec = spec;
+    struct conf *old, *next;
+    char text[200], reason[200], error[CONF_ERROR_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        fixed[i] = keys[i];
+        fixed[i].is_fixed = keys[i].name && strcmp(keys[i].name, "count") != 0;
+    }
+    fixed_spec.keys = fixed;
+    assert_loads(&old, "[main]\nhost = a\n");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        snprintf(text, sizeof(text), "[main]\nhost = a\n%s", cases[i].text);
+        snprintf(reason, sizeof(reason), "%s cannot change while running: restart",
+                 cases[i].reason);
+        assert_loads(&next, text);
+        assert_true(conf_may_follow(&spec, old, next, error));
+        assert_int_equal(conf_may_follow(&fixed_spec, old, next, error), !*cases[i].reason);
+        if (*cases[i].reason)
+            assert_string_equal(error, reason);
+        conf_free(&spec, (void **)&next);
+    }
+    conf_free(&spec, (void **)&old);
+}
+
 static void append(void *ctx, struct span s)
 {
     buf_append(ctx, s);
@@ -398,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_secret_permissions),
         cmocka_unit_test(test_repeated),
         cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_printed_defaults_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -493,9 +493,33 @@ static void test_names(void **state)
     world_end();
 }
 
+/* What needs a restart is refused, not ignored. */
+static void test_fixed(void **state)
+{
+    static const char *const fixed[] = {
+        "[net]\nlisten = 127.0.0.1:6270\n",  "[net]\ncontrol = /elsewhere\n",
+        "[router]\naddress = 127.0.0.1:1\n", "[router]\ntls_ca = /elsewhere\n",
+        "[dns]\nresolv_conf = /elsewhere\n", "[dns]\ntrust_anchor = /elsewhere\n",
+    };
+    (void)state;
+    world_start("");
+    const struct daemon before = w.a.daemon;
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+        char error[CONF_ERROR_MAX];
+        side_load(&w.a, fixed[i]);
+        void *conf = (void *)(uintptr_t)w.a.daemon.conf;
+        if (net_reload(w.a.net, conf, error) || !strstr(error, " cannot change while running"))
+            fail_msg("taken: %s", fixed[i]);
+        conf_free(&net_conf_spec, &conf);
+    }
+    w.a.daemon = before;
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_link_comes_up_by_itself),
         cmocka_unit_test(test_messages_both_ways),
         cmocka_unit_test(test_a_message_dials_at_once),

@@ -178,9 +178,31 @@ static void test_stricter_for_who_comes(void **state)
     house_free(h);
 }
 
+/* What needs a restart is refused, not ignored. */
+static void test_fixed(void **state)
+{
+    static const char *const fixed[] = {
+        "[s2s]\nlisten = 127.0.0.1:6269\n",  "[s2s]\nlisten_tls = 127.0.0.1:6270\n",
+        "[s2s]\ncontrol = /elsewhere\n",     "[store]\npath = /elsewhere\n",
+        "[router]\naddress = 127.0.0.1:1\n", "[router]\ntls_name = r.example\n",
+        "[dns]\nservers = 127.0.0.1\n",      "[dns]\nhosts = /elsewhere\n",
+    };
+    struct house *h = house_new("");
+    char error[CONF_ERROR_MAX];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+        void *conf = house_conf(fixed[i]);
+        if (s2s_reload(h->s2s, conf, error) || !strstr(error, " cannot change while running"))
+            fail_msg("taken: %s", fixed[i]);
+        conf_free(&s2s_conf_spec, &conf);
+    }
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_nothing_new), cmocka_unit_test(test_denied),
         cmocka_unit_test(test_deny_file),   cmocka_unit_test(test_denied_while_waiting),
         cmocka_unit_test(test_stricter),    cmocka_unit_test(test_stricter_for_who_comes),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/ctx.h"
@@ -161,6 +162,35 @@ static void references_are_counted(void **state)
     tls_ctx_unref(&second);
 }
 
+static void both_directions_are_renewed_or_none(void **state)
+{
+    (void)state;
+    char error[TLS_ERROR_MAX];
+    struct loop *loop = loop_new(), *sim = loop_new_sim();
+    struct tls_ctx *in = NULL, *out = NULL;
+    struct tls_ctx_opts opts = {.cert_file = CRT("good"), .key_file = KEY("good")};
+    assert_true(tls_ctx_renew_both(loop, &opts, &in, &out, error));
+    struct tls_ctx *first_in = tls_ctx_ref(in), *first_out = tls_ctx_ref(out);
+    opts.key_file = KEY("other");
+    assert_false(tls_ctx_renew_both(loop, &opts, &in, &out, error));
+    assert_has(error, "other.key");
+    assert_ptr_equal(in, first_in);
+    assert_ptr_equal(out, first_out);
+    opts.key_file = KEY("good");
+    assert_true(tls_ctx_renew_both(loop, &opts, &in, &out, error));
+    assert_ptr_not_equal(in, first_in);
+    assert_ptr_not_equal(out, first_out);
+    assert_ptr_not_equal(in, out);
+    tls_ctx_unref(&first_in);
+    tls_ctx_unref(&first_out);
+    opts.cert_file = "/nowhere"; /* which a simulation does not look at */
+    assert_true(tls_ctx_renew_both(sim, &opts, &in, &out, error));
+    tls_ctx_unref(&in);
+    tls_ctx_unref(&out);
+    loop_free(&sim);
+    loop_free(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_link_is_judged_by_its_target),
         cmocka_unit_test(dates_are_warned_of),
         cmocka_unit_test(references_are_counted),
+        cmocka_unit_test(both_directions_are_renewed_or_none),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
