@@ -8,52 +8,26 @@
 #include "base/log.h"
 #include "net/wire_private.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PORT 5270
-#define NOTES_MAX 6144 /* with what the dial has told */
 
 /* --- what has happened ------------------------------------------------------------------------ */
 
 void wire_tell_story(struct wire *w)
 {
-    struct buf *story = w->peer ? &w->peer->story : NULL;
-    if (!story || !w->is_ours)
-        return;
-    buf_clear(story);
-    if (w->dial)
-        buf_append(story, dial_story(w->dial));
-    if (buf_len(story) > 0 && buf_span(story).p[buf_len(story) - 1] != '\n')
-        buf_append_char(story, '\n');
-    buf_append(story, buf_span(&w->notes));
+    if (w->peer && w->is_ours)
+        dial_write_story(w->dial, &w->notes, &w->peer->story);
 }
 
 void wire_note(struct wire *w, const char *format, ...)
 {
-    char line[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    dial_note(&w->notes, format, args);
     va_end(args);
-    if (buf_len(&w->notes) < NOTES_MAX) {
-        buf_append_z(&w->notes, line);
-        buf_append_char(&w->notes, '\n');
-    }
     wire_tell_story(w);
-}
-
-void wire_end_dial(struct wire *w)
-{
-    struct buf notes = w->notes;
-    if (!w->dial)
-        return;
-    w->notes = (struct buf){0};
-    buf_append(&w->notes, dial_story(w->dial));
-    buf_append(&w->notes, buf_span(&notes));
-    buf_free(&notes);
-    dial_free(&w->dial);
 }
 
 /* --- dialling --------------------------------------------------------------------------------- */
@@ -84,25 +58,11 @@ static void on_failed(void *ctx, enum dial_failure why)
 
 static const struct dial_events events = {.on_connected = on_connected, .on_failed = on_failed};
 
-/* "HOST:PORT", which the settings have checked. */
 static void set_route(const struct net_conf *conf, struct span host, struct dial_opts *opts)
 {
-    for (size_t i = 0; i < conf->route_count; i++) {
-        struct span route = span_of(conf->routes[i].route);
-        size_t colon = route.n;
-        uint64_t port;
-        if (!span_eq(span_of(conf->routes[i].name), host))
-            continue;
-        while (colon > 0 && route.p[colon - 1] != ':')
-            colon--;
-        if (colon < 2 || !span_to_u64(span_from(route, colon), UINT16_MAX, &port))
-            continue;
-        struct span name = span_make(route.p, colon - 1);
-        if (name.n > 2 && name.p[0] == '[')
-            name = span_make(name.p + 1, name.n - 2);
-        opts->route_host = name;
-        opts->route_port = (uint16_t)port;
-    }
+    for (size_t i = 0; i < conf->route_count; i++)
+        if (*conf->routes[i].route && span_eq(span_of(conf->routes[i].name), host))
+            addr_split(span_of(conf->routes[i].route), &opts->route_host, &opts->route_port);
 }
 
 void wire_start_dial(struct wire *w)

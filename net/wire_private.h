@@ -70,7 +70,6 @@ void wire_start_dial(struct wire *w);
 void wire_note(struct wire *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* What `net explain` tells of the attempt. */
 void wire_tell_story(struct wire *w);
-void wire_end_dial(struct wire *w); /* no other target is wanted */
 
 /* --- wire_open.c --- the rules until it is up */
 void wire_on_secure(struct stream *s);

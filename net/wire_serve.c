@@ -142,7 +142,7 @@ void wire_serve(struct wire *w)
         F_STR("fingerprint", w->shown), F_STR("tls", tls_describe(conn_transport(s->conn))),
         F_STR("by", w->is_ours ? "us" : "it"),
         F_STR("peer", addr_format(conn_peer(s->conn), peer)));
-    wire_end_dial(w);
+    dial_end(&w->dial, &w->notes);
     wire_note(w, "up");
     wire_ack_begin(w);
     relay_each_name(w->net, tell_one, w);

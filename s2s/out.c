@@ -14,11 +14,8 @@
 #include "s2s/policy.h"
 #include "xmpp/ns.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define NOTES_MAX 6144 /* with what the dial has told */
 
 struct out *out_of(struct stream *s)
 {
@@ -30,38 +27,15 @@ struct out *out_of(struct stream *s)
 /* What `s2s explain` tells: it may ask in the middle. */
 static void tell_story(struct out *o)
 {
-    struct buf *story = &o->pair->story;
-    buf_clear(story);
-    if (o->dial)
-        buf_append(story, dial_story(o->dial));
-    if (buf_len(story) > 0 && buf_span(story).p[buf_len(story) - 1] != '\n')
-        buf_append_char(story, '\n');
-    buf_append(story, buf_span(&o->notes));
-}
-
-/* No other target is wanted: what the dial has told goes to the notes. */
-static void keep_story(struct out *o)
-{
-    struct buf notes = o->notes;
-    o->notes = (struct buf){0};
-    buf_append(&o->notes, dial_story(o->dial));
-    buf_append(&o->notes, buf_span(&notes));
-    buf_free(&notes);
-    dial_free(&o->dial);
-    o->target = NULL;
+    dial_write_story(o->dial, &o->notes, &o->pair->story);
 }
 
 void out_note(struct out *o, const char *format, ...)
 {
-    char line[256];
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    dial_note(&o->notes, format, args);
     va_end(args);
-    if (buf_len(&o->notes) < NOTES_MAX) {
-        buf_append_z(&o->notes, line);
-        buf_append_char(&o->notes, '\n');
-    }
     if (o->pair)
         tell_story(o);
 }
@@ -370,7 +344,8 @@ void out_on_ready(struct out *o)
     LOG(LOG_INFO, "out.ready", F_SPAN("local", o->pair->local), F_SPAN("remote", o->pair->remote),
         F_STR("sid", s->id), F_INT("secure", conn_is_secure(s->conn)), F_INT("bidi", o->is_bidi),
         F_INT("acks", o->is_managed));
-    keep_story(o);
+    dial_end(&o->dial, &o->notes);
+    o->target = NULL;
     out_note(o, "ready%s%s", o->is_managed ? ", with acknowledgements" : "",
              o->is_bidi ? ", for both directions" : "");
     pair_on_ready(o->pair, NULL);

@@ -12,6 +12,8 @@
 #include "base/conn.h"
 #include "dns/resolve.h"
 
+#include <stdarg.h>
+
 struct dial;
 
 /* Where a connection leads. Valid until dial_next or dial_free. */
@@ -65,5 +67,13 @@ void dial_free(struct dial **d); /* also in the middle: nothing follows */
 /* What has happened so far, one line each, for people: what the DNS said, which addresses were
  * tried and what they did. Bounded. */
 struct span dial_story(const struct dial *d);
+
+/* Who tries the connections has notes of his own about them, a line each: bounded. */
+void dial_note(struct buf *notes, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+/* The story, and the notes behind it, take the place of what is in out; d NULL: the notes alone. */
+void dial_write_story(const struct dial *d, const struct buf *notes, struct buf *out);
+/* No other target is wanted: it is freed, if there is one, and its story goes before the notes. */
+void dial_end(struct dial **d, struct buf *notes);
 
 #endif

@@ -6,10 +6,10 @@
  */
 #include "dns/dial_private.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define LINE_MAX_BYTES 400
+#define NOTES_MAX 6144 /* with a story before them */
 
 void dial_tell(struct dial *d, const char *format, ...)
 {
@@ -33,4 +33,31 @@ void dial_tell(struct dial *d, const char *format, ...)
 struct span dial_story(const struct dial *d)
 {
     return buf_span(&d->story);
+}
+
+void dial_note(struct buf *notes, const char *format, va_list args)
+{
+    char line[256];
+
+    vsnprintf(line, sizeof(line), format, args);
+    if (buf_len(notes) < NOTES_MAX)
+        buf_printf(notes, "%s\n", line);
+}
+
+void dial_write_story(const struct dial *d, const struct buf *notes, struct buf *out)
+{
+    buf_clear(out);
+    if (d)
+        buf_append(out, dial_story(d));
+    buf_append(out, buf_span(notes));
+}
+
+void dial_end(struct dial **d, struct buf *notes)
+{
+    struct buf all = {0};
+
+    dial_write_story(*d, notes, &all);
+    buf_free(notes);
+    *notes = all;
+    dial_free(d);
 }

@@ -452,6 +452,48 @@ static void test_story(void **state)
     end(&c);
 }
 
+static void note(struct buf *notes, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void note(struct buf *notes, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    dial_note(notes, format, args);
+    va_end(args);
+}
+
+/* What is told of the connections stands behind the story, also when the dial is no more. */
+static void test_notes(void **state)
+{
+    struct buf notes = {0}, story = {0}, whole = {0};
+    struct dial_opts o = options();
+    struct caller c;
+    (void)state;
+    note(&notes, "up to %d", 7);
+    dial_write_story(NULL, &notes, &story);
+    assert_string_equal(buf_z(&story), "up to 7\n");
+    start(&c, &o);
+    loop_sim_advance(loop, 1000);
+    assert_true(dial_story(c.dial).n > 0);
+    buf_append(&whole, dial_story(c.dial));
+    buf_append(&whole, SPAN("up to 7\n"));
+    dial_write_story(c.dial, &notes, &story);
+    assert_string_equal(buf_z(&story), buf_z(&whole));
+    dial_end(&c.dial, &notes);
+    assert_null(c.dial);
+    assert_string_equal(buf_z(&notes), buf_z(&whole));
+    dial_end(&c.dial, &notes); /* without one they stay */
+    assert_string_equal(buf_z(&notes), buf_z(&whole));
+    for (int i = 0; i < 1000; i++)
+        note(&notes, "%0200d", i);
+    assert_in_range(buf_len(&notes), 6000, 7000);
+    end(&c);
+    buf_free(&notes);
+    buf_free(&story);
+    buf_free(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +514,7 @@ int main(void)
         T(test_next),
         T(test_a_thousand_silent_delay_nobody),
         T(test_story),
+        T(test_notes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
