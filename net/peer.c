@@ -92,26 +92,19 @@ static void set_state(struct peer *p, enum peer_state state)
     p->state = state;
 }
 
-static uint64_t at_random(uint64_t below)
-{
-    uint32_t r;
-    crypto_random(&r, sizeof r);
-    return r % below;
-}
-
 static void schedule(struct peer *p)
 {
     set_state(p, PEER_WAITING);
     if (p->net->is_stopping)
         return;
     if (p->failures == 0) {
-        p->backoff_ms = (is_ours_smaller(p) ? SOON_MS : LATER_MS) + at_random(SPREAD_MS);
+        p->backoff_ms = (is_ours_smaller(p) ? SOON_MS : LATER_MS) + crypto_random_below(SPREAD_MS);
     } else {
         uint64_t ms = BACKOFF_MIN_MS;
         for (unsigned i = 1; i < p->failures && ms < BACKOFF_MAX_MS; i++)
             ms *= 2;
         ms = ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
-        p->backoff_ms = ms - at_random(ms / 4);
+        p->backoff_ms = ms - crypto_random_below(ms / 4);
     }
     timer_start(&p->retry, p->net->loop, p->backoff_ms, on_retry, p);
 }

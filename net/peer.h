@@ -48,7 +48,6 @@ struct peer {
     uint32_t acked;        /* of ours: the number of the last that it has */
     uint32_t known;        /* so many that come next it has: they go without being sent */
     uint32_t outstanding;  /* so many behind these have been sent over a link before */
-    bool is_careful;       /* one stanza at a time: perhaps it cannot bear the next one */
     bool is_refusing;      /* the first of the queue is on its way back: it could not */
     struct {
         uint64_t sent, received;

@@ -60,17 +60,12 @@ void peers_tell_name(struct net *n, struct span name, bool is_up)
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static bool must_wait(const struct peer *p)
-{
-    return p->is_careful && outbox_unacked(p->outbox) > 0;
-}
-
 void peer_on_drain(struct peer *p)
 {
     struct net *n = p->net;
     if (!p->wire || n->is_stopping)
         return;
-    for (struct span stanza; !must_wait(p) && !span_is_none(stanza = outbox_next(p->outbox));) {
+    for (struct span stanza; !span_is_none(stanza = outbox_next(p->outbox));) {
         if (p->known > 0) {
             outbox_sent(p->outbox);
             outbox_acked(p->outbox, 1);
@@ -96,24 +91,13 @@ bool peer_on_ack(struct peer *p, uint32_t count)
     p->acked += count;
     if (count > 0)
         p->failures = 0;
-    if (outbox_is_empty(p->outbox))
-        p->is_careful = false;
     return true;
 }
 
-/*
- * What it complains of is one of those that it has not acknowledged; sent again as before, it would
- * end the next link, too, and hold up all that is behind it. So the next gets them one at a time;
- * the one that ends that has found itself, and goes back to its sender.
- */
+/* What it cannot bear is found after a while, and goes back to its sender. */
 void peer_on_complaint(struct peer *p, const char *why)
 {
-    uint32_t unacked = outbox_unacked(p->outbox);
-    if (unacked == 0)
-        return;
-    bool is_found = p->is_careful && unacked == 1;
-    p->is_careful = true;
-    if (!is_found)
+    if (!outbox_doubt(p->outbox))
         return;
     LOG(LOG_WARN, "peer.refused_stanza", F_SPAN("host", p->host), F_STR("reason", why));
     peer_session_pause(p);

@@ -119,27 +119,11 @@ void wires_drop(struct net *n, struct peer *p, const char *why)
     }
 }
 
-/* What it complains of is something that we have written. */
+/* Of something that we have written; also that what we have sent is for nobody there. */
 static bool is_complaint(const struct stream *s)
 {
-    if (!s->is_peer_error)
-        return false;
-    switch (s->error) {
-    case STREAM_BAD_FORMAT:
-    case STREAM_BAD_NAMESPACE_PREFIX:
-    case STREAM_HOST_UNKNOWN:
-    case STREAM_IMPROPER_ADDRESSING:
-    case STREAM_INVALID_FROM:
-    case STREAM_INVALID_NAMESPACE:
-    case STREAM_INVALID_XML:
-    case STREAM_NOT_WELL_FORMED:
-    case STREAM_POLICY_VIOLATION:
-    case STREAM_RESTRICTED_XML:
-    case STREAM_UNSUPPORTED_STANZA_TYPE:
-        return true;
-    default:
-        return false;
-    }
+    return s->is_peer_error &&
+           (stream_error_is_complaint(s->error) || s->error == STREAM_HOST_UNKNOWN);
 }
 
 static void set_reason(struct wire *w)

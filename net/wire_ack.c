@@ -75,7 +75,7 @@ void wire_end(struct wire *w, bool is_counted)
     if (w->is_asking) {
         if (w->unasked % ASK_WITHIN == 0)
             write_r(w);
-    } else if (w->unasked >= (w->peer->is_careful ? 1 : ASK_EVERY)) {
+    } else if (w->unasked >= (outbox_is_careful(w->peer->outbox) ? 1 : ASK_EVERY)) {
         ask(w);
     } else if (!timer_is_running(&w->ask)) {
         timer_start(&w->ask, w->net->loop, ASK_AFTER_MS, on_ask, w);

@@ -168,13 +168,6 @@ static void set_state(struct pair *p, enum pair_state state, uint64_t wait_ms)
         timer_stop(&p->retry);
 }
 
-static uint64_t at_random(uint64_t below)
-{
-    uint32_t r;
-    crypto_random(&r, sizeof r);
-    return r % below;
-}
-
 static uint64_t idle_ms(const struct pair *p)
 {
     return (uint64_t)p->s2s->conf->idle_time;
@@ -214,9 +207,9 @@ static void go_on(struct pair *p)
     else if (pair_has_unasked(p))
         set_state(p, PAIR_WAITING, 1);
     else if (p->failures == 0)
-        set_state(p, PAIR_WAITING, 1 + at_random(AGAIN_MS));
+        set_state(p, PAIR_WAITING, 1 + crypto_random_below(AGAIN_MS));
     else
-        set_state(p, PAIR_WAITING, p->backoff_ms - at_random(p->backoff_ms / 4));
+        set_state(p, PAIR_WAITING, p->backoff_ms - crypto_random_below(p->backoff_ms / 4));
 }
 
 /* Its own stream has not been used for long. What it cannot be is in the middle of something. */
@@ -284,40 +277,17 @@ enum stanza_error pair_loss_of(const struct stream *s)
 {
     if (!s->error)
         return s->is_ended ? STANZA_ERROR_NONE : STANZA_REMOTE_SERVER_TIMEOUT;
-    switch (s->is_peer_error ? s->error : STREAM_ERROR_NONE) {
-    case STREAM_HOST_UNKNOWN:
-    case STREAM_HOST_GONE:
+    if (s->is_peer_error && (s->error == STREAM_HOST_UNKNOWN || s->error == STREAM_HOST_GONE))
         return STANZA_REMOTE_SERVER_NOT_FOUND;
-    case STREAM_BAD_FORMAT:
-    case STREAM_BAD_NAMESPACE_PREFIX:
-    case STREAM_IMPROPER_ADDRESSING:
-    case STREAM_INVALID_FROM:
-    case STREAM_INVALID_NAMESPACE:
-    case STREAM_INVALID_XML:
-    case STREAM_NOT_WELL_FORMED:
-    case STREAM_POLICY_VIOLATION:
-    case STREAM_RESTRICTED_XML:
-    case STREAM_UNSUPPORTED_STANZA_TYPE:
-        return STANZA_POLICY_VIOLATION;
-    default:
-        return STANZA_REMOTE_SERVER_TIMEOUT;
-    }
+    return s->is_peer_error && stream_error_is_complaint(s->error) ? STANZA_POLICY_VIOLATION
+                                                                   : STANZA_REMOTE_SERVER_TIMEOUT;
 }
 
-/*
- * doubt - the peer has ended the stream with a complaint. What it complains of is one of those that
- * it has not acknowledged; sent again as before, it would end the next stream, too, and hold up all
- * that is behind it. So the next stream gets them one at a time; the one that ends that has found
- * itself, and goes back to its sender. True: it has.
- */
+/* The peer has ended the stream with a complaint. True: the stanza that it cannot bear has been
+ * found, and goes back to its sender. */
 static bool doubt(struct pair *p, const char *reason)
 {
-    uint32_t unacked = outbox_unacked(p->outbox);
-    if (unacked == 0)
-        return false;
-    bool is_found = p->is_careful && unacked == 1;
-    p->is_careful = true;
-    if (!is_found)
+    if (!outbox_doubt(p->outbox))
         return false;
     LOG(LOG_WARN, "pair.refused_stanza", F_SPAN("local", p->local), F_SPAN("remote", p->remote),
         F_STR("reason", reason ? reason : ""));
@@ -472,7 +442,7 @@ static void on_outbox_ready(void *ctx, struct outbox *o)
     if (p->state == PAIR_READY)
         pair_pump(p);
     else if (p->state == PAIR_IDLE && !s->is_stopping)
-        set_state(p, PAIR_WAITING, 1 + at_random(AGAIN_MS));
+        set_state(p, PAIR_WAITING, 1 + crypto_random_below(AGAIN_MS));
 }
 
 static void on_outbox_expired(void *ctx, struct outbox *o, struct span stanza)

@@ -50,7 +50,6 @@ struct pair {
     bool is_refused;     /* waiting, and nothing is queued meanwhile: it is bounced at once */
     bool is_proved;      /* something has been acknowledged on this stream */
     bool is_last;        /* <r/> has been sent for the last time: we are stopping */
-    bool is_careful;     /* one stanza at a time: perhaps the peer cannot bear the next one */
     bool is_mute;        /* this stream's peer does not answer pings */
     uint32_t acked;      /* the peer's h */
     uint32_t unasked;    /* written since the last <r/> */

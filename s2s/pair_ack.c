@@ -77,11 +77,16 @@ static void ask(struct pair *p, struct buf *out)
     start_timer(p, ANSWER_MS);
 }
 
+static uint32_t ask_every(const struct pair *p)
+{
+    return outbox_is_careful(p->outbox) ? 1 : p->has_acks ? ASK_EVERY : PING_EVERY;
+}
+
 void pair_ack_written(struct pair *p, struct buf *out)
 {
     if (p->is_asking)
         return;
-    if (!p->is_mute && p->unasked >= (p->is_careful ? 1 : p->has_acks ? ASK_EVERY : PING_EVERY))
+    if (!p->is_mute && p->unasked >= ask_every(p))
         ask(p, out);
     else if (!timer_is_running(&p->barrier))
         start_timer(p, ASK_AFTER_MS);
@@ -114,8 +119,6 @@ bool pair_ack_last(struct pair *p)
 static void on_progress(struct pair *p)
 {
     p->is_proved = true;
-    if (outbox_is_empty(p->outbox))
-        p->is_careful = false;
     p->failures = 0;
     p->last_error = STANZA_ERROR_NONE;
     p->why[0] = '\0';
@@ -224,11 +227,6 @@ static void make_room(struct pair *p)
         outbox_acked(p->outbox, unacked / 2);
 }
 
-static bool must_wait(const struct pair *p)
-{
-    return p->is_careful && outbox_unacked(p->outbox) > 0;
-}
-
 void pair_pump(struct pair *p)
 {
     size_t backlog = (size_t)p->s2s->conf->backlog;
@@ -236,7 +234,7 @@ void pair_pump(struct pair *p)
     if (p->state != PAIR_READY || p->s2s->is_stopping)
         return;
     make_room(p);
-    for (struct span stanza; !must_wait(p) && !span_is_none(stanza = outbox_next(p->outbox));) {
+    for (struct span stanza; !span_is_none(stanza = outbox_next(p->outbox));) {
         if (!out && !(out = pair_begin(p)))
             return; /* goes on when it drains */
         buf_append(out, stanza);

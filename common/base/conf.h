@@ -79,8 +79,8 @@ struct conf_spec {
 void *conf_load(const struct conf_spec *spec, const char *path, bool secret,
                 char error_r[CONF_ERROR_MAX]);
 void conf_free(const struct conf_spec *spec, void **conf); /* wipes strings */
-/* Whether a running process that has old may go on with next: false, with a reason, when they differ
- * in a key that is fixed. */
+/* Whether a running process that has old may go on with next: false, with a reason, when they
+ * differ in a key that is fixed. */
 bool conf_may_follow(const struct conf_spec *spec, const void *old, const void *next,
                      char error_r[CONF_ERROR_MAX]);
 /* Prints every key with its default and help, as a file that conf_load reads. */

@@ -83,6 +83,14 @@ void crypto_random(void *p, size_t n)
     }
 }
 
+uint64_t crypto_random_below(uint64_t below)
+{
+    uint32_t r;
+
+    crypto_random(&r, sizeof(r));
+    return r % below;
+}
+
 void crypto_random_hex(char *text_r, size_t bytes)
 {
     char random[32];

@@ -18,6 +18,8 @@ void crypto_init(void);
 void crypto_simulate(uint64_t seed);
 
 void crypto_random(void *p, size_t n);
+/* From 0 to below - 1, for times: below is at least 1, and far under 2^32. */
+uint64_t crypto_random_below(uint64_t below);
 /* An identifier of bytes*8 random bits in lower-case hex, NUL-terminated; text_r: 2*bytes+1. */
 void crypto_random_hex(char *text_r, size_t bytes);
 

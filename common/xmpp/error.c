@@ -81,6 +81,25 @@ enum stream_error stream_error_of_fault(enum xml_fault fault)
     return STREAM_UNDEFINED_CONDITION;
 }
 
+bool stream_error_is_complaint(enum stream_error e)
+{
+    switch (e) {
+    case STREAM_BAD_FORMAT:
+    case STREAM_BAD_NAMESPACE_PREFIX:
+    case STREAM_IMPROPER_ADDRESSING:
+    case STREAM_INVALID_FROM:
+    case STREAM_INVALID_NAMESPACE:
+    case STREAM_INVALID_XML:
+    case STREAM_NOT_WELL_FORMED:
+    case STREAM_POLICY_VIOLATION:
+    case STREAM_RESTRICTED_XML:
+    case STREAM_UNSUPPORTED_STANZA_TYPE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* "<name xmlns='ns'/>"; both are words of our own. */
 static void write_condition(struct buf *out, const char *name, struct span ns)
 {

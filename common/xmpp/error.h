@@ -81,6 +81,8 @@ enum stanza_error stanza_error_parse(struct span name); /* NONE when unknown */
 const char *stanza_error_type(enum stanza_error e);     /* "cancel" */
 enum stream_error stream_error_parse(struct span name); /* UNDEFINED_CONDITION when unknown */
 enum stream_error stream_error_of_fault(enum xml_fault fault);
+/* From a peer, it is about something that we have written. */
+bool stream_error_is_complaint(enum stream_error e);
 
 /* <stream:error>…</stream:error>; text may be NULL. app, when not NULL, is an element of
  * urn:xmpp:errors ("stanza-too-big"). */

@@ -233,6 +233,8 @@ void outbox_check_ready(struct outbox *o)
 
 struct span outbox_next(struct outbox *o)
 {
+    if (o->is_careful && o->sent > 0)
+        return SPAN_NONE;
     if (o->all->is_loading) {
         o->is_wanted = true; /* older ones may be in the store */
         return SPAN_NONE;
@@ -275,6 +277,8 @@ bool outbox_acked(struct outbox *o, uint32_t count)
         return false;
     outbox_drop(o, count);
     ring_shrink(&o->front);
+    if (outbox_is_empty(o))
+        o->is_careful = false;
     if (o->is_wanted) {
         outbox_refill(o);
         outbox_check_ready(o);
@@ -285,6 +289,20 @@ bool outbox_acked(struct outbox *o, uint32_t count)
 uint32_t outbox_unacked(const struct outbox *o)
 {
     return o->sent;
+}
+
+bool outbox_doubt(struct outbox *o)
+{
+    bool is_found = o->is_careful && o->sent == 1;
+
+    if (o->sent > 0)
+        o->is_careful = true;
+    return is_found;
+}
+
+bool outbox_is_careful(const struct outbox *o)
+{
+    return o->is_careful;
 }
 
 void outbox_rewind(struct outbox *o)

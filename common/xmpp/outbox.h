@@ -63,8 +63,8 @@ void *outbox_owner(const struct outbox *o); /* NULL: none */
 
 /* A copy of the stanza, as it is to be sent. False: it is full, nothing was taken. */
 bool outbox_put(struct outbox *o, struct span stanza);
-/* The oldest that has not been sent; none: nothing, or it is being read (on_ready follows). Valid
- * until the next call. */
+/* The oldest that has not been sent; none: nothing, or it is being read (on_ready follows), or one
+ * at a time is enough (outbox_doubt). Valid until the next call. */
 struct span outbox_next(struct outbox *o);
 void outbox_sent(struct outbox *o); /* the one that outbox_next gave */
 /* The peer has so many more of those sent, the oldest first: they go. False: never so many. */
@@ -73,6 +73,16 @@ bool outbox_acked(struct outbox *o, uint32_t count);
 uint32_t outbox_unacked(const struct outbox *o);
 /* The connection is gone: what was sent and not acknowledged will be given again, first. */
 void outbox_rewind(struct outbox *o);
+/*
+ * The peer has ended the connection with a complaint. What it complains of is one of those that it
+ * has not acknowledged; sent again as before, it would end the next connection, too, and hold up
+ * all that is behind it. So from now on outbox_next gives them one at a time, each when the one
+ * before is acknowledged, until nothing is left. The one that ends a connection that way has found
+ * itself: true, and its owner may refuse it (outbox_refuse_first).
+ */
+bool outbox_doubt(struct outbox *o);
+/* One at a time: whoever has sent one had better ask for its acknowledgement. */
+bool outbox_is_careful(const struct outbox *o);
 /* The oldest, sent or not, is given to on_expired now: it cannot be delivered. */
 void outbox_refuse_first(struct outbox *o);
 /* All of it is given to on_expired, now or soon: there is no such destination. */

@@ -88,6 +88,7 @@ struct outbox {
     uint64_t give_up_end;
     uint64_t retry_at; /* after the store has refused */
     struct outbox_job *writing, *reading, *deleting;
+    bool is_careful;       /* outbox_doubt: one at a time */
     bool is_wanted;        /* outbox_next gave nothing, but there is something: on_ready is owed */
     struct list_node node; /* of all->busy, while there is anything in it or to be done for it */
     struct span key;

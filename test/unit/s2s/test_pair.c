@@ -508,7 +508,7 @@ static void test_no_poison(void **state)
                 pass(h, 1000);
             far_external(h, "", OFFER_SM);
         }
-        assert_false(the_pair(h)->is_careful);
+        assert_false(outbox_is_careful(the_pair(h)->outbox));
         assert_int_equal(queued(h), 1);
         expect_no_bounce(h);
         house_free(h);

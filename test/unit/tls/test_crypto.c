@@ -157,6 +157,15 @@ static void random_numbers_differ(void **state)
     assert_memory_not_equal(long_one, long_one + 100, 64);
     crypto_random_hex(a, 0);
     assert_string_equal(a, "");
+
+    unsigned seen = 0;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(crypto_random_below(1), 0);
+        uint64_t n = crypto_random_below(3);
+        assert_in_range(n, 0, 2);
+        seen |= 1U << n;
+    }
+    assert_int_equal(seen, 7);
 }
 
 static void a_seed_repeats_its_numbers(void **state)

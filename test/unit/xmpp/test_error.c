@@ -55,6 +55,26 @@ static void faults_have_their_errors(void **state)
         assert_int_equal(stream_error_of_fault(rows[i].fault), rows[i].error);
 }
 
+static void complaints_are_told_from_other_ends(void **state)
+{
+    (void)state;
+    static const enum stream_error complaints[] = {
+        STREAM_BAD_FORMAT,      STREAM_BAD_NAMESPACE_PREFIX, STREAM_IMPROPER_ADDRESSING,
+        STREAM_INVALID_FROM,    STREAM_INVALID_NAMESPACE,    STREAM_INVALID_XML,
+        STREAM_NOT_WELL_FORMED, STREAM_POLICY_VIOLATION,     STREAM_RESTRICTED_XML,
+        STREAM_UNSUPPORTED_STANZA_TYPE,
+    };
+    static const enum stream_error others[] = {
+        STREAM_ERROR_NONE,   STREAM_CONFLICT, STREAM_CONNECTION_TIMEOUT,
+        STREAM_HOST_UNKNOWN, STREAM_RESET,    STREAM_RESOURCE_CONSTRAINT,
+        STREAM_SYSTEM_SHUTDOWN,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(complaints); i++)
+        assert_true(stream_error_is_complaint(complaints[i]));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(stream_error_is_complaint(others[i]));
+}
+
 static void stream_errors_are_written(void **state)
 {
     (void)state;
@@ -188,6 +208,7 @@ static void parts_stay_escaped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(complaints_are_told_from_other_ends),
         cmocka_unit_test(names_are_those_of_the_rfc), cmocka_unit_test(faults_have_their_errors),
         cmocka_unit_test(stream_errors_are_written),  cmocka_unit_test(who_is_answered),
         cmocka_unit_test(answers_are_written),        cmocka_unit_test(parts_stay_escaped),

@@ -50,6 +50,69 @@ static void test_rewind(void **state)
     world_free(w);
 }
 
+static void send_next(struct outbox *o, unsigned number)
+{
+    assert_int_equal(number_of(outbox_next(o)), number);
+    outbox_sent(o);
+}
+
+/* 2 is the one that the peer cannot bear. */
+static void test_doubt(void **state)
+{
+    struct world *w = world_new();
+    struct outbox *o = open_key(w, "a b");
+    (void)state;
+    put_range(o, 0, 5);
+    take(w, o, 0, 3, false);
+    assert_true(outbox_acked(o, 1));
+    assert_false(outbox_doubt(o));
+    assert_true(outbox_is_careful(o));
+    outbox_rewind(o);
+    send_next(o, 1);
+    assert_true(span_is_none(outbox_next(o)));
+    assert_true(outbox_acked(o, 0));
+    assert_true(span_is_none(outbox_next(o)));
+    assert_true(outbox_acked(o, 1));
+    send_next(o, 2);
+    assert_true(outbox_doubt(o));
+    outbox_refuse_first(o);
+    assert_string_equal(buf_z(&w->expired), "2 ");
+    outbox_rewind(o);
+    send_next(o, 3); /* one at a time still: there may be more of them */
+    assert_true(span_is_none(outbox_next(o)));
+    assert_true(outbox_acked(o, 1));
+    send_next(o, 4);
+    assert_true(outbox_is_careful(o));
+    assert_true(outbox_acked(o, 1));
+    assert_false(outbox_is_careful(o));
+    put_range(o, 5, 8);
+    take(w, o, 5, 8, false);
+    world_free(w);
+}
+
+/* A complaint with nothing under way is about nothing that could be found. */
+static void test_doubt_of_nothing(void **state)
+{
+    struct world *w = world_new();
+    struct outbox *o = open_key(w, "a b");
+    (void)state;
+    put_range(o, 0, 2);
+    assert_false(outbox_doubt(o));
+    assert_false(outbox_is_careful(o));
+    take(w, o, 0, 2, true);
+    assert_false(outbox_doubt(o));
+    assert_false(outbox_is_careful(o));
+    put_range(o, 2, 3);
+    send_next(o, 2);
+    assert_false(outbox_doubt(o)); /* the only one, but the connection may have ended for others */
+    assert_true(outbox_is_careful(o));
+    outbox_rewind(o);
+    assert_false(outbox_doubt(o));
+    send_next(o, 2);
+    assert_true(outbox_doubt(o));
+    world_free(w);
+}
+
 /* What is acknowledged within the spill time never sees the store. */
 static void test_never_stored(void **state)
 {
@@ -402,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_doubt),
+        cmocka_unit_test(test_doubt_of_nothing),
         cmocka_unit_test(test_never_stored),
         cmocka_unit_test(test_spills_after_time),
         cmocka_unit_test(test_acked_leave_the_store),
