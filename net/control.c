@@ -8,7 +8,6 @@
 #include "net/wire.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* --- info ------------------------------------------------------------------------------------- */
 
@@ -109,66 +108,44 @@ static void on_close(void *ctx, struct control_call *call, const struct span *ar
     control_ok(call);
 }
 
-/* One that is waiting for the end of an attempt. */
-struct explain {
-    struct net *net;
-    struct control_call *call;
-    struct timer look;
-    uint64_t until;
-    char *host;
-};
-
-#define EXPLAIN_LOOK_MS 50
-#define EXPLAIN_TIME_MS 25000
-
-static void explain_end(struct explain *e, const struct peer *p)
+static bool is_under_way(void *ctx, struct span host)
 {
+    const struct peer *p = peer_find(ctx, host);
+    return p && p->state == PEER_CONNECTING;
+}
+
+static void explain(void *ctx, struct control_call *call, struct span host)
+{
+    const struct peer *p = peer_find(ctx, host);
     struct buf how = {0};
-    control_row2(e->call, SPAN("key"), SPAN("value"));
-    control_row2(e->call, SPAN("server"), span_of(e->host));
-    control_row2(e->call, SPAN("state"), p ? span_of(peer_state_name(p->state)) : SPAN("removed"));
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("server"), host);
+    control_row2(call, SPAN("state"), p ? span_of(peer_state_name(p->state)) : SPAN("removed"));
     if (p) {
-        control_row2(e->call, SPAN("fingerprint"), span_of(p->fingerprint));
+        control_row2(call, SPAN("fingerprint"), span_of(p->fingerprint));
         if (p->wire)
             wire_describe(p->wire, &how);
         if (buf_len(&how) > 0)
-            control_row2(e->call, SPAN("link"), buf_span(&how));
+            control_row2(call, SPAN("link"), buf_span(&how));
         if (p->failures > 0)
-            control_row_number(e->call, SPAN("failures in a row"), p->failures);
-        control_row_lines(e->call, SPAN("attempt"), buf_span(&p->story));
+            control_row_number(call, SPAN("failures in a row"), p->failures);
+        control_row_lines(call, SPAN("attempt"), buf_span(&p->story));
     }
-    control_ok(e->call);
+    control_ok(call);
     buf_free(&how);
-    timer_stop(&e->look);
-    free(e->host);
-    free(e);
-}
-
-static void explain_look(void *ctx)
-{
-    struct explain *e = ctx;
-    const struct peer *p = peer_find(e->net, span_of(e->host));
-    if (p && p->state == PEER_CONNECTING && loop_now(e->net->loop) < e->until)
-        timer_start(&e->look, e->net->loop, EXPLAIN_LOOK_MS, explain_look, e);
-    else
-        explain_end(e, p);
 }
 
 static void on_explain(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
+    static const struct control_waiting attempt = {is_under_way, explain};
     struct net *n = ctx;
     struct peer *p = named(n, call, args[0]);
     (void)count;
     if (!p)
         return;
-    struct explain *e = mem_zalloc(sizeof *e);
-    e->net = n;
-    e->call = call;
-    e->host = mem_strdup_span(p->host);
-    e->until = loop_now(n->loop) + EXPLAIN_TIME_MS;
     if (p->state == PEER_WAITING)
         peer_connect(p);
-    explain_look(e);
+    control_wait(call, n->loop, &attempt, n, p->host);
 }
 
 /* --- the table -------------------------------------------------------------------------------- */

@@ -10,7 +10,6 @@
 #include "xmpp/jid.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* --- info ------------------------------------------------------------------------------------- */
 
@@ -135,18 +134,6 @@ static void on_close(void *ctx, struct control_call *call, const struct span *ar
 
 /* --- explain ---------------------------------------------------------------------------------- */
 
-/* One that is waiting for the end of an attempt. */
-struct explain {
-    struct s2s *s2s;
-    struct control_call *call;
-    struct timer look;
-    uint64_t until;
-    char *domain;
-};
-
-#define EXPLAIN_LOOK_MS 50
-#define EXPLAIN_TIME_MS 25000
-
 static void explain_policy(struct control_call *call, const struct s2s *s, struct span domain)
 {
     struct s2s_policy p = policy_of(s, domain);
@@ -174,8 +161,9 @@ static void explain_pair(struct control_call *call, const struct pair *p)
     control_row_lines(call, SPAN("attempt"), buf_span(&p->story));
 }
 
-static bool is_under_way(const struct s2s *s, struct span domain)
+static bool is_under_way(void *ctx, struct span domain)
 {
+    const struct s2s *s = ctx;
     size_t cursor = 0;
     for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
         if (span_eq(p->remote, domain) && p->state == PAIR_CONNECTING)
@@ -183,34 +171,22 @@ static bool is_under_way(const struct s2s *s, struct span domain)
     return false;
 }
 
-static void explain_end(struct explain *e)
+static void explain(void *ctx, struct control_call *call, struct span domain)
 {
-    struct s2s *s = e->s2s;
-    struct span domain = span_of(e->domain);
+    const struct s2s *s = ctx;
     size_t cursor = 0;
-    control_row2(e->call, SPAN("key"), SPAN("value"));
-    control_row2(e->call, SPAN("domain"), domain);
-    explain_policy(e->call, s, domain);
+    control_row2(call, SPAN("key"), SPAN("value"));
+    control_row2(call, SPAN("domain"), domain);
+    explain_policy(call, s, domain);
     for (struct pair *p; (p = map_next(&s->pairs, &cursor));)
         if (span_eq(p->remote, domain))
-            explain_pair(e->call, p);
-    control_ok(e->call);
-    timer_stop(&e->look);
-    free(e->domain);
-    free(e);
-}
-
-static void explain_look(void *ctx)
-{
-    struct explain *e = ctx;
-    if (is_under_way(e->s2s, span_of(e->domain)) && loop_now(e->s2s->loop) < e->until)
-        timer_start(&e->look, e->s2s->loop, EXPLAIN_LOOK_MS, explain_look, e);
-    else
-        explain_end(e);
+            explain_pair(call, p);
+    control_ok(call);
 }
 
 static void on_explain(void *ctx, struct control_call *call, const struct span *args, size_t count)
 {
+    static const struct control_waiting attempt = {is_under_way, explain};
     struct s2s *s = ctx;
     char out[JID_PART_MAX + 1];
     struct span domain;
@@ -221,17 +197,12 @@ static void on_explain(void *ctx, struct control_call *call, const struct span *
         control_error(call, "that is a domain of ours");
         return;
     }
-    struct explain *e = mem_zalloc(sizeof *e);
-    e->s2s = s;
-    e->call = call;
-    e->domain = mem_strdup_span(domain);
-    e->until = loop_now(s->loop) + EXPLAIN_TIME_MS;
     if (!policy_of(s, domain).is_denied && !pair_find(s, s->host, domain)) {
         struct pair *p = pair_get(s, s->host, domain);
         if (p)
             pair_connect(p);
     }
-    explain_look(e);
+    control_wait(call, s->loop, &attempt, s, domain);
 }
 
 /* --- the table of the network's servers ------------------------------------------------------- */

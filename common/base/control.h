@@ -49,6 +49,17 @@ void control_row_lines(struct control_call *call, struct span name, struct span 
 void control_ok(struct control_call *call);
 void control_error(struct control_call *call, const char *reason);
 
+/* What an answer waits for, of the given name, which may come and go meanwhile. */
+struct control_waiting {
+    bool (*is_under_way)(void *ctx, struct span name);
+    /* Ends the call. */
+    void (*answer)(void *ctx, struct control_call *call, struct span name);
+};
+/* answer, at once or as soon as it is not under way any more, after 25 s at the latest. name is
+ * copied; ctx stays until the end of the loop. */
+void control_wait(struct control_call *call, struct loop *loop, const struct control_waiting *what,
+                  void *ctx, struct span name);
+
 /*
  * For an answer that goes on: from now on it is noticed when the asker hangs up, and told by
  * on_gone(ctx), once; the call still ends with control_ok then. on_gone does not come after that.
