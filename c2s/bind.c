@@ -132,4 +132,6 @@ void bind_on_stanza(struct stream *s, struct stanza *stanza)
         seat_count(c->seat);
     else
         seat_input(c->seat, stanza);
+    if (c->c2s->link)
+        link_feed(c->c2s->link, &c->feeder, s);
 }

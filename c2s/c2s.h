@@ -27,6 +27,7 @@
 #include "c2s/quota.h"
 #include "c2s/seat.h"
 #include "tls/ctx.h"
+#include "xmpp/link.h"
 #include "xmpp/servers.h"
 #include "xmpp/stream.h"
 
@@ -88,6 +89,7 @@ struct client {
     char *user;          /* localpart, once authenticated */
     struct span domain;  /* host or network: the one the first header named; none before */
     char *bind_id;       /* of the iq that waits for the session manager */
+    struct link_feeder feeder; /* waits when the router does not keep up */
     struct seat *seat;   /* once bound or resumed; NULL again when another connection has it */
     unsigned holds;      /* answers that are still to come from threads and the store */
     bool has_registered; /* an account, on this connection */

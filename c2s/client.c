@@ -179,6 +179,7 @@ static void on_closed(struct stream *s)
         seat_on_lost(c->seat, s->is_ended || s->error);
     if (c->address)
         limits_disconnect(&c2s->limits, c->address, c->user != NULL, loop_now(s->loop));
+    link_feed_end(&c->feeder);
     c->is_gone = true;
     c2s->stream_count--;
     free_if_unheld(c);

@@ -155,6 +155,7 @@ static void on_closed(struct stream *s)
         F_STR("cond", s->error ? stream_error_name(s->error) : ""), F_STR("reason", w->reason),
         F_INT("bytes", s->bytes_in), F_INT("stanzas", s->stanzas_in));
     w->has_stream = false;
+    link_feed_end(&w->feeder);
     n->wire_count--;
     wire_ack_end(w);
     if (s->is_peer_error && s->error == STREAM_CONFLICT)

@@ -27,6 +27,7 @@ enum wire_state {
 
 struct wire {
     struct stream stream;
+    struct link_feeder feeder; /* waits when the router does not keep up */
     struct net *net;
     struct peer *peer;     /* NULL: not proved yet, or it has let go */
     struct list_node node; /* of net->wires */

@@ -28,6 +28,8 @@ static bool is_known(struct wire *w)
 
 static void throttle(struct wire *w)
 {
+    if (w->net->link)
+        link_feed(w->net->link, &w->feeder, &w->stream);
     if (w->peer->intake->handled.waiting < WAITING_MAX || w->is_throttled)
         return;
     w->is_throttled = true;

@@ -190,6 +190,8 @@ static void on_stanza(struct stream *s, struct stanza *stanza)
     in->last_used = loop_now(s->loop);
     in_duplex_give(in);
     inbound_stanza(in->s2s, s, stanza, in_is_proved, in, in_manage_next(in));
+    if (in->s2s->link)
+        link_feed(in->s2s->link, &in->feeder, s);
 }
 
 /* --- what has no rule ------------------------------------------------------------------------- */
@@ -246,6 +248,7 @@ static void on_closed(struct stream *s)
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in),
         F_INT("stanzas", s->stanzas_in));
     in->is_gone = true;
+    link_feed_end(&in->feeder);
     loop_defer_cancel(&in->answer);
     in_free_pairs(in);
     in_duplex_end(in);

@@ -56,6 +56,7 @@ struct in {
     bool has_acks, owes_ack; /* XEP-0198 */
     struct deferred answer;
     bool is_throttled;
+    struct link_feeder feeder; /* waits when the router does not keep up */
 
     bool wants_duplex, is_given;               /* XEP-0288: asked for; given to its pair */
     bool acks_output;                          /* has_acks when it was given */

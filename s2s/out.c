@@ -126,6 +126,7 @@ static void on_closed(struct stream *s)
         F_STR("cond", s->error ? stream_error_name(s->error) : ""),
         F_STR("reason", s->close_reason ? s->close_reason : ""), F_INT("bytes", s->bytes_in));
     o->has_stream = false;
+    link_feed_end(&o->feeder);
     s2s->out_count--;
     if (o->is_closing || !o->pair) {
         report(o);

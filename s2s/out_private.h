@@ -31,6 +31,7 @@ struct out {
     struct dial *dial; /* NULL: ready, or over */
     const struct dial_target *target;
     struct stream stream;
+    struct link_feeder feeder;           /* waits when the router does not keep up */
     bool has_stream;                     /* between on_connected and on_closed */
     bool has_failed;                     /* by out_fail: it is known why this one is no good */
     bool is_closing;                     /* by out_close: no other target is tried */

@@ -63,6 +63,8 @@ void out_on_stanza(struct stream *s, struct stanza *stanza)
     }
     o->pair->last_used = loop_now(s->loop);
     inbound_stanza(o->s2s, s, stanza, is_proved, o, handled_next(&o->handled));
+    if (o->s2s->link)
+        link_feed(o->s2s->link, &o->feeder, s);
 }
 
 /* --- XEP-0198 --------------------------------------------------------------------------------- */

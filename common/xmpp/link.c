@@ -4,6 +4,7 @@
  */
 #include "xmpp/link.h"
 
+#include "base/conn.h"
 #include "base/log.h"
 #include "tls/crypto.h"
 #include "tls/ctx.h"
@@ -211,11 +212,17 @@ static void free_link(struct link *l)
     free(l);
 }
 
+static void on_drain(struct stream *s)
+{
+    link_let_go(s->ctx);
+}
+
 static void on_closed(struct stream *s)
 {
     struct link *l = s->ctx;
     bool was_up = s->state == LINK_UP;
     l->has_stream = false;
+    link_let_go(l);
     timer_stop(&l->beat);
     if (l->is_ending) {
         free_link(l);
@@ -246,6 +253,7 @@ static const struct stream_role *link_role(void)
         .on_connect = on_connect,
         .on_secure = on_secure,
         .on_header = on_header,
+        .on_drain = on_drain,
         .on_closed = on_closed,
     };
     role.rule_count = link_rule_count;
@@ -258,6 +266,7 @@ static void attach(struct link *l, struct conn *c)
     l->binds_open = 0;
     l->next_id = 0;
     stream_init(&l->stream, link_role(), l->loop, c, l);
+    conn_set_low_water(c, l->opts.queue_max / 4);
     stream_set_deadline(&l->stream, HANDSHAKE_MS);
 }
 
@@ -291,6 +300,7 @@ struct link *link_new(struct loop *loop, const struct link_opts *opts,
     l->events = events;
     l->ctx = ctx;
     l->retry_ms = RETRY_MIN_MS;
+    list_init(&l->feeders);
     timer_start(&l->retry, loop, 0, start_connecting, l);
     return l;
 }
@@ -309,6 +319,7 @@ void link_close(struct link **link, void (*gone)(void *ctx), void *ctx)
     l->is_ending = true;
     timer_stop(&l->retry);
     timer_stop(&l->beat);
+    link_let_go(l);
     buf_free(&l->pending);
     tell_waiting(l, false);
     if (!l->has_stream) {

@@ -10,12 +10,14 @@
 #define XMPP_LINK_H
 
 #include "base/addr.h"
+#include "base/list.h"
 #include "xml/stanza.h"
 #include "xml/writer.h"
 
 struct conn;
 struct link;
 struct loop;
+struct stream;
 struct tls_ctx;
 
 /* SHA-1 of stream id and secret, in lower-case hex (XEP-0114 3): 40 digits and a NUL. */
@@ -91,6 +93,19 @@ void link_end(struct link *l);
  * done called with false. */
 bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanza_write_opts *opts,
                       struct link_done done);
+
+/* --- back-pressure --- */
+
+/* Embedded, zeroed, by whoever owns a stream whose stanzas become the link's. */
+struct link_feeder {
+    struct list_node node;
+    struct stream *stream; /* NULL unless it waits */
+};
+/* After a stanza of s: while more than half of queue_max waits for a router that is there, s is not
+ * read (stream_pause). */
+void link_feed(struct link *l, struct link_feeder *f, struct stream *s);
+/* The stream has closed. */
+void link_feed_end(struct link_feeder *f);
 
 /* --- the extension --- */
 /* One more name, as long as this connection to the router lasts: asked for in on_up and later,

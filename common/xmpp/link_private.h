@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * link_private - what link.c (the connection) and link_ext.c (the extension's words) share.
+ * link_private - what link.c (the connection), link_ext.c (the extension's words) and link_flow.c
+ * (back-pressure) share.
  */
 #ifndef XMPP_LINK_PRIVATE_H
 #define XMPP_LINK_PRIVATE_H
@@ -31,6 +32,7 @@ struct link {
     struct link_done *waiting; /* their completions */
     size_t waiting_count, waiting_cap;
     struct link_done current;  /* of the stanza between begin and end */
+    struct list_node feeders;  /* that wait for the router */
     struct deferred free;
     void (*gone)(void *ctx); /* given to link_close */
     void *gone_ctx;
@@ -43,6 +45,9 @@ extern const size_t link_rule_count;
 /* link.c, for the rules in link_ext.c */
 void link_on_handshake(struct stream *s, struct stanza *stanza);
 void link_became_up(struct link *l);
+
+/* link_flow.c: all that wait are read again. */
+void link_let_go(struct link *l);
 
 /* link_ext.c */
 void link_send_binds(struct link *l);

@@ -208,6 +208,57 @@ static void does_not_read_on_while_much_waits(void **state)
     house_free(h);
 }
 
+/* A router that takes the names of h, and then reads no more. */
+static void come_up_and_stall(struct house *h)
+{
+    loop_sim_settle(h->loop);
+    wire_say(h->router,
+             "<stream:stream xmlns='jabber:component:accept' id='1' from='c2s-1'"
+             " xmlns:stream='http://etherx.jabber.org/streams'><handshake/>"
+             "<bind xmlns='http://kontalk.org/extensions/router' type='result' id='1'/>");
+    assert_true(link_is_up(h->c2s->link));
+    conn_pause(h->router->conn);
+}
+
+static struct wire *bound(struct house *h, const char *bind)
+{
+    struct wire *w = login(h);
+    wire_say(w, bind);
+    wire_expect(w, "type='result'");
+    return w;
+}
+
+/* A router that falls behind is not fed by whoever can until there is no room for anybody: he is
+ * read again when it has caught up. */
+static void one_client_does_not_fill_the_link(void **state)
+{
+    char *body = mem_alloc(60001);
+    char *flood = mem_alloc(70000);
+    (void)state;
+    memset(body, 'x', 60000);
+    body[60000] = 0;
+    snprintf(flood, 70000, "<message to='juliet@elsewhere.example'><body>%s</body></message>",
+             body);
+    struct house *h = house_new("[limits]\nstanza_rate = 0\ninput_rate = 0\n", silent_router);
+    struct wire *w = bound(h, BIND("a")), *other = bound(h, BIND("b"));
+    come_up_and_stall(h);
+    for (int n = 0; n < 500; n++)
+        wire_say(w, flood);
+    wire_say(w, "<iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>");
+    wire_expect_not(w, "id='p1'");
+    wire_say(other, "<message to='juliet@elsewhere.example' id='well'><body>hi</body></message>");
+    wire_expect_not(other, "type='error'");
+    conn_resume(h->router->conn);
+    loop_sim_settle(h->loop);
+    wire_expect(h->router, "id='well'");
+    wire_expect(w, "id='p1'");
+    free(body);
+    free(flood);
+    wire_free(&w);
+    wire_free(&other);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +271,7 @@ int main(void)
         cmocka_unit_test(unknown_users_keep_their_salt),
         cmocka_unit_test(cuts_off_who_does_not_read),
         cmocka_unit_test(does_not_read_on_while_much_waits),
+        cmocka_unit_test(one_client_does_not_fill_the_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

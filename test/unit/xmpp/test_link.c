@@ -17,6 +17,7 @@
 #include "xml/parser.h"
 #include "xmpp/link.h"
 #include "xmpp/ns.h"
+#include "xmpp/stream.h"
 
 #define HEAD                                                                                       \
     "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "                         \
@@ -255,6 +256,91 @@ static void full_queue_refuses(void **state)
     play_free(p);
 }
 
+static void on_feeding_closed(struct stream *s)
+{
+    struct link_feeder *f = s->ctx;
+    link_feed_end(f);
+}
+
+static const struct stream_role feeder_role = {
+    .name = "feeder", .ns = NS_CLIENT, .on_closed = on_feeding_closed};
+
+/* A stream that gives the link a stanza for each that it reads, until it is not read. */
+struct feeding {
+    struct wire *far;
+    struct stream stream;
+    struct link_feeder feeder;
+};
+
+static void feed(struct play *p, struct feeding *f)
+{
+    struct conn *near;
+    if (!f->far) {
+        f->far = wire_new(p->loop, 0, &near);
+        stream_init(&f->stream, &feeder_role, p->loop, near, &f->feeder);
+    }
+    while (!f->stream.paused && send_message(p, "m"))
+        link_feed(p->link, &f->feeder, &f->stream);
+}
+
+static void feed_end(struct feeding *f)
+{
+    stream_abort(&f->stream);
+    wire_free(&f->far);
+    assert_null(f->feeder.stream);
+}
+
+/* Beyond half of the queue nobody is read who would fill it; below a quarter they are again. There
+ * is room between for what others say. */
+static void feeders_wait_for_a_slow_router(void **state)
+{
+    struct play *p = play_new(0);
+    struct feeding one = {0}, two = {0};
+    (void)state;
+    come_up(p);
+    conn_pause(p->router->conn);
+    feed(p, &one);
+    assert_int_equal(one.stream.paused, 1);
+    unsigned sent = p->safe;
+    assert_true(send_message(p, "m"));
+    link_feed(p->link, &one.feeder, &one.stream); /* of what had been read before */
+    assert_int_equal(one.stream.paused, 1);
+    feed(p, &two);
+    assert_int_equal(p->safe, sent + 2);
+    assert_int_equal(p->failed, 0);
+    conn_resume(p->router->conn);
+    loop_sim_settle(p->loop);
+    assert_int_equal(one.stream.paused + two.stream.paused, 0);
+    assert_int_equal(p->failed, 0);
+    feed_end(&one);
+    feed_end(&two);
+    play_free(p);
+}
+
+/* A router that goes lets all go: what comes then waits for it, or is refused. */
+static void feeders_do_not_wait_for_a_router_that_is_away(void **state)
+{
+    struct play *p = play_new(0);
+    struct feeding one = {0}, two = {0};
+    (void)state;
+    come_up(p);
+    conn_pause(p->router->conn);
+    feed(p, &one);
+    feed(p, &two);
+    feed_end(&two);
+    assert_int_equal(one.stream.paused, 1);
+    p->refuse = true;
+    conn_abort(p->router->conn, 0);
+    loop_sim_settle(p->loop);
+    assert_int_equal(p->downs, 1);
+    assert_int_equal(one.stream.paused, 0);
+    feed(p, &one);
+    assert_int_equal(one.stream.paused, 0);
+    assert_int_equal(p->failed, 1);
+    feed_end(&one);
+    play_free(p);
+}
+
 static void reconnects_for_ever(void **state)
 {
     struct play *p = play_new(0);
@@ -376,6 +462,8 @@ int main(void)
         cmocka_unit_test(comes_up_and_relays_at_all),
         cmocka_unit_test(queues_while_away_at_all),
         cmocka_unit_test(full_queue_refuses),
+        cmocka_unit_test(feeders_wait_for_a_slow_router),
+        cmocka_unit_test(feeders_do_not_wait_for_a_router_that_is_away),
         cmocka_unit_test(reconnects_for_ever),
         cmocka_unit_test(refused_bind_comes_back),
         cmocka_unit_test(silent_router_is_dead),
