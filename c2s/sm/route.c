@@ -35,8 +35,8 @@ static bool is_ours(const struct sm *sm, struct span who)
 /* The same, or an address that our clients could see as one. */
 static bool looks_like_ours(const struct sm *sm, struct span who)
 {
-    return is_ours(sm, who) || (span_index(who, '@') < who.n &&
-                                sm_is_network_domain(sm, jid_domain_of(who)));
+    return is_ours(sm, who) ||
+           (span_index(who, '@') < who.n && sm_is_network_domain(sm, jid_domain_of(who)));
 }
 
 /*
@@ -118,8 +118,8 @@ static void to_self(struct sm_in *in, enum sm_kind kind)
 {
     struct sm_session *s = in->session;
 
-    in->to = (struct jid){.local = s->user->name, .domain = s->domain, .full = s->bare,
-                          .bare = s->bare};
+    in->to =
+        (struct jid){.local = s->user->name, .domain = s->domain, .full = s->bare, .bare = s->bare};
     if (kind == SM_MESSAGE)
         sm_message(in);
     else if (kind == SM_IQ)
@@ -250,14 +250,28 @@ static bool is_known_by_network(struct sm_in *in)
     return false;
 }
 
+void sm_in_from_link(struct sm_in *in)
+{
+    const enum sm_kind kind = kind_of(in->stanza);
+    struct sm_edge_scratch edge SM_HOT;
+
+    if (kind == SM_IQ && !is_sound_iq(in->stanza))
+        sm_refuse(in, STANZA_BAD_REQUEST, NULL);
+    else if (!edge_in(in, SM_RECEIVING, &edge))
+        return;
+    else if ((kind != SM_MESSAGE || !sm_owner_on_told(in)) && sm_services_sending(in))
+        by_kind(in, kind);
+    if (kind == SM_PRESENCE && !sm_in_user(in))
+        sm_pep_absent(in);
+}
+
 void sm_on_link_stanza(void *ctx, struct stanza *stanza)
 {
     struct sm_in in = {.sm = ctx, .stanza = stanza, .is_from_link = true};
-    enum sm_kind kind = kind_of(stanza);
     struct jid_scratch scratch SM_HOT;
     struct sm_edge_scratch edge SM_HOT;
 
-    if (kind == SM_UNKNOWN || span_is_empty(stanza->from) ||
+    if (kind_of(stanza) == SM_UNKNOWN || span_is_empty(stanza->from) ||
         !jid_parse(stanza->to, &in.to, &scratch)) {
         LOG(LOG_WARN, "sm.bad_stanza", F_SPAN("from", stanza->from), F_SPAN("to", stanza->to));
         return;
@@ -265,16 +279,9 @@ void sm_on_link_stanza(void *ctx, struct stanza *stanza)
     strip_forged(&in);
     if (in.is_by_network)
         restore_to(&in, &edge);
-    if (sm_has_network(in.sm) && is_known_by_network(&in))
+    if (sm_has_network(in.sm) && (is_known_by_network(&in) || !sm_edge_sender(&in)))
         return;
-    if (kind == SM_IQ && !is_sound_iq(stanza))
-        sm_refuse(&in, STANZA_BAD_REQUEST, NULL);
-    else if (!edge_in(&in, SM_RECEIVING, &edge))
-        return;
-    else if ((kind != SM_MESSAGE || !sm_owner_on_told(&in)) && sm_services_sending(&in))
-        by_kind(&in, kind);
-    if (kind == SM_PRESENCE && !sm_in_user(&in))
-        sm_pep_absent(&in);
+    sm_in_from_link(&in);
 }
 
 /* It may be sent again, to others: its 'to' is as it was. */

@@ -313,6 +313,8 @@ bool sm_in_clean(struct sm_in *in);
 void sm_in_strip(struct sm_in *in);
 /* Goes on, the way that it had taken, from the hooks of that direction. */
 void sm_in_go_on(struct sm_in *in, enum sm_direction direction);
+/* One that has come over the link, whose sender is who he says (sm_edge_sender). */
+void sm_in_from_link(struct sm_in *in);
 /* The completion moves to the caller, who calls it; without this it is called with true. */
 struct link_done sm_in_take_done(struct sm_in *in);
 /* The completion for a second purpose: the stanza is done when all of them are. */

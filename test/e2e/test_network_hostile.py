@@ -10,6 +10,7 @@ import secrets
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -95,6 +96,31 @@ def make_peer(three, evil):
 
 
 @contextlib.contextmanager
+def from_home(peer, user, text):
+    """Sends it; whoever asks in the block hears that this is the user's home."""
+    ended = threading.Event()
+
+    def answer():
+        peer.send(text)
+        peer.socket.settimeout(0.2)
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                asked = peer.expect(rf"<iq ([^>]*)><home [^>]*user='{user}'[^>]*/></iq>")[1]
+                id_, from_ = (re.search(rf"{name}='([^']*)'", asked)[1] for name in ("id", "from"))
+                peer.send(f"<iq type='result' id='{id_}' from='{EVIL}' to='{from_}'><home "
+                          f"xmlns='{NS}' user='{user}' host='{EVIL}' stamp='1'/></iq>")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        peer.socket.settimeout(DEADLINE)
+
+
+@contextlib.contextmanager
 def unheard(three, jid):
     """Nothing that is sent in the block reaches the user."""
     yield
@@ -118,10 +144,28 @@ def test_what_it_may_say_arrives(three, peer):
 
     async def play():
         async with online((three.prime, jid)) as (a,):
-            peer.link().send(message(f"x@{EVIL}", three.prime.home(jid), "the truth"))
-            assert (await a.message("the truth"))["from"] == f"x@{NETWORK}"
+            text = message(f"x@{EVIL}", three.prime.home(jid), "the truth")
+            with from_home(peer.link(), "x", text):
+                assert (await a.message("the truth"))["from"] == f"x@{NETWORK}"
 
     three.run(play())
+
+
+@pytest.mark.parametrize("name", ["prime", "beta", "gamma"])
+def test_users_of_others(three, peer, name):
+    """A07: nobody hears it who speaks in the name of one who is at home elsewhere, or here."""
+    jid = three.prime.user()
+    to = three.prime.home(jid)
+    victim = slixmpp.JID(getattr(three, name).user()).local
+    peer.link()
+    with unheard(three, jid):
+        for text in (message(f"{victim}@{EVIL}/x", to),
+                     f"<presence type='subscribe' from='{victim}@{EVIL}' to='{to}'>"
+                     "<status>a lie</status></presence>"):
+            peer.send(text)
+            peer.expect("type='error'.*?<forbidden ")
+        peer.send(f"<presence from='{victim}@{EVIL}/x' to='{to}'><status>a lie</status></presence>")
+    assert "ev=network.not_its_user from=" in three.prime.log("c2s-1")
 
 
 @pytest.mark.parametrize("from_, to, condition", [
@@ -223,8 +267,9 @@ def test_what_only_our_servers_may_say(three, peer):
             sid = "<stanza-id xmlns='urn:xmpp:sid:0' id='forged' by="
             forged = (f"{sid}'{jid}'/>{sid}'{three.prime.home(jid)}'/>"
                       f"<via xmlns='{NS}' host='forged'/>")
-            peer.link().send(message(f"x@{EVIL}", three.prime.home(jid), "decorated", forged))
-            assert "forged" not in str(await a.message("decorated"))
+            text = message(f"x@{EVIL}", three.prime.home(jid), "decorated", forged)
+            with from_home(peer.link(), "x", text):
+                assert "forged" not in str(await a.message("decorated"))
 
     three.run(play())
 

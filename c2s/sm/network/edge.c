@@ -5,7 +5,8 @@
  * In: a stanza for user@NETWORK goes to that user's home: here, or user@HOME for another server.
  * What is not known at once waits (edge_wait.c). A stanza from outside of the network goes to his
  * home as it is, in an envelope, so that he sees what its sender wrote; it is passed on once only
- * (c2s/NETWORK.md). Out: what is written to a client has addresses in the domain that it opened.
+ * (c2s/NETWORK.md). A stanza of another server's user must come from his home. Out: what is written
+ * to a client has addresses in the domain that it opened.
  *
  * Called by route.c for all that comes, by contacts/ and pep/ for presence, by deliver.c for all
  * that is written to clients.
@@ -13,6 +14,81 @@
 #include "c2s/sm/network/edge.h"
 
 #define REASON "the server of this user does not answer"
+
+/* --- from whom -------------------------------------------------------------------------------- */
+
+/* The user of another member in whose name it has come; an empty localpart: it is no user's. */
+struct speaker {
+    struct span local, host;
+};
+
+static struct speaker speaker_of(const struct sm_in *in)
+{
+    const struct span bare = jid_bare_of(in->stanza->from);
+    const size_t at = span_index(bare, '@');
+    const struct speaker who = {span_make(bare.p, at),
+                                at < bare.n ? span_from(bare, at + 1) : bare};
+
+    if (at == bare.n || sm_is_local_domain(in->sm, who.host) || !sm_is_member(in->sm, who.host) ||
+        sm_is_reserved(who.local))
+        return (struct speaker){SPAN(""), SPAN("")};
+    return who;
+}
+
+static bool is_at_home(const struct sm_home *home, const struct speaker *who)
+{
+    return home->kind == SM_HOME_AT && span_eq(home->host, who->host);
+}
+
+/* A server may have to end what it began while the user was its own: it answers what one of ours
+ * has sent to him there, and says that he is no longer online there, or where he is. */
+static bool ends_what_was(const struct sm_in *in, const struct speaker *who,
+                          const struct sm_home *home)
+{
+    const struct stanza *s = in->stanza;
+
+    if (sm_moved_says(s, edge_domain(in->sm, home)))
+        return true;
+    if (span_eq(s->type, SPAN("unavailable")) && span_eq(stanza_root(s)->name, SPAN("presence")))
+        return sm_home_was(in->sm, who->local, who->host);
+    return sm_moved_was_sent(in->sm, s);
+}
+
+bool edge_settle_sender(struct sm_in *in, const struct sm_home *home)
+{
+    const struct speaker who = speaker_of(in);
+
+    if (is_at_home(home, &who) || ends_what_was(in, &who, home))
+        return true;
+    if (home->kind == SM_HOME_NOBODY) {
+        /* That he is there may not have got about: who answers him asks again. */
+        sm_home_forget(in->sm, who.local);
+        return true;
+    }
+    LOG(LOG_INFO, "network.not_its_user", F_SPAN("from", jid_bare_of(in->stanza->from)));
+    if (home->kind == SM_HOME_UNREACHABLE)
+        sm_refuse(in, STANZA_REMOTE_SERVER_TIMEOUT, "who knows where you are does not answer");
+    else
+        sm_refuse(in, STANZA_FORBIDDEN, "this user is at home at another server");
+    return false;
+}
+
+/* Who is elsewhere as far as we know may have moved there, who was nobody may have registered. */
+bool sm_edge_sender(struct sm_in *in)
+{
+    const struct speaker who = speaker_of(in);
+
+    if (in->sm->is_closed || span_is_empty(who.local))
+        return true;
+    if (!edge_is_waiting(in->sm, who.local)) {
+        const struct sm_home home = sm_home_peek(in->sm, who.local);
+        if (home.kind == SM_HOME_HERE || home.kind == SM_HOME_UNREACHABLE ||
+            is_at_home(&home, &who) || ends_what_was(in, &who, &home))
+            return edge_settle_sender(in, &home);
+    }
+    edge_keep_sender(in, who.local);
+    return false;
+}
 
 /* --- in --------------------------------------------------------------------------------------- */
 
@@ -169,27 +245,6 @@ static bool by_network(struct sm_in *in, enum sm_direction direction,
     return false;
 }
 
-/* Another server speaks for its own users: one whom we serve is not among them. Who is elsewhere,
- * as far as we know, may have moved there. */
-static bool is_true_sender(struct sm_in *in)
-{
-    struct sm *sm = in->sm;
-    const struct span bare = jid_bare_of(in->stanza->from);
-    const size_t at = span_index(bare, '@');
-
-    if (at == bare.n || sm_is_local_domain(sm, span_from(bare, at + 1)) ||
-        !sm_is_member(sm, span_from(bare, at + 1)))
-        return true;
-    const struct sm_home home = sm_home_peek(sm, span_make(bare.p, at));
-    if (home.kind == SM_HOME_AT && !span_eq(home.host, span_from(bare, at + 1)))
-        sm_home_forget(sm, span_make(bare.p, at));
-    if (home.kind != SM_HOME_HERE)
-        return true;
-    LOG(LOG_INFO, "network.not_its_user", F_SPAN("from", bare));
-    sm_refuse(in, STANZA_FORBIDDEN, "this user is at home at another server");
-    return false;
-}
-
 /* What has been passed on to us is not passed on again, whatever we believe of him: he is here, or
  * his account says where he has gone, or he is nobody. */
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch)
@@ -198,8 +253,6 @@ bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_sc
 
     if (!sm_has_network(sm) || sm->is_closed)
         return true;
-    if (in->is_from_link && !is_true_sender(in))
-        return false;
     if (span_is_none(in->to.local) || in->is_relayed || in->is_by_network)
         return true;
     if (edge_is_waiting(sm, in->to.local) && sm_is_network_domain(sm, in->to.domain)) {

@@ -14,6 +14,9 @@
 bool edge_is_waiting(const struct sm *sm, struct span localpart);
 /* Keeps the stanza (and its completion) until that is known, or refuses it: too much waits. */
 void edge_keep(struct sm_in *in, enum sm_direction direction);
+/* The same until it is known whether its sender, who has that localpart, is at home where he says:
+ * then it goes on with sm_in_from_link. */
+void edge_keep_sender(struct sm_in *in, struct span localpart);
 /* The same for sm_edge_address. */
 void edge_keep_address(struct sm *sm, struct span localpart,
                        void (*write)(void *ctx, struct span domain), void (*release)(void *ctx),
@@ -23,6 +26,8 @@ void edge_keep_address(struct sm *sm, struct span localpart,
 
 /* What becomes of a stanza whose recipient is there: true: it goes on, in->to is right. */
 bool edge_settle(struct sm_in *in, const struct sm_home *home, struct sm_edge_scratch *scratch);
+/* What becomes of one from another server's user, who is at home there: true: it goes on. */
+bool edge_settle_sender(struct sm_in *in, const struct sm_home *home);
 /* The domain to write to him in; none: nobody can be told. */
 struct span edge_domain(const struct sm *sm, const struct sm_home *home);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * edge_wait - what waits to learn where a user is at home: stanzas for him, and presence.
+ * edge_wait - what waits to learn where a user is at home: stanzas for him or in his name, and
+ * presence.
  *
- * Each user who is being looked up has a lane; whatever is for him goes to its end, and leaves in
- * that order when the answer has come: so what one says to another keeps its order. A stanza is a
- * copy, with the sender's session held: it goes on even when that ends meanwhile. When the resolver
- * cannot take a question more, the lane asks again a little later.
+ * Each user who is being looked up has a lane; whatever is for him or from him goes to its end, and
+ * leaves in that order when the answer has come: so what one says to another keeps its order. A
+ * stanza is a copy, with the sender's session held: it goes on even when that ends meanwhile. When
+ * the resolver cannot take a question more, the lane asks again a little later.
  *
  * Called by edge.c, and by those who end sessions or give them away; all of it belongs to sm->net.
  */
@@ -37,7 +38,8 @@ struct entry {
     struct buf to; /* in->to */
     struct link_done done;
     enum sm_direction direction;
-    bool is_from_link;
+    bool is_from_link, is_relayed, is_by_network;
+    bool is_of_sender; /* the lane is that of its sender */
     /* Or one who waits for an address. */
     void (*write)(void *ctx, struct span domain);
     void (*release)(void *ctx);
@@ -182,11 +184,13 @@ static size_t weight_of(const struct stanza *s)
            s->attr_cap * sizeof(struct stanza_attr);
 }
 
+/* Other servers cannot take all of the room from our clients. */
 static bool is_too_much(const struct entry *e)
 {
     const size_t own = e->session ? e->session->unresolved_bytes : e->lane->bytes;
+    const size_t all = e->is_of_sender ? SM_MAX_ALL_HELD_BYTES / 2 : SM_MAX_ALL_HELD_BYTES;
 
-    return own > SM_MAX_HELD_BYTES || edge_of(e->lane->sm)->bytes > SM_MAX_ALL_HELD_BYTES;
+    return own > SM_MAX_HELD_BYTES || edge_of(e->lane->sm)->bytes > all;
 }
 
 /* The last one has no room: as if it had never come. */
@@ -200,15 +204,14 @@ static void drop_last(struct entry *e)
         lane_free(lane);
 }
 
-void edge_keep(struct sm_in *in, enum sm_direction direction)
+static void keep(struct sm_in *in, struct entry *e)
 {
-    struct entry *e = entry_new(in->sm, in->to.local);
-
     stanza_copy(&e->stanza, in->stanza);
     e->stanza.from = arena_span(&e->stanza.arena, in->stanza->from);
     buf_append(&e->to, in->to.full);
-    e->direction = direction;
     e->is_from_link = in->is_from_link;
+    e->is_relayed = in->is_relayed;
+    e->is_by_network = in->is_by_network;
     if (in->session) {
         e->session = sm_session_ref(in->session);
         e->session->unresolved++;
@@ -221,6 +224,22 @@ void edge_keep(struct sm_in *in, enum sm_direction direction)
     }
     e->done = sm_in_take_done(in);
     lane_ask(e->lane);
+}
+
+void edge_keep(struct sm_in *in, enum sm_direction direction)
+{
+    struct entry *e = entry_new(in->sm, in->to.local);
+
+    e->direction = direction;
+    keep(in, e);
+}
+
+void edge_keep_sender(struct sm_in *in, struct span localpart)
+{
+    struct entry *e = entry_new(in->sm, localpart);
+
+    e->is_of_sender = true;
+    keep(in, e);
 }
 
 void edge_keep_address(struct sm *sm, struct span localpart,
@@ -251,10 +270,16 @@ static void stanza_goes_on(struct sm *sm, struct entry *e, const struct sm_home 
         .stanza = &e->stanza,
         .done = e->done,
         .is_from_link = e->is_from_link,
+        .is_relayed = e->is_relayed,
+        .is_by_network = e->is_by_network,
     };
 
-    if (jid_parse(buf_span(&e->to), &in.to, &prepared) && edge_settle(&in, home, &scratch))
+    if (!jid_parse(buf_span(&e->to), &in.to, &prepared))
+        return;
+    if (!e->is_of_sender && edge_settle(&in, home, &scratch))
         sm_in_go_on(&in, e->direction);
+    else if (e->is_of_sender && edge_settle_sender(&in, home))
+        sm_in_from_link(&in);
     sm_done(in.done, true);
 }
 

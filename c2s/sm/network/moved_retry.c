@@ -38,6 +38,13 @@ static uint32_t find_home(const struct stanza *s)
     return stanza_child(s, error, SPAN(NS_NETWORK), SPAN("home"));
 }
 
+bool sm_moved_says(const struct stanza *error, struct span host)
+{
+    const uint32_t home = find_home(error);
+
+    return home && host.n > 0 && span_eq(stanza_attr(error, home, SPAN("host")), host);
+}
+
 void sm_moved_strip(struct stanza *s)
 {
     uint32_t error, home;

@@ -15,23 +15,23 @@
 #define SLOTS (1u << 18) /* words; a page of them is taken when one is needed */
 
 /* The types with which a stanza of that name may have been refused. */
+static const struct {
+    struct span name, type;
+} types[] = {
+    {SPAN_INIT("message"), SPAN_INIT("normal")},
+    {SPAN_INIT("message"), SPAN_INIT("chat")},
+    {SPAN_INIT("message"), SPAN_INIT("groupchat")},
+    {SPAN_INIT("iq"), SPAN_INIT("get")},
+    {SPAN_INIT("iq"), SPAN_INIT("set")},
+    {SPAN_INIT("presence"), SPAN_INIT("subscribe")},
+    {SPAN_INIT("presence"), SPAN_INIT("subscribed")},
+    {SPAN_INIT("presence"), SPAN_INIT("unsubscribe")},
+    {SPAN_INIT("presence"), SPAN_INIT("unsubscribed")},
+    {SPAN_INIT("presence"), SPAN_INIT("probe")},
+};
+
 bool sm_moved_is_type(const struct stanza *s, struct span type)
 {
-    static const struct {
-        struct span name, type;
-    } types[] = {
-        {SPAN_INIT("message"), SPAN_INIT("normal")},
-        {SPAN_INIT("message"), SPAN_INIT("chat")},
-        {SPAN_INIT("message"), SPAN_INIT("groupchat")},
-        {SPAN_INIT("iq"), SPAN_INIT("get")},
-        {SPAN_INIT("iq"), SPAN_INIT("set")},
-        {SPAN_INIT("presence"), SPAN_INIT("subscribe")},
-        {SPAN_INIT("presence"), SPAN_INIT("subscribed")},
-        {SPAN_INIT("presence"), SPAN_INIT("unsubscribe")},
-        {SPAN_INIT("presence"), SPAN_INIT("unsubscribed")},
-        {SPAN_INIT("presence"), SPAN_INIT("probe")},
-    };
-
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         if (span_eq(stanza_root(s)->name, types[i].name) && span_eq(type, types[i].type))
             return true;
@@ -71,6 +71,26 @@ void sm_moved_note(struct sm *sm, const struct stanza *s, struct span type, stru
         net->sent = mem_zalloc(SLOTS * sizeof(*net->sent));
     number = number_of(s, kind, from, to);
     net->sent[number % SLOTS] = number;
+}
+
+static bool is_answer(const struct stanza *s)
+{
+    return span_eq(s->type, SPAN("error")) ||
+           (span_eq(s->type, SPAN("result")) && span_eq(stanza_root(s)->name, SPAN("iq")));
+}
+
+bool sm_moved_was_sent(const struct sm *sm, const struct stanza *answer)
+{
+    const uint64_t *sent = sm->net->sent;
+
+    for (size_t i = 0; sent && is_answer(answer) && i < ARRAY_LEN(types); i++) {
+        if (!span_eq(stanza_root(answer)->name, types[i].name))
+            continue;
+        const uint64_t number = number_of(answer, types[i].type, answer->to, answer->from);
+        if (sent[number % SLOTS] == number)
+            return true;
+    }
+    return false;
 }
 
 /* What asks for presence only, who is allowed to see it may have asked at any time. */

@@ -82,6 +82,8 @@ void sm_home_learn(struct sm *sm, struct span localpart, struct span host, int64
  * answer for somebody who is not there. From a session, then he has an account here: clients at the
  * host's domain are shown his address there. */
 void sm_home_seen(struct sm *sm, struct span from);
+/* He has been at home there before he came to where he is now, as far as the cache remembers. */
+bool sm_home_was(const struct sm *sm, struct span localpart, struct span host);
 /* It was wrong, or may be: forget it. */
 void sm_home_forget(struct sm *sm, struct span localpart);
 /* An account has been made or removed here. */
@@ -191,6 +193,11 @@ void sm_moved_strip(struct stanza *s);
  * sent again. */
 void sm_moved_note(struct sm *sm, const struct stanza *s, struct span type, struct span from,
                    struct span to);
+/* It answers (an error, or an iq's result) what one of our users has sent there, as far as that is
+ * remembered. */
+bool sm_moved_was_sent(const struct sm *sm, const struct stanza *answer);
+/* It is an error <gone/> with a record of that home. */
+bool sm_moved_says(const struct stanza *error, struct span host);
 /* An error <gone/> with a record has come for what one of ours has sent: the record is learnt, and
  * the stanza sent again to where he is. True: it has been taken. For route.c. */
 bool sm_moved_retry(struct sm_in *in);
@@ -205,6 +212,10 @@ struct sm_edge_scratch {
     char text[JID_TEXT_MAX];
 };
 bool sm_edge_in(struct sm_in *in, enum sm_direction direction, struct sm_edge_scratch *scratch);
+/* It has come over the link: another server speaks for its own users, and for nobody else's. True:
+ * this is one of them, or no user. False: it has been taken: it waits for the look-up of its sender
+ * and goes on by itself (sm_in_from_link), or was refused. */
+bool sm_edge_sender(struct sm_in *in);
 /* The recipient is of that host from now on: in scratch, to which in->to and the stanza's 'to'
  * point then; false: that would be too long. */
 bool sm_edge_move_to(struct sm_in *in, struct span host, struct sm_edge_scratch *scratch);

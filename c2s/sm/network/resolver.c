@@ -27,7 +27,8 @@ struct entry {
     struct list_node age; /* of sm_cache.used, least recently used first */
     uint64_t until;       /* loop time */
     int64_t stamp;
-    struct span host; /* of a struct host; none: not SM_HOME_AT */
+    struct span host;   /* of a struct host; none: not SM_HOME_AT */
+    struct span former; /* where he was before; none: not known */
     enum sm_home_kind kind;
     uint32_t n;
     char user[];
@@ -92,6 +93,8 @@ static struct entry *entry_put(struct sm *sm, struct span user, const struct sm_
         list_init(&e->age);
         map_put(&cache->entries, span_make(e->user, e->n), e);
     }
+    if (e->kind == SM_HOME_AT && !(home->kind == SM_HOME_AT && span_eq(home->host, e->host)))
+        e->former = e->host;
     e->kind = home->kind;
     e->host = home->kind == SM_HOME_AT ? sm_cache_host(sm, home->host) : SPAN_NONE;
     e->stamp = home->stamp;
@@ -160,6 +163,13 @@ void sm_home_seen(struct sm *sm, struct span from)
     if (at < from.n && jid_bare_of(from).n < from.n &&
         sm_home_peek(sm, local).kind == SM_HOME_UNKNOWN)
         entry_put(sm, local, &home);
+}
+
+bool sm_home_was(const struct sm *sm, struct span localpart, struct span host)
+{
+    const struct entry *e = map_get(&sm->net->cache->entries, localpart);
+
+    return e && !span_is_none(e->former) && span_eq(e->former, host);
 }
 
 void sm_home_forget(struct sm *sm, struct span localpart)

@@ -17,7 +17,8 @@
 struct cost {
     size_t sites, users;
     bool is_near;
-    size_t remote_pairs; /* a server and a user elsewhere to whom somebody there writes */
+    size_t remote_pairs; /* a server, and a user elsewhere who writes to one of its users or is
+                            written to */
     struct meter publish, friends, presence, first, again;
     size_t first_remote, again_remote; /* messages to users elsewhere */
     int records, records_most;
@@ -112,11 +113,13 @@ static void count_pairs(struct cost *c)
 {
     for (size_t s = 0; s < ring->site_count; s++)
         for (size_t u = 0; u < ring->person_count; u++) {
-            const struct person *to = &ring->persons[u];
-            bool is_known = false;
-            for (size_t i = 0; i < RING_USERS && to->home->index != s; i++)
-                is_known = is_known || knows(&ring->persons[s * RING_USERS + i], to);
-            c->remote_pairs += is_known;
+            const struct person *one = &ring->persons[u];
+            bool have_met = false;
+            for (size_t i = 0; i < RING_USERS && one->home->index != s; i++) {
+                const struct person *other = &ring->persons[s * RING_USERS + i];
+                have_met = have_met || knows(other, one) || knows(one, other);
+            }
+            c->remote_pairs += have_met;
         }
 }
 

@@ -38,6 +38,15 @@ void ledger_clear(void)
     figures = (struct ledger_figures){0};
 }
 
+/* The server of one of them asks where the other is at home. */
+static void count_asking(const struct site *site, const struct person *person)
+{
+    if (person->is_gate || person->home == site || ring->has_asked[site->index][person->index])
+        return;
+    ring->has_asked[site->index][person->index] = true;
+    ring->asked_count++;
+}
+
 uint32_t ledger_send(const struct person *from, const struct person *to)
 {
     if (message_count == message_room) {
@@ -51,10 +60,8 @@ uint32_t ledger_send(const struct person *from, const struct person *to)
         .homes = {from->home, to->home},
     };
     figures.sent++;
-    if (!to->is_gate && to->home != from->home && !ring->has_asked[from->home->index][to->index]) {
-        ring->has_asked[from->home->index][to->index] = true;
-        ring->asked_count++;
-    }
+    count_asking(from->home, to);
+    count_asking(to->home, from);
     ring_trace("m%zu: %s writes to %s", message_count, from->user, to->user);
     return (uint32_t)message_count;
 }

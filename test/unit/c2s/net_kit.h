@@ -224,6 +224,15 @@ static inline void net_learn(struct kit *k, const char *user, const char *host)
     sm_home_learn(k->sm, span_of(user), span_of(host), loop_wall(k->loop));
 }
 
+/* From the router, in the name of a user of another server, who is known to be at home there. */
+static inline void net_hear(struct kit *k, const char *xml)
+{
+    char user[64] = "", host[64] = "";
+    if (sscanf(strstr(xml, " from='"), " from='%63[^@]@%63[^/']", user, host) == 2)
+        net_learn(k, user, host);
+    kit_link_say(k, xml);
+}
+
 static inline void net_free(struct kit *k)
 {
     kit_free(k);

@@ -423,6 +423,7 @@ static void test_who_may_not_ask(void **state)
     };
     struct kit *k = net_new(NET_TABLE "delta.test " NET_FINGERPRINT_DELTA " disabled\n", NULL);
     (void)state;
+    net_learn(k, "dave", "beta.test");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         kit_link_say(k, cases[i].xml);
         EXPECT_LINK(k, cases[i].error);

@@ -31,7 +31,7 @@ static void say(struct kit *k, const char *name, const char *from, const char *t
     struct buf xml = {0};
     buf_printf(&xml, "<%s xmlns='" NS_COMPONENT "' id='1' from='%s' to='%s'%s%s%s>%s</%s>", name,
                from, to, *type ? " type='" : "", type, *type ? "'" : "", content, name);
-    kit_link_say(k, buf_z(&xml));
+    net_hear(k, buf_z(&xml));
     buf_free(&xml);
 }
 

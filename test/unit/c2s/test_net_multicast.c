@@ -220,6 +220,7 @@ static void test_copies_of_members(void **state)
     struct kit_client *bob = come(k, "bob");
     (void)state;
     net_learn(k, "g1", "gamma.test");
+    net_learn(k, "dave", "beta.test");
     kit_link_say(k, "<message from='dave@beta.test/r' to='prime.test' id='m'>" LIST(
                         GOT("to", "g1@net.test") TO("bob@prime.test")) BODY "</message>");
     EXPECT(bob, "<message to='bob@prime.test' from='dave@beta.test/r' id='m'>");

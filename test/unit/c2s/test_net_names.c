@@ -177,9 +177,10 @@ static void test_absent(void **state)
     static const struct {
         const char *from, *answer;
     } cases[] = {
-        {"romeo@beta.test/R", "type='unavailable'"},   {"romeo@gamma.test/R", "type='unavailable'"},
-        {"juliet@beta.test/R", "type='unsubscribed'"}, {"romeo@far.test/R", "type='unsubscribed'"},
-        {"alice@beta.test/R", "type='unsubscribed'"},
+        {"romeo@beta.test/R", "type='unavailable'"},
+        {"romeo@gamma.test/R", "type='unavailable'"},
+        {"juliet@beta.test/R", "type='unsubscribed'"},
+        {"romeo@far.test/R", "type='unsubscribed'"},
     };
     struct kit *k = begin();
     char xml[300];
@@ -191,7 +192,7 @@ static void test_absent(void **state)
                  "<presence xmlns='" NS_COMPONENT "' type='probe' from='%s'"
                  " to='alice@prime.test'/>",
                  cases[i].from);
-        kit_link_say(k, xml);
+        net_hear(k, xml);
         EXPECT_LINK(k, cases[i].answer);
     }
     net_free(k);
@@ -253,8 +254,8 @@ static void test_block(void **state)
     assert_true(blocks(k, "romeo@gamma.test"));
     assert_true(blocks(k, "romeo@net.test"));
     assert_false(blocks(k, "romeo@far.test"));
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
-                    " to='alice@prime.test'><body>x</body></message>");
+    net_hear(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
+                " to='alice@prime.test'><body>x</body></message>");
     EXPECT_NOTHING(net);
     net_learn(k, "romeo", "beta.test");
     kit_say(k, net, "<message to='romeo@net.test'><body>x</body></message>");
@@ -334,11 +335,10 @@ static void test_archive(void **state)
 
     (void)state;
     kit_say(k, alice, "<message to='romeo@net.test' id='1'><body>1</body></message>");
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/R'"
-                    " to='alice@prime.test'><body>2</body></message>");
-    net_learn(k, "romeo", "gamma.test");
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
-                    " to='alice@prime.test'><body>3</body></message>");
+    net_hear(k, "<message xmlns='" NS_COMPONENT "' from='romeo@beta.test/R'"
+                " to='alice@prime.test'><body>2</body></message>");
+    net_hear(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
+                " to='alice@prime.test'><body>3</body></message>");
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_int_equal(found(k, alice, names[i]), 3);
     assert_int_equal(found(k, alice, "romeo@net.test/R"), 2);
@@ -360,8 +360,8 @@ static void test_archive_prefs(void **state)
     EXPECT(host, "<never><jid>romeo@beta.test</jid></never>");
     kit_say(k, net, "<iq type='get' id='p'><prefs xmlns='" MAM "'/></iq>");
     EXPECT(net, "<never><jid>romeo@net.test</jid></never>");
-    kit_link_say(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
-                    " to='alice@prime.test'><body>x</body></message>");
+    net_hear(k, "<message xmlns='" NS_COMPONENT "' from='romeo@gamma.test/R'"
+                " to='alice@prime.test'><body>x</body></message>");
     assert_int_equal(found(k, net, "romeo@net.test"), 0);
     kit_close(k, net);
     kit_close(k, host);
@@ -390,19 +390,19 @@ static void test_nodes(void **state)
     alice = come(k, "alice", "net.test", "n");
     kit_say(k, alice, PUBLISH("p", "presence"));
     kit_say(k, alice, PUBLISH("w", "whitelist"));
-    kit_link_say(k, GET_ITEMS("romeo@beta.test/R", "p"));
+    net_hear(k, GET_ITEMS("romeo@beta.test/R", "p"));
     EXPECT_LINK(k, "<item id='1'");
-    kit_link_say(k, GET_ITEMS("juliet@beta.test/R", "p"));
+    net_hear(k, GET_ITEMS("juliet@beta.test/R", "p"));
     EXPECT_LINK(k, "type='error'");
     kit_link_say(k, GET_ITEMS("alice@beta.test/R", "p"));
     EXPECT_LINK(k, "type='error'");
-    kit_link_say(k, GET_ITEMS("juliet@beta.test/R", "w"));
+    net_hear(k, GET_ITEMS("juliet@beta.test/R", "w"));
     EXPECT_LINK(k, "type='error'");
     kit_say(k, alice,
             "<iq type='set' id='a'><pubsub xmlns='" PS "#owner'><affiliations node='w'>"
             "<affiliation jid='juliet@net.test' affiliation='member'/></affiliations>"
             "</pubsub></iq>");
-    kit_link_say(k, GET_ITEMS("juliet@beta.test/R", "w"));
+    net_hear(k, GET_ITEMS("juliet@beta.test/R", "w"));
     EXPECT_LINK(k, "<item id='1'");
     kit_link_say(k, GET_ITEMS("juliet@far.test/R", "w"));
     EXPECT_LINK(k, "type='error'");
