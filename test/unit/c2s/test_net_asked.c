@@ -63,7 +63,6 @@ static const struct {
     /* Somebody else, or something else of his. */
     {"prime.test", "romeo@net.test/R", "romeo@evil.test/R", FROM("romeo@evil.test/R")},
     {"net.test", "romeo@beta.test/R", "romeo@evil.test/R", FROM("romeo@evil.test/R")},
-    {"prime.test", "romeo@net.test/R", "romeo@gamma.test/R", FROM("romeo@gamma.test/R")},
     {"prime.test", "romeo@net.test/R", "romeo@beta.test/S", FROM("romeo@beta.test/S")},
     {"prime.test", "romeo@net.test", "romeo@beta.test/R", FROM("romeo@beta.test/R")},
     {"prime.test", "romeo@net.test/R", "romeo@beta.test", FROM("romeo@beta.test")},
