@@ -78,6 +78,7 @@ static void test_from_whom(void **state)
         struct kit_client *alice = come(k, "alice", cases[i].domain);
 
         net_learn(k, "romeo", "beta.test");
+        net_learn(k, "romeos", "beta.test");
         request(k, alice, cases[i].to, "q&lt;1");
         answer(k, cases[i].from, "q&lt;1", cases[i].domain);
         EXPECT(alice, cases[i].seen);
