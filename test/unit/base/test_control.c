@@ -108,49 +108,6 @@ static void run_many(void *ctx, struct control_call *call, const struct span *ar
     control_ok(call);
 }
 
-static void run_rows(void *ctx, struct control_call *call, const struct span *args, size_t count)
-{
-    char *items[] = {"127.0.0.1:1", "[::1]:1"};
-    (void)ctx;
-    (void)args;
-    (void)count;
-    control_row2(call, SPAN("name"), SPAN("value"));
-    control_row_number(call, SPAN("most"), UINT64_MAX);
-    control_row_list(call, SPAN("two"), &(struct conf_list){items, 2});
-    control_row_list(call, SPAN("none"), &(struct conf_list){NULL, 0});
-    control_row_lines(call, SPAN("line"), SPAN("one\n\nthree\n"));
-    control_row_lines(call, SPAN("open"), SPAN("end"));
-    control_row_lines(call, SPAN("empty"), SPAN(""));
-    control_ok(call);
-}
-
-static unsigned looks;
-
-static bool is_under_way(void *ctx, struct span name)
-{
-    assert_ptr_equal(ctx, f);
-    assert_true(span_eq(name, SPAN("it")));
-    return ++looks < 3;
-}
-
-static void tell_looks(void *ctx, struct control_call *call, struct span name)
-{
-    assert_ptr_equal(ctx, f);
-    control_row_number(call, name, looks);
-    control_ok(call);
-}
-
-static void run_wait(void *ctx, struct control_call *call, const struct span *args, size_t count)
-{
-    static const struct control_waiting what = {is_under_way, tell_looks};
-    char name[] = "it";
-    (void)ctx;
-    (void)args;
-    (void)count;
-    control_wait(call, f->loop, &what, f, span_of(name));
-    name[0] = 'x';
-}
-
 static const struct control_command commands[] = {
     {"echo", 0, 100, "echo [WORD ...]", run_echo},
     {"user add", 2, 1000, "user add JID PASSWORD ...", run_count},
@@ -159,8 +116,6 @@ static const struct control_command commands[] = {
     {"slow", 0, 0, "slow", run_slow},
     {"hang", 0, 0, "hang", run_hang},
     {"many", 1, 1, "many WORD", run_many},
-    {"rows", 0, 0, "rows", run_rows},
-    {"wait", 0, 0, "wait", run_wait},
     {.name = NULL},
 };
 
@@ -271,28 +226,6 @@ static void assert_echo_works(void)
     ASK(SPAN("echo"), SPAN("hi"));
     assert_int_equal(f->result, 0);
     assert_string_equal(buf_z(&f->got), "<hi>;");
-}
-
-static void test_rows(void **state)
-{
-    (void)state;
-    ASK(SPAN("rows"));
-    assert_int_equal(f->result, 0);
-    assert_string_equal(buf_z(&f->got),
-                        "<name><value>;<most><18446744073709551615>;"
-                        "<two><127.0.0.1:1 [::1]:1>;<none><>;"
-                        "<line><one>;<line><>;<line><three>;<open><end>;");
-}
-
-static void test_wait(void **state)
-{
-    (void)state;
-    looks = 0;
-    ASK(SPAN("wait"));
-    assert_int_equal(f->result, 0);
-    assert_string_equal(buf_z(&f->got), "<it><3>;");
-    ASK(SPAN("wait")); /* what is over already is told at once */
-    assert_string_equal(buf_z(&f->got), "<it><4>;");
 }
 
 /* A connection of one's own, for what control_ask would never send. */
@@ -610,8 +543,6 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_rows),
-        TEST(test_wait),
         TEST(test_words_arrive_as_sent),
         TEST(test_wire_form),
         TEST(test_refusals),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Answers that go on until the asker hangs up, and the one request that every process knows.
+ * Answers that go on until the asker hangs up, or wait for something; rows of names and values; and
+ * the one request that every process knows.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +27,7 @@ static struct timer timer;
 static char directory[] = "/tmp/control-watch-XXXXXX";
 static char path[64];
 static int gone;
+static unsigned looks;
 
 static void stop(void *ctx)
 {
@@ -49,8 +51,49 @@ static void run_watch(void *ctx, struct control_call *call, const struct span *a
     timer_start(&timer, loop, 1, stop, loop); /* the row is written by then */
 }
 
+static bool is_under_way(void *ctx, struct span name)
+{
+    assert_ptr_equal(ctx, &looks);
+    assert_true(span_eq(name, SPAN("it")));
+    return ++looks < 3;
+}
+
+static void tell_looks(void *ctx, struct control_call *call, struct span name)
+{
+    assert_ptr_equal(ctx, &looks);
+    control_row_number(call, name, looks);
+    control_ok(call);
+    timer_start(&timer, loop, 1, stop, loop);
+}
+
+static void run_wait(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    static const struct control_waiting what = {is_under_way, tell_looks};
+    char name[] = "it";
+    (void)ctx, (void)args, (void)count;
+    control_wait(call, loop, &what, &looks, span_of(name));
+    name[0] = 'x';
+}
+
+static void run_rows(void *ctx, struct control_call *call, const struct span *args, size_t count)
+{
+    char *items[] = {"127.0.0.1:1", "[::1]:1"};
+    (void)ctx, (void)args, (void)count;
+    control_row2(call, SPAN("name"), SPAN("value"));
+    control_row_number(call, SPAN("most"), UINT64_MAX);
+    control_row_list(call, SPAN("two"), &(struct conf_list){items, 2});
+    control_row_list(call, SPAN("none"), &(struct conf_list){NULL, 0});
+    control_row_lines(call, SPAN("line"), SPAN("one\n\nthree\n"));
+    control_row_lines(call, SPAN("open"), SPAN("end"));
+    control_row_lines(call, SPAN("empty"), SPAN(""));
+    control_ok(call);
+    timer_start(&timer, loop, 1, stop, loop);
+}
+
 static const struct control_command commands[] = {
     {"watch", 0, 0, "watch", run_watch},
+    {"wait", 0, 0, "wait", run_wait},
+    {"rows", 0, 0, "rows", run_rows},
     {.name = NULL},
 };
 
@@ -89,6 +132,7 @@ static int setup(void **state)
     control = control_new(loop, path, commands, NULL, &error);
     assert_non_null(control);
     gone = 0;
+    looks = 0;
     return 0;
 }
 
@@ -163,6 +207,31 @@ static void reload_needs_a_daemon(void **state)
     loop_run(loop);
 }
 
+static void waits_until_it_is_over(void **state)
+{
+    int fd = connect_and_say("wait\n");
+
+    (void)state;
+    loop_run(loop);
+    assert_heard(fd, "it\t3\n.ok\n");
+    assert_int_equal(send(fd, "wait\n", 5, 0), 5); /* what is over is told at once */
+    loop_run(loop);
+    assert_heard(fd, "it\t4\n.ok\n");
+    close(fd);
+}
+
+static void names_and_values_are_rows(void **state)
+{
+    int fd = connect_and_say("rows\n");
+
+    (void)state;
+    loop_run(loop);
+    assert_heard(fd, "name\tvalue\nmost\t18446744073709551615\n"
+                     "two\t127.0.0.1:1 [::1]:1\nnone\t\n"
+                     "line\tone\nline\t\nline\tthree\nopen\tend\n.ok\n");
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -171,6 +240,8 @@ int main(void)
         TEST(what_is_not_read_is_counted),
         TEST(two_watches_on_one_connection),
         TEST(reload_needs_a_daemon),
+        TEST(waits_until_it_is_over),
+        TEST(names_and_values_are_rows),
     };
     assert_non_null(mkdtemp(directory));
     snprintf(path, sizeof(path), "%s/x.ctl", directory);
