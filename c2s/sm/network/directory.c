@@ -102,6 +102,11 @@ static void keep_destroy(struct sm_job *job)
     buf_free(&((struct keep *)job)->text);
 }
 
+static bool must_be_signed(const struct sm *sm, const struct sm_home_record *r)
+{
+    return r->proof.n == 0 || sm_record_is_stale(sm, r);
+}
+
 static void sign(struct sm *sm, struct sm_home_record *r, struct buf *text)
 {
     struct keep *k;
@@ -178,7 +183,7 @@ static void get_done(struct sm_task *task, struct sm_in *in, int result)
         sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, NULL);
         return;
     }
-    if (g->is_own && g->r.proof.n == 0)
+    if (g->is_own && must_be_signed(in->sm, &g->r))
         sign(in->sm, &g->r, &g->text);
     struct buf *buf = sm_iq_open(in, &out);
     if (g->r.user.n > 0) {
@@ -241,6 +246,7 @@ struct set {
     struct span peer, host; /* in the request's arena; ours */
     int64_t servers;        /* of last='true' */
     bool is_last;
+    const char *not_yet; /* why some are to be told again; NULL: none is */
 };
 
 enum { SET_UNPROVED = -200 }; /* nothing of it is kept: it is to be told again */
@@ -305,7 +311,7 @@ static int set_run(struct db *db, struct store_job *job)
         if (result < 0)
             return result;
     }
-    if (!set->is_last)
+    if (!set->is_last || set->not_yet)
         return STORE_OK;
     st = db_sql(db, "INSERT INTO home_heard (host, servers) VALUES (?1, ?2)"
                     " ON CONFLICT (host) DO UPDATE SET servers = ?2");
@@ -325,7 +331,7 @@ static void set_answer(struct set *set, struct sm_in *in)
         struct entry *e = &set->entries[i];
         if (e->answer.user.n == 0)
             continue;
-        if (e->is_own && e->answer.proof.n == 0 && signed_now++ < SIGN_MAX)
+        if (e->is_own && must_be_signed(in->sm, &e->answer) && signed_now++ < SIGN_MAX)
             sign(in->sm, &e->answer, &e->text);
         sm_record_write(buf, &e->answer);
     }
@@ -349,7 +355,10 @@ static void set_done(struct sm_task *task, struct sm_in *in, int result)
         else if (e->is_known)
             sm_home_learn(in->sm, e->r.user, e->r.host, e->r.stamp);
     }
-    set_answer(set, in);
+    if (set->not_yet)
+        sm_refuse(in, STANZA_NOT_ACCEPTABLE, set->not_yet);
+    else
+        set_answer(set, in);
 }
 
 static void set_destroy(struct sm_task *task)
@@ -361,17 +370,18 @@ static void set_destroy(struct sm_task *task)
     free(set->entries);
 }
 
-/* Why a record is not taken; NULL: it is. */
-static const char *fault_of(const struct sm *sm, struct entry *e, struct span peer,
+/* Why a record is not taken; NULL: it is. When its sender's clock or key is right it will be: until
+ * then who has told us of all has not. */
+static const char *fault_of(const struct sm *sm, struct set *set, struct entry *e,
                             const struct server_key *key)
 {
-    if (!span_eq(e->r.host, peer))
+    if (!span_eq(e->r.host, set->peer))
         return "another server's user";
     if (!sm_record_is_sound(sm, &e->r))
-        return "a time in the future";
+        return set->not_yet = "a time in the future";
     e->is_signed = sm_record_is_signed(&e->r, key);
     if (e->r.proof.n > 0 && key && !e->is_signed)
-        return "not signed by its home";
+        return set->not_yet = "not signed by its home";
     e->is_unproved = e->r.proof.n > 0 && !key;
     if (!e->is_signed)
         e->r.proof = SPAN_NONE; /* to us it says so itself */
@@ -391,7 +401,7 @@ static void set_read(struct sm *sm, struct set *set, const struct server_key *ke
         const char *fault = "not well-formed";
         *e = (struct entry){0};
         if (sm_record_read(s, c, &e->r, &proof))
-            fault = fault_of(sm, e, set->peer, key);
+            fault = fault_of(sm, set, e, key);
         if (fault) {
             if (refused++ == 0)
                 LOG(LOG_WARN, "network.record_refused", F_SPAN("peer", set->peer),

@@ -195,7 +195,7 @@ static void on_probe_enough(void *ctx)
     probe_look(l);
 }
 
-/* Whether it is an answer at all. */
+/* Whether it is an answer at all. One who is there by a clock that is wrong is not nobody. */
 static bool probe_read(struct ask *a, const struct stanza *result, uint32_t payload)
 {
     struct lookup *l = a->lookup;
@@ -205,14 +205,15 @@ static bool probe_read(struct ask *a, const struct stanza *result, uint32_t payl
     if (!payload || !stanza_is(result, payload, SPAN(NS_NETWORK), SPAN("home")) ||
         !span_eq(stanza_attr(result, payload, SPAN("user")), user_of(l)))
         return false;
-    if (sm_record_read(result, payload, &r, &scratch) && is_usable(l, &r) &&
-        span_eq(r.host, a->host) && r.stamp > l->found.stamp) {
+    const bool is_its = sm_record_read(result, payload, &r, &scratch) && span_eq(r.host, a->host);
+    const bool counts = is_its && is_usable(l, &r);
+    if (counts && r.stamp > l->found.stamp) {
         keep(l, &r);
         if (!timer_is_running(&l->more))
             timer_start(&l->more, l->sm->loop, PROBE_MORE_MS, on_probe_enough, l);
     }
     buf_free(&scratch);
-    return true;
+    return counts || !is_its;
 }
 
 static void on_probe_answer(void *ctx, enum stanza_error e, const struct stanza *result,

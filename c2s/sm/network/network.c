@@ -41,6 +41,7 @@ void sm_set_server_key(struct sm *sm, const char *cert, const char *key)
     server_key_free(&net->key);
     net->key = public;
     net->signer = signer;
+    sm_publish_key(sm);
 }
 
 void sm_network_set_limits(struct sm *sm, const struct sm_network_opts *opts)

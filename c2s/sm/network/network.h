@@ -143,7 +143,7 @@ struct sm_home_record {
 };
 /* In run(). 1: there is one (its spans in text, which is cleared first), 0: none, < 0. */
 int sm_record_load(struct db *db, struct span user, struct sm_home_record *r, struct buf *text);
-/* Keeps the newer one. 1: r is in force now, 0: an older one was refused; old_r: the host before,
+/* Keeps the newer one, and the newer signature of the same. 1: r is in force now, 0: an older one was refused; old_r: the host before,
  * if there was another one (cleared first). */
 int sm_record_save(struct db *db, const struct sm_home_record *r, struct buf *old_host);
 /* <home xmlns=NS_NETWORK user host stamp proof/>; and back: false: not well-formed. Spans into the
@@ -171,6 +171,8 @@ void sm_homes_set(struct sm_in *in, uint32_t payload); /* <homes><home/>…</hom
 /* --- publish.c --- */
 void sm_publish_open(struct sm *sm);
 void sm_publish_close(struct sm *sm);
+/* This server has a key, perhaps another one than before. */
+void sm_publish_key(struct sm *sm);
 /* Something has changed: accounts, the table, a route that has come. */
 void sm_publish_look(struct sm *sm);
 

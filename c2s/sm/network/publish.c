@@ -20,6 +20,7 @@
 #define PARALLEL 4 /* members that are told at the same time */
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS (120 * 1000)
+#define TEXT_MAX 200 /* of what another server says is logged */
 
 /* One other member. */
 struct target {
@@ -165,6 +166,22 @@ static void contradicted(struct target *t, const struct sm_home_record *r)
     }
 }
 
+/* What it says about that is for who keeps this server: a clock, a key. result NULL: nothing. */
+static void refused(struct target *t, enum stanza_error e, const struct stanza *result)
+{
+    const struct span ns = SPAN(NS_STANZA_ERRORS);
+    const uint32_t error = result ? stanza_child(result, 0, SPAN_NONE, SPAN("error")) : 0;
+    const uint32_t node = error ? stanza_child(result, error, ns, SPAN("text")) : 0;
+    struct span text = node ? result->nodes[result->nodes[node].first].text : SPAN_NONE;
+
+    if (text.n > TEXT_MAX)
+        text.n = TEXT_MAX;
+    if (text.n > 0)
+        LOG(LOG_WARN, "network.publish_refused", F_SPAN("peer", host_of(t)),
+            F_STR("cond", stanza_error_name(e)), F_SPAN("text", text));
+    fail(t, stanza_error_name(e));
+}
+
 static void on_answer(void *ctx, enum stanza_error e, const struct stanza *result, uint32_t payload)
 {
     const struct span ns = SPAN(NS_NETWORK), home = SPAN("home");
@@ -174,7 +191,7 @@ static void on_answer(void *ctx, enum stanza_error e, const struct stanza *resul
 
     t->question = NULL;
     if (e) {
-        fail(t, stanza_error_name(e));
+        refused(t, e, result);
         return;
     }
     for (uint32_t c = payload ? stanza_child(result, payload, ns, home) : 0; c;
@@ -247,6 +264,17 @@ static void sign_some(void *ctx)
     }
 }
 
+/* They are signed anew. */
+static void drop_stale(const struct sm *sm, struct publish_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        if (sm_record_is_stale(sm, &b->records[i])) {
+            b->records[i].proof = SPAN_NONE;
+            b->is_unsaved[i] = true;
+        }
+    }
+}
+
 static void on_loaded(struct sm *sm, struct publish_batch *b, int result)
 {
     struct target *t = target_of(sm, b);
@@ -255,6 +283,7 @@ static void on_loaded(struct sm *sm, struct publish_batch *b, int result)
         return;
     for (size_t i = 0; i < b->lost_count; i++)
         sm_moved_judge(sm, &b->lost[i]);
+    drop_stale(sm, b);
     if (result < 0) {
         fail(t, "the store has failed");
     } else if (b->busy_ms > 0) {
@@ -366,6 +395,12 @@ void sm_publish_look(struct sm *sm)
         timer_start(&p->look, sm->loop, SOON_MS, on_look, p);
 }
 
+void sm_publish_key(struct sm *sm)
+{
+    if (sm->net->publisher && sm->net->key)
+        publish_check_key(sm, sm_publish_look);
+}
+
 void sm_publish_open(struct sm *sm)
 {
     struct sm_publisher *p = mem_zalloc(sizeof(*p));
@@ -373,6 +408,7 @@ void sm_publish_open(struct sm *sm)
     p->sm = sm;
     list_init(&p->targets);
     sm->net->publisher = p;
+    sm_publish_key(sm);
     sm_publish_look(sm);
 }
 

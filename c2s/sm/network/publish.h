@@ -51,6 +51,9 @@ void publish_load(struct publish_batch *b, publish_done *done);
 void publish_save(struct publish_batch *b, publish_done *done);
 /* It has been told: the next one begins behind it. */
 void publish_told(struct publish_batch *b, publish_done *done);
+/* When what has been told is signed by a key that this server has no more, it is to be told anew:
+ * then done comes. */
+void publish_check_key(struct sm *sm, void (*done)(struct sm *sm));
 /* What is known of servers that are no members any more. */
 void publish_forget_others(struct sm *sm);
 

@@ -312,6 +312,85 @@ void publish_told(struct publish_batch *b, publish_done *done)
     start(b, done, told_run);
 }
 
+/* --- another key of ours ---------------------------------------------------------------------- */
+
+struct check {
+    struct sm_job job; /* first */
+    struct sm_home_record r;
+    struct buf text;
+    void (*done)(struct sm *sm);
+};
+
+static void check_destroy(struct sm_job *job)
+{
+    buf_free(&((struct check *)job)->text);
+}
+
+static int retell_run(struct db *db, struct store_job *job)
+{
+    (void)job;
+    return db_run(db_sql(db, "DELETE FROM home_told"));
+}
+
+static bool retell_finish(struct sm_job *job, int result)
+{
+    if (result >= 0 && !job->sm->is_closed)
+        ((struct check *)job)->done(job->sm);
+    return true;
+}
+
+/* The first that is told of: when that is of the present key, all are, or are being told. */
+static int check_run(struct db *db, struct store_job *job)
+{
+    struct check *c = (struct check *)(void *)job;
+    struct db_stmt *st =
+        db_sql(db, "SELECT h.user, h.host, h.stamp, h.proof FROM account a"
+                   " JOIN home h ON h.user = a.name AND h.stamp = a.created"
+                   " WHERE h.host = ?1 AND length(h.proof) > 0 ORDER BY a.id LIMIT 1");
+    int got;
+
+    db_bind_text(st, 1, c->r.host);
+    got = db_step(st);
+    if (got > 0)
+        sm_record_copy(&c->r, &c->text,
+                       &(struct sm_home_record){.user = db_text(st, 0),
+                                                .host = db_text(st, 1),
+                                                .stamp = db_int(st, 2),
+                                                .proof = db_blob(st, 3)});
+    db_reset(st);
+    return got < 0 ? got : STORE_OK;
+}
+
+static bool check_finish(struct sm_job *job, int result)
+{
+    const struct check *c = (struct check *)job;
+    struct sm *sm = job->sm;
+    struct check *again;
+
+    if (result < 0 || sm->is_closed || !sm_has_network(sm) || !sm_record_is_stale(sm, &c->r))
+        return true;
+    LOG(LOG_INFO, "network.another_key",
+        F_STR("fingerprint", server_key_fingerprint(sm->net->key)));
+    again = mem_zalloc(sizeof(*again));
+    again->done = c->done;
+    again->job.bytes = sizeof(*again);
+    again->job.finish = retell_finish;
+    sm_job_start(sm, STORE_WRITE, &again->job, NULL, NULL, retell_run);
+    return true;
+}
+
+void publish_check_key(struct sm *sm, void (*done)(struct sm *sm))
+{
+    struct check *c = mem_zalloc(sizeof(*c));
+
+    c->r.host = sm->opts.host;
+    c->done = done;
+    c->job.bytes = sizeof(*c);
+    c->job.finish = check_finish;
+    c->job.destroy = check_destroy;
+    sm_job_start(sm, STORE_READ, &c->job, NULL, NULL, check_run);
+}
+
 /* --- servers that are no members any more ----------------------------------------------------- */
 
 struct forget {

@@ -87,7 +87,7 @@ int sm_record_save(struct db *db, const struct sm_home_record *r, struct buf *ol
     if (result > 0 && !span_eq(old.host, r->host))
         buf_append(old_host, old.host);
     if (result > 0 && old.stamp == r->stamp && span_eq(old.host, r->host)) {
-        result = old.proof.n == 0 && r->proof.n > 0 ? put(db, r) : STORE_OK;
+        result = r->proof.n > 0 && !span_eq(r->proof, old.proof) ? put(db, r) : STORE_OK;
         result = result < 0 ? result : 1;
     } else if (result > 0 && !sm_record_beats(r, old.host, old.stamp)) {
         result = 0;
@@ -190,6 +190,11 @@ bool sm_record_is_signed(const struct sm_home_record *r, const struct server_key
     is_good = server_key_verifies(key, buf_span(&text), r->proof);
     buf_free(&text);
     return is_good;
+}
+
+bool sm_record_is_stale(const struct sm *sm, const struct sm_home_record *r)
+{
+    return sm->net->key && r->proof.n > 0 && !sm_record_is_signed(r, sm->net->key);
 }
 
 /* --- keys that are waited for ----------------------------------------------------------------- */

@@ -21,6 +21,8 @@ void sm_record_copy(struct sm_home_record *to, struct buf *text, const struct sm
 void sm_record_write_with(struct buf *out, const struct sm_home_record *r, struct span type);
 /* key is its host's; NULL: no. */
 bool sm_record_is_signed(const struct sm_home_record *r, const struct server_key *key);
+/* Of ours: signed by a key that this server had before. */
+bool sm_record_is_stale(const struct sm *sm, const struct sm_home_record *r);
 /* As sm_server_key_get, but done always comes: with NULL when the room is closed. */
 void sm_record_key(struct sm *sm, struct span host,
                    void (*done)(void *ctx, const struct server_key *key), void *ctx);

@@ -160,15 +160,12 @@ static void lies_are_not_kept(void **state)
 {
     struct kit *k = net_key_kit();
     const char *user = ours(k);
-    const int64_t now = loop_wall(k->loop);
     const struct {
         const char *record;
         const char *host;
     } cases[] = {
         {net_record(user, "gamma.test", 1000, &key_gamma), "gamma.test"},
         {net_record(user, "gamma.test", 1000, NULL), "gamma.test"},
-        {net_record(user, "beta.test", 1000, &key_gamma), "beta.test"},
-        {net_record(user, "beta.test", now + 700000, &key_beta), "beta.test"},
         {"<home user='x' host='beta.test' stamp='x'/>", "beta.test"},
     };
     (void)state;
@@ -176,6 +173,73 @@ static void lies_are_not_kept(void **state)
         EXPECT_IN(publish(k, "beta.test", "", cases[i].record), "type='result'");
         assert_int_equal(net_is_recorded(k, user, cases[i].host), 0);
     }
+    net_free(k);
+}
+
+/* They may be right some other time, when its clock or its key is: it is told so, tells them again,
+ * and has not told all of its users before. */
+static void what_may_be_right_later_is_to_come_again(void **state)
+{
+    struct kit *k = net_key_kit();
+    const char *user = ours(k), *second = net_user(k, "prime.test", "gamma.test", 1);
+    const int64_t now = loop_wall(k->loop);
+    const char *const cases[] = {
+        net_record(user, "beta.test", now + 700000, &key_beta),
+        net_record(user, "beta.test", 1000, &key_gamma),
+    };
+    const char *good = net_record(second, "beta.test", 1000, &key_beta), *heard;
+    char last[64], both[2048];
+    (void)state;
+    snprintf(last, sizeof(last), " servers='%llu' last='true'",
+             (unsigned long long)servers_set(k->sm->net->servers));
+    net_publish(k, "gamma.test", last, "");
+    net_give_key(k, &key_gamma, &key_gamma);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        snprintf(both, sizeof(both), "%s%s", cases[i], good);
+        heard = publish(k, "beta.test", last, both);
+        EXPECT_IN(heard, "<not-acceptable ");
+        EXPECT_IN(heard, i == 0 ? "a time in the future" : "not signed by its home");
+        assert_int_equal(net_is_recorded(k, user, "beta.test"), 0);
+        assert_int_equal(net_is_recorded(k, second, "beta.test"), 1);
+        EXPECT_IN(get(k, "gamma.test", user), " complete='false'/>");
+    }
+    EXPECT_IN(publish(k, "beta.test", last, good), "type='result'");
+    EXPECT_IN(get(k, "gamma.test", user), " complete='true'/>");
+    net_free(k);
+}
+
+/* The same moment at the same home, signed by the key that it has now. */
+static void a_new_signature_takes_the_place_of_the_old_one(void **state)
+{
+    struct kit *k = net_key_kit();
+    const char *user = ours(k);
+    char table[512];
+    (void)state;
+    publish(k, "beta.test", "", net_record(user, "beta.test", 1000, &key_beta));
+    snprintf(table, sizeof(table), "beta.test %s enabled\n", key_gamma.fingerprint);
+    net_table(k, table);
+    net_publish(k, "beta.test", "", net_record(user, "beta.test", 1000, &key_gamma));
+    net_give_key(k, &key_beta, &key_gamma);
+    EXPECT_IN(get(k, "beta.test", user), net_record(user, "beta.test", 1000, &key_gamma));
+    /* Without one the old one stays. */
+    net_publish(k, "beta.test", "", net_record(user, "beta.test", 1000, NULL));
+    kit_settle(k);
+    EXPECT_IN(get(k, "beta.test", user), net_record(user, "beta.test", 1000, &key_gamma));
+    net_free(k);
+}
+
+/* Its records are signed anew when the server has another key. */
+static void another_key_of_ours(void **state)
+{
+    struct kit *k = net_key_kit();
+    (void)state;
+    net_account(k, "carol", 5000);
+    EXPECT_IN(get(k, "beta.test", "carol"), net_record("carol", "prime.test", 5000, &key_prime));
+    sm_set_server_key(k->sm, key_gamma.cert, key_gamma.key);
+    EXPECT_IN(get(k, "beta.test", "carol"), net_record("carol", "prime.test", 5000, &key_gamma));
+    sm_set_server_key(k->sm, key_beta.cert, key_beta.key);
+    EXPECT_IN(publish(k, "beta.test", "", net_record("carol", "beta.test", 4000, &key_beta)),
+              net_record("carol", "prime.test", 5000, &key_beta));
     net_free(k);
 }
 
@@ -299,6 +363,9 @@ int main(void)
         cmocka_unit_test(one_who_has_heard_all_knows_that_there_is_nobody),
         cmocka_unit_test(a_directory_keeps_what_it_is_told),
         cmocka_unit_test(lies_are_not_kept),
+        cmocka_unit_test(what_may_be_right_later_is_to_come_again),
+        cmocka_unit_test(a_new_signature_takes_the_place_of_the_old_one),
+        cmocka_unit_test(another_key_of_ours),
         cmocka_unit_test(one_lie_does_not_hurt_the_others),
         cmocka_unit_test(there_is_a_bound),
         cmocka_unit_test(an_old_record_that_comes_again_changes_nothing),

@@ -55,6 +55,20 @@ static void test_probe_of_a_former_member(void **state)
     net_free(p.k);
 }
 
+/* He is there, by a clock that is wrong: so it is not said that there is nobody. */
+static void test_probe_of_the_future(void **state)
+{
+    (void)state;
+    struct play p;
+    play_probe(&p);
+    net_answer(p.k, "gamma.test",
+               net_home(p.user, "gamma.test", loop_wall(p.k->loop) + 700000, false));
+    net_answer(p.k, "beta.test", net_home(p.user, NULL, 0, false));
+    assert_int_equal(p.a.count, 1);
+    assert_int_equal(p.a.home.kind, SM_HOME_UNREACHABLE);
+    net_free(p.k);
+}
+
 static void test_probe_newest_record(void **state)
 {
     (void)state;
@@ -161,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_probe_finds_home),
         cmocka_unit_test(test_probe_does_not_wait_long),
         cmocka_unit_test(test_probe_of_a_former_member),
+        cmocka_unit_test(test_probe_of_the_future),
         cmocka_unit_test(test_probe_newest_record),
         cmocka_unit_test(test_probe_nobody),
         cmocka_unit_test(test_probe_second_hand),

@@ -102,6 +102,36 @@ static void each_user_is_told_to_his_directory(void **state)
     net_free(k);
 }
 
+/* Told anew, by the key that it has now: when it is another one while it runs, and at its start. */
+static void another_key_is_told_anew(void **state)
+{
+    struct kit *k = start(true);
+    char user[32];
+    const char *xml;
+    (void)state;
+    snprintf(user, sizeof(user), "%s", net_user(k, "beta.test", "gamma.test", 0));
+    net_account(k, user, 1000);
+    open(k);
+    assert_int_equal(take_all(k, "beta.test") + take_all(k, "gamma.test"), 2);
+    sm_set_server_key(k->sm, key_gamma.cert, key_gamma.key);
+    loop_sim_advance(k->loop, 300);
+    xml = batch(k, "beta.test");
+    EXPECT_IN(xml, net_record(user, "prime.test", 1000, &key_gamma));
+    answer(k, "beta.test", RESULT);
+    assert_int_equal(take_all(k, "gamma.test"), 1);
+    /* The same key again is no news. */
+    sm_set_server_key(k->sm, key_gamma.cert, key_gamma.key);
+    loop_sim_advance(k->loop, 300 * 1000);
+    assert_int_equal(take_all(k, "beta.test") + take_all(k, "gamma.test"), 0);
+    /* A start with another one. */
+    sm_publish_close(k->sm);
+    sm_set_server_key(k->sm, key_prime.cert, key_prime.key);
+    open(k);
+    loop_sim_advance(k->loop, 300);
+    assert_int_equal(take_all(k, "beta.test") + take_all(k, "gamma.test"), 2);
+    net_free(k);
+}
+
 static void nobody_is_told_as_well(void **state)
 {
     struct kit *k = start(true);
@@ -348,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_user_is_told_to_his_directory),
+        cmocka_unit_test(another_key_is_told_anew),
         cmocka_unit_test(nobody_is_told_as_well),
         cmocka_unit_test(without_a_key_they_are_not_signed),
         cmocka_unit_test(many_come_in_batches),

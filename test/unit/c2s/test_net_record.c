@@ -56,7 +56,8 @@ static void the_newer_one_is_kept(void **state)
         {"alpha.test", "a", 100, 1, "beta.test"},
         {"gamma.test", "", 101, 1, "alpha.test"},
         {"gamma.test", "g", 101, 1, ""}, /* signed by now */
-        {"gamma.test", "x", 101, 1, ""}, /* which stays */
+        {"gamma.test", "x", 101, 1, ""}, /* by another key */
+        {"gamma.test", "", 101, 1, ""},  /* which stays */
     };
     struct kit *k = net_key_kit();
     (void)state;
@@ -65,7 +66,7 @@ static void the_newer_one_is_kept(void **state)
         assert_int_equal(s.result, steps[i].result);
         assert_string_equal(s.old, steps[i].old);
     }
-    assert_int_equal(kit_sql(k, "SELECT stamp FROM home WHERE user = ?1 AND proof = x'67'", "u"),
+    assert_int_equal(kit_sql(k, "SELECT stamp FROM home WHERE user = ?1 AND proof = x'78'", "u"),
                      101);
     net_free(k);
 }
