@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define LINE_MAX_BYTES 1024
 
@@ -95,6 +96,15 @@ static const char *read_line(struct servers *list, char *line)
     return NULL;
 }
 
+/* Who may write it says who is of the network. */
+static const char *fault_of(FILE *f)
+{
+    struct stat st;
+    if (fstat(fileno(f), &st) != 0)
+        return strerror(errno);
+    return st.st_mode & S_IWOTH ? "everybody may write it; chmod 644 or stricter" : NULL;
+}
+
 static bool read_file(struct servers *list, const char *file, char error_r[CONF_ERROR_MAX])
 {
     FILE *f = fopen(file, "re");
@@ -105,6 +115,12 @@ static bool read_file(struct servers *list, const char *file, char error_r[CONF_
         if (errno == ENOENT)
             return true;
         snprintf(error_r, CONF_ERROR_MAX, "%s: %s", file, strerror(errno));
+        return false;
+    }
+    const char *fault = fault_of(f);
+    if (fault) {
+        snprintf(error_r, CONF_ERROR_MAX, "%s: %s", file, fault);
+        fclose(f);
         return false;
     }
     while (!wrong && fgets(line, sizeof line, f)) {

@@ -4,8 +4,9 @@
  * enabled, in a file that kontalkctl keeps (`kontalkctl server`) and every process reads.
  *
  * One line a server: HOST FINGERPRINT enabled|disabled; # begins a comment. A missing file is an
- * empty table. A table is not changed once it is loaded: a reload makes a new one. This server
- * itself is always a member of its network, in the table or not.
+ * empty table; one that everybody may write is refused. A table is not changed once it is loaded: a
+ * reload makes a new one. This server itself is always a member of its network, in the table or
+ * not.
  *
  * Where a user's home is recorded (the directory, see c2s/NETWORK.md) follows from the table alone.
  */

@@ -173,6 +173,22 @@ static void wrong_lines_are_named(void **state)
     }
 }
 
+/* It says who is of the network. */
+static void one_that_everybody_may_write_is_none(void **state)
+{
+    (void)state;
+    char error[CONF_ERROR_MAX] = "";
+    put_file("beta.n " FP_A " enabled\n");
+    assert_int_equal(chmod(file, 0666), 0);
+    assert_null(servers_load(file, PRIME, error));
+    assert_non_null(strstr(error, "/servers: everybody may write it"));
+    assert_false(servers_change(file, SERVERS_DISABLE, SPAN("beta.n"), SPAN_NONE, error));
+    assert_int_equal(chmod(file, 0664), 0);
+    struct servers *list = servers_load(file, PRIME, error);
+    assert_non_null(list);
+    servers_unref(&list);
+}
+
 static void what_cannot_be_read_is_no_table(void **state)
 {
     (void)state;
@@ -438,6 +454,7 @@ int main(void)
         EACH(lines_are_servers),
         EACH(one_is_always_a_member_of_ones_own),
         EACH(wrong_lines_are_named),
+        EACH(one_that_everybody_may_write_is_none),
         EACH(what_cannot_be_read_is_no_table),
         EACH(every_server_finds_the_same_directory),
         EACH(the_load_is_even),
