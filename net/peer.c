@@ -24,7 +24,8 @@
 #define SOON_MS 100
 #define LATER_MS 600
 #define SPREAD_MS 400
-#define GOOD_MS 10000 /* a link that lasts for less is a failure */
+#define GOOD_MS 10000  /* a link that lasts for less is a failure */
+#define CONTESTS_MAX 3 /* both have dialled, one has started anew: what is more is no chance */
 
 static void on_retry(void *ctx);
 
@@ -92,16 +93,23 @@ static void set_state(struct peer *p, enum peer_state state)
     p->state = state;
 }
 
+unsigned peer_vain(const struct peer *p)
+{
+    unsigned contests = p->contests > CONTESTS_MAX ? p->contests - CONTESTS_MAX : 0;
+    return p->failures > contests ? p->failures : contests;
+}
+
 static void schedule(struct peer *p)
 {
+    unsigned times = peer_vain(p);
     set_state(p, PEER_WAITING);
     if (p->net->is_stopping)
         return;
-    if (p->failures == 0) {
+    if (times == 0) {
         p->backoff_ms = (is_ours_smaller(p) ? SOON_MS : LATER_MS) + crypto_random_below(SPREAD_MS);
     } else {
         uint64_t ms = BACKOFF_MIN_MS;
-        for (unsigned i = 1; i < p->failures && ms < BACKOFF_MAX_MS; i++)
+        for (unsigned i = 1; i < times && ms < BACKOFF_MAX_MS; i++)
             ms *= 2;
         ms = ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
         p->backoff_ms = ms - crypto_random_below(ms / 4);
@@ -221,12 +229,22 @@ bool peer_admits(const struct peer *p, const struct wire *w)
     return !(p->dialling && wire_has_spoken(p->dialling) && is_ours_smaller(p));
 }
 
+/* Another has taken the place of its link. */
+static void contest(struct peer *p)
+{
+    p->contests = loop_now(p->net->loop) - p->up_since < GOOD_MS ? p->contests + 1 : 0;
+    if (p->contests == CONTESTS_MAX + 1)
+        LOG(LOG_WARN, "peer.contested", F_SPAN("host", p->host),
+            F_STR("hint", "two servers of one host, with one key?"));
+}
+
 void peer_let_go(struct peer *p)
 {
     struct wire *old = p->wire;
     if (!old)
         return;
     p->wire = NULL;
+    contest(p);
     LOG(LOG_INFO, "peer.replaced", F_SPAN("host", p->host));
     peer_session_pause(p);
     wire_outdo(old);
@@ -267,6 +285,8 @@ void peer_lost(struct peer *p, struct wire *w, const char *why)
     } else if (w == p->wire) {
         p->wire = NULL;
         peer_session_pause(p);
+        if (wire_is_outdone(w))
+            contest(p);
     } else {
         return;
     }

@@ -39,8 +39,9 @@ struct peer {
     struct map names;      /* of its components, bound at the router */
     struct timer retry;
     uint64_t backoff_ms;
-    unsigned failures;            /* in a row */
-    struct buf story;             /* of the last attempt, for `net explain` */
+    unsigned failures; /* in a row */
+    unsigned contests; /* links in a row that another one soon took the place of */
+    struct buf story;  /* of the last attempt, for `net explain` */
     uint64_t up_since; /* loop time */
     /* XEP-0198, over the links: what our last link with it was, for resumption. */
     char previous[33];     /* its id; empty: none */
@@ -93,6 +94,8 @@ void peer_names_told(struct peer *p);
 bool peer_is_its(const struct peer *p, struct span domain);
 /* Whether this stream, which is proved, may become its link (see above). */
 bool peer_admits(const struct peer *p, const struct wire *w);
+/* How often a link has come to nothing, in a row: then it is not dialled at once. */
+unsigned peer_vain(const struct peer *p);
 /* Its link, which this one replaces, ends. */
 void peer_let_go(struct peer *p);
 

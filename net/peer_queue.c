@@ -23,7 +23,7 @@ static void put(struct peer *p)
     }
     if (p->wire)
         peer_on_drain(p);
-    else if (p->failures == 0)
+    else if (peer_vain(p) == 0)
         peer_connect(p);
 }
 

@@ -136,6 +136,31 @@ static void test_replaced(void **state)
     world_end();
 }
 
+/* Somebody else with the same host and key takes its place, again and again: they do so more and
+ * more rarely, and whoever reads the log hears of it. */
+static void test_contested(void **state)
+{
+    (void)state;
+    world_start("");
+    live(3000);
+    for (int i = 0; i < 600; i++) {
+        if (is_up(&w.b))
+            peer_let_go(peer_at(&w.b));
+        if (i % 50 == 0)
+            send_from(&w.a);
+        live(200);
+    }
+    assert_in_range(w.a.dialled + w.b.dialled, 5, 25);
+    live(120000);
+    expect_up();
+    expect_all();
+    /* When it was quiet for a while all is as before. */
+    peer_let_go(peer_at(&w.b));
+    live(3000);
+    expect_up();
+    world_end();
+}
+
 static void test_heartbeat(void **state)
 {
     (void)state;
@@ -526,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_ways),
         cmocka_unit_test(test_both_dial),
         cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_contested),
         cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_cut_before_the_router),
