@@ -6,8 +6,6 @@
  */
 #include "sim.h"
 
-#include "tls/crypto.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,8 +20,7 @@ static void wait(struct person *p, uint64_t low, uint64_t high)
 
 static void say(struct person *p, struct span text)
 {
-    if (p->conn)
-        conn_send(p->conn, text);
+    words_say(p->conn, text);
 }
 
 /* --- logging in and out ----------------------------------------------------------------------- */
@@ -31,35 +28,19 @@ static void say(struct person *p, struct span text)
 static void open_stream(struct person *p, enum person_state next)
 {
     p->state = next;
-    say(p, SPAN("<stream:stream to='" STAGE_HOST "' version='1.0' xmlns='jabber:client' "
-                "xmlns:stream='http://etherx.jabber.org/streams'>"));
+    words_open(p->conn, STAGE_HOST);
 }
 
 static void prove(struct person *p)
 {
-    struct buf plain = {0}, out = {0};
     p->state = PERSON_PROVING;
-    buf_append_char(&plain, '\0');
-    buf_append_z(&plain, p->user);
-    buf_append(&plain, SPAN("\0" STAGE_PASSWORD));
-    buf_append_z(&out, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>");
-    base64_encode(&out, buf_span(&plain));
-    buf_append_z(&out, "</auth>");
-    say(p, buf_span(&out));
-    buf_free(&plain);
-    buf_free(&out);
+    words_prove(p->conn, p->user, STAGE_PASSWORD);
 }
 
 static void bind_resource(struct person *p)
 {
-    struct buf out = {0};
     p->state = PERSON_BINDING;
-    buf_printf(&out,
-               "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-               "<resource>%s</resource></bind></iq>",
-               p->resource);
-    say(p, buf_span(&out));
-    buf_free(&out);
+    words_bind(p->conn, p->resource);
 }
 
 static void resume(struct person *p)
@@ -68,14 +49,6 @@ static void resume(struct person *p)
     p->state = PERSON_BINDING;
     buf_printf(&out, "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%u'/>", p->managed_id,
                p->handled);
-    say(p, buf_span(&out));
-    buf_free(&out);
-}
-
-static void acknowledge(struct person *p)
-{
-    struct buf out = {0};
-    buf_printf(&out, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", p->handled);
     say(p, buf_span(&out));
     buf_free(&out);
 }
@@ -208,23 +181,12 @@ static void on_timer(void *ctx)
 
 /* --- listening -------------------------------------------------------------------------------- */
 
-static struct span attribute(struct span tag, const char *name)
-{
-    char mark[16];
-    int n = snprintf(mark, sizeof mark, " %s='", name);
-    const char *at = memmem(tag.p, tag.n, mark, (size_t)n);
-    if (!at)
-        return SPAN_NONE;
-    struct span value = span_from(tag, (size_t)(at - tag.p) + (size_t)n);
-    return span_make(value.p, span_index(value, '\''));
-}
-
 static void on_message(struct person *p, struct span text)
 {
-    struct span tag = span_make(text.p, span_index(text, '>'));
-    uint32_t number = number_of(attribute(tag, "id"));
+    struct span tag = words_tag(text);
+    uint32_t number = number_of(words_attribute(tag, "id"));
     wires_taken(p->conn, number);
-    if (span_eq(attribute(tag, "type"), SPAN("error")))
+    if (span_eq(words_attribute(tag, "type"), SPAN("error")))
         ledger_refuse(number, "heard by its sender");
     else
         ledger_receive(p, number);
@@ -249,7 +211,7 @@ static void on_bound(struct person *p, struct span text)
 
 static void on_enabled(struct person *p, struct span text)
 {
-    struct span id = attribute(text, "id");
+    struct span id = words_attribute(text, "id");
     snprintf(p->managed_id, sizeof p->managed_id, "%.*s", SPAN_ARG(id));
     p->managed_at = p->at;
     p->handled = 0;
@@ -272,35 +234,17 @@ static void on_not_resumed(struct person *p)
         bind_resource(p);
 }
 
-/* The first element that is whole, if it begins as wanted. */
-static bool take(struct span *heard, const char *begin, const char *end, struct span *r)
-{
-    if (!span_starts(*heard, span_of(begin)))
-        return false;
-    size_t tag = span_index(*heard, '>');
-    if (tag < heard->n && tag > 0 && heard->p[tag - 1] == '/') {
-        *r = span_make(heard->p, tag + 1);
-    } else {
-        const char *at = memmem(heard->p, heard->n, end, strlen(end));
-        if (!at)
-            return false;
-        *r = span_make(heard->p, (size_t)(at - heard->p) + strlen(end));
-    }
-    *heard = span_from(*heard, r->n);
-    return true;
-}
-
 /* Words of stream management. */
 static bool listen_managed(struct person *p, struct span *heard)
 {
     struct span text;
-    if (take(heard, "<r ", "</r>", &text))
-        acknowledge(p);
-    else if (take(heard, "<enabled", "</enabled>", &text))
+    if (words_take(heard, "<r ", "</r>", &text))
+        words_acknowledge(p->conn, p->handled);
+    else if (words_take(heard, "<enabled", "</enabled>", &text))
         on_enabled(p, text);
-    else if (take(heard, "<resumed", "</resumed>", &text))
+    else if (words_take(heard, "<resumed", "</resumed>", &text))
         on_resumed(p);
-    else if (take(heard, "<failed", "</failed>", &text))
+    else if (words_take(heard, "<failed", "</failed>", &text))
         on_not_resumed(p);
     else
         return false;
@@ -308,26 +252,25 @@ static bool listen_managed(struct person *p, struct span *heard)
 }
 
 /* False: the rest is not whole yet. */
-static bool listen_on(struct person *p, struct span *heard)
+static bool listen_on(void *ctx, struct span *heard)
 {
+    struct person *p = ctx;
     struct span text;
-    while (heard->n > 0 && heard->p[0] == ' ')
-        *heard = span_from(*heard, 1);
-    if (take(heard, "<message", "</message>", &text)) {
+    if (words_take(heard, "<message", "</message>", &text)) {
         p->handled++;
         on_message(p, text);
-    } else if (take(heard, "<iq", "</iq>", &text)) {
+    } else if (words_take(heard, "<iq", "</iq>", &text)) {
         p->handled++;
         if (p->state == PERSON_BINDING)
             on_bound(p, text);
-    } else if (take(heard, "<presence", "</presence>", &text)) {
+    } else if (words_take(heard, "<presence", "</presence>", &text)) {
         p->handled++;
-    } else if (take(heard, "<?xml", "?>", &text) || listen_managed(p, heard)) {
+    } else if (words_take(heard, "<?xml", "?>", &text) || listen_managed(p, heard)) {
         return true;
-    } else if (take(heard, "<stream:error", "</stream:error>", &text)) {
+    } else if (words_take(heard, "<stream:error", "</stream:error>", &text)) {
         sim_trace("%s hears %.*s", p->full, SPAN_ARG(text));
-    } else if (take(heard, "<stream:stream", ">", &text) ||
-               take(heard, "<stream:features", "</stream:features>", &text)) {
+    } else if (words_take(heard, "<stream:stream", ">", &text) ||
+               words_take(heard, "<stream:features", "</stream:features>", &text)) {
         if (span_starts(text, SPAN("<stream:features")) && p->state == PERSON_OPENING)
             prove(p);
         else if (span_starts(text, SPAN("<stream:features")) && p->state == PERSON_REOPENING) {
@@ -336,7 +279,7 @@ static bool listen_on(struct person *p, struct span *heard)
             else
                 bind_resource(p);
         }
-    } else if (take(heard, "<success", "</success>", &text)) {
+    } else if (words_take(heard, "<success", "</success>", &text)) {
         open_stream(p, PERSON_REOPENING);
     } else if (span_starts(*heard, SPAN("</stream:stream>"))) {
         if (p->state != PERSON_LEAVING)
@@ -352,11 +295,7 @@ static bool listen_on(struct person *p, struct span *heard)
 static void on_data(void *ctx, struct span bytes)
 {
     struct person *p = ctx;
-    buf_append(&p->heard, bytes);
-    struct span heard = buf_span(&p->heard);
-    while (heard.n > 0 && listen_on(p, &heard))
-        ;
-    buf_consume(&p->heard, buf_len(&p->heard) - heard.n);
+    words_hear(&p->heard, bytes, listen_on, p);
 }
 
 static void on_close(void *ctx, int error, const char *reason)

@@ -6,6 +6,7 @@
  *   main.c    seeds, plants, what is printed      person.c  a client: logs in, chats, goes
  *   world.c   the course of one seed, its faults  ledger.c  messages, and what must be true of them
  *   wires.c   what is under way on connections    wraps.c   where the code under test is looked at
+ *   seeds.c, words.c  what it shares with net/: days by number, what clients say and hear
  *
  * All that is left to chance comes from the seed: the same seed is the same day, to the byte.
  */
@@ -14,24 +15,13 @@
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "seeds.h"
 #include "test/replay/stage.h"
+#include "words.h"
 #include "xmpp/link.h"
 
 #define SIM_INSTANCES 2
 #define SIM_PERSONS 12
-
-/* --- chance ----------------------------------------------------------------------------------- */
-
-void chance_seed(uint64_t seed);
-uint64_t chance_below(uint64_t n); /* 0 when n is 0 */
-static inline uint64_t chance_between(uint64_t low, uint64_t high)
-{
-    return low + chance_below(high - low + 1);
-}
-static inline bool chance_of(unsigned percent)
-{
-    return chance_below(100) < percent;
-}
 
 /* --- what is found ---------------------------------------------------------------------------- */
 
@@ -53,7 +43,6 @@ enum rule {
     RULES(X)
 #undef X
 };
-const char *rule_name(enum rule rule);
 
 /* Bugs that are planted, one at a time, to see that they are found: wraps.c. */
 #define PLANTS(X)                                                                                  \
@@ -147,7 +136,7 @@ struct world {
     struct person persons[SIM_PERSONS];
     size_t person_count;
     enum rule broken; /* NONE: all is well */
-    char why[400];
+    char why[SEEDS_WHY];
 };
 extern struct world *world; /* the one under way */
 

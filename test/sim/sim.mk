@@ -28,7 +28,8 @@ $(NET_APART): $(NET_ROOM) $(NET_USERS)
 	done
 	$(AR) rcs $@ $(@D)/net-room/*.o
 
-$(RINGS): $(filter-out $(NET_USERS),$(call obj,$(wildcard test/sim/net/*.c))) $(ROUTER_ROOM) \
+$(RINGS): $(filter-out $(NET_USERS),$(call obj,$(wildcard test/sim/net/*.c))) \
+          $(call obj,test/sim/seeds.c test/sim/words.c) $(ROUTER_ROOM) \
           $(C2S_ROOM) $(NET_APART) $(LIB_dns) $(SEES_xmpp)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(RINGS_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(PKG_LIBS) -lpthread
 

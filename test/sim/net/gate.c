@@ -86,27 +86,24 @@ static void on_message(struct person *g, struct span text)
         ledger_receive(g, number, SPAN_NONE);
 }
 
-static bool listen_on(struct person *g, struct span *heard)
+static bool listen_on(void *ctx, struct span *heard)
 {
+    struct person *g = ctx;
     struct span text;
-    while (heard->n > 0 && heard->p[0] == ' ')
-        *heard = span_from(*heard, 1);
-    if (person_take(heard, "<stream:stream", ">", &text)) {
-        const char *at = memmem(text.p, text.n, " id='", 5);
-        struct span id = at ? span_from(text, (size_t)(at - text.p) + 5) : SPAN_NONE;
-        shake(g, span_make(id.p, span_index(id, '\'')));
-    } else if (person_take(heard, "<handshake", "</handshake>", &text)) {
+    if (words_take(heard, "<stream:stream", ">", &text)) {
+        shake(g, words_attribute(text, "id"));
+    } else if (words_take(heard, "<handshake", "</handshake>", &text)) {
         g->state = PERSON_ON;
-    } else if (person_take(heard, "<message", "</message>", &text)) {
+    } else if (words_take(heard, "<message", "</message>", &text)) {
         on_message(g, text);
     } else if (span_starts(*heard, SPAN("</stream:stream>"))) {
         conn_close(g->conn);
         *heard = span_from(*heard, heard->n);
     } else {
-        return person_take(heard, "<?xml", "?>", &text) ||
-               person_take(heard, "<stream:error", "</stream:error>", &text) ||
-               person_take(heard, "<iq", "</iq>", &text) ||
-               person_take(heard, "<presence", "</presence>", &text);
+        return words_take(heard, "<?xml", "?>", &text) ||
+               words_take(heard, "<stream:error", "</stream:error>", &text) ||
+               words_take(heard, "<iq", "</iq>", &text) ||
+               words_take(heard, "<presence", "</presence>", &text);
     }
     return true;
 }
@@ -114,11 +111,7 @@ static bool listen_on(struct person *g, struct span *heard)
 static void on_data(void *ctx, struct span bytes)
 {
     struct person *g = ctx;
-    buf_append(&g->heard, bytes);
-    struct span heard = buf_span(&g->heard);
-    while (heard.n > 0 && listen_on(g, &heard))
-        ;
-    buf_consume(&g->heard, buf_len(&g->heard) - heard.n);
+    words_hear(&g->heard, bytes, listen_on, g);
 }
 
 static void on_close(void *ctx, int error, const char *reason)

@@ -6,7 +6,6 @@
 #include "rings.h"
 
 #include "base/mem.h"
-#include "tls/crypto.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,37 +22,21 @@ static void wait(struct person *p, uint64_t ms)
 
 static void say(struct person *p, struct span text)
 {
-    if (p->conn)
-        conn_send(p->conn, text);
+    words_say(p->conn, text);
 }
 
 /* --- logging in ------------------------------------------------------------------------------- */
 
 static void open_stream(struct person *p, enum person_state next)
 {
-    struct buf out = {0};
     p->state = next;
-    buf_printf(&out,
-               "<stream:stream to='%s' version='1.0' xmlns='jabber:client' "
-               "xmlns:stream='http://etherx.jabber.org/streams'>",
-               p->sees_network ? RING_NETWORK : p->home->host);
-    say(p, buf_span(&out));
-    buf_free(&out);
+    words_open(p->conn, p->sees_network ? RING_NETWORK : p->home->host);
 }
 
 static void prove(struct person *p)
 {
-    struct buf plain = {0}, out = {0};
     p->state = PERSON_PROVING;
-    buf_append_char(&plain, '\0');
-    buf_append_z(&plain, p->user);
-    buf_append(&plain, SPAN("\0" RING_PASSWORD));
-    buf_append_z(&out, "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>");
-    base64_encode(&out, buf_span(&plain));
-    buf_append_z(&out, "</auth>");
-    say(p, buf_span(&out));
-    buf_free(&plain);
-    buf_free(&out);
+    words_prove(p->conn, p->user, RING_PASSWORD);
 }
 
 static void connect_home(struct person *p)
@@ -167,29 +150,10 @@ void person_befriend(struct person *p, const struct person *to)
 
 /* --- what he hears ---------------------------------------------------------------------------- */
 
-static struct span attribute(struct span tag, const char *name)
-{
-    char mark[16];
-    int n = snprintf(mark, sizeof mark, " %s='", name);
-    const char *at = memmem(tag.p, tag.n, mark, (size_t)n);
-    if (!at)
-        return SPAN_NONE;
-    struct span value = span_from(tag, (size_t)(at - tag.p) + (size_t)n);
-    return span_make(value.p, span_index(value, '\''));
-}
-
-static void acknowledge(struct person *p)
-{
-    struct buf out = {0};
-    buf_printf(&out, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", p->handled);
-    say(p, buf_span(&out));
-    buf_free(&out);
-}
-
 static void on_acknowledged(struct person *p, struct span text)
 {
     uint64_t h = 0;
-    if (!span_to_u64(attribute(text, "h"), UINT32_MAX, &h) || h > p->sent)
+    if (!span_to_u64(words_attribute(text, "h"), UINT32_MAX, &h) || h > p->sent)
         ring_breach(RULE_STUCK, "%s is acknowledged %.*s", p->user, SPAN_ARG(text));
     size_t done = h > p->acked ? (size_t)(h - p->acked) : 0;
     for (size_t i = 0; i < done && i < p->pending_count; i++)
@@ -209,26 +173,26 @@ static uint32_t number_of(struct span id)
 
 uint32_t person_message_number(struct span text)
 {
-    return number_of(attribute(span_make(text.p, span_index(text, '>')), "id"));
+    return number_of(words_attribute(words_tag(text), "id"));
 }
 
 static void on_message(struct person *p, struct span text)
 {
-    struct span tag = span_make(text.p, span_index(text, '>'));
+    struct span tag = words_tag(text);
     uint32_t number = person_message_number(text);
     const char *error = memmem(text.p, text.n, "<error", 6);
     if (number == 0)
         return;
-    if (span_eq(attribute(tag, "type"), SPAN("error")))
+    if (span_eq(words_attribute(tag, "type"), SPAN("error")))
         ledger_refuse(number, error ? span_from(text, (size_t)(error - text.p)) : SPAN_NONE);
     else
-        ledger_receive(p, number, attribute(tag, "from"));
+        ledger_receive(p, number, words_attribute(tag, "from"));
 }
 
 static void on_presence(struct person *p, struct span text)
 {
-    struct span tag = span_make(text.p, span_index(text, '>'));
-    struct span type = attribute(tag, "type"), from = attribute(tag, "from");
+    struct span tag = words_tag(text);
+    struct span type = words_attribute(tag, "type"), from = words_attribute(tag, "from");
     p->presences++;
     if (span_eq(type, SPAN("subscribe")))
         say_presence(p, "subscribed", from);
@@ -264,46 +228,24 @@ static void on_bound(struct person *p, struct span text)
 
 static void on_features(struct person *p)
 {
-    struct buf out = {0};
     if (p->state == PERSON_OPENING) {
         prove(p);
     } else if (p->state == PERSON_REOPENING) {
         p->state = PERSON_BINDING;
-        buf_printf(&out, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
-                         "<resource>r</resource></bind></iq>");
-        say(p, buf_span(&out));
-        buf_free(&out);
+        words_bind(p->conn, "r");
     }
-}
-
-/* The first element that is whole, if it begins as wanted. */
-bool person_take(struct span *heard, const char *begin, const char *end, struct span *r)
-{
-    if (!span_starts(*heard, span_of(begin)))
-        return false;
-    size_t tag = span_index(*heard, '>');
-    if (tag < heard->n && tag > 0 && heard->p[tag - 1] == '/') {
-        *r = span_make(heard->p, tag + 1);
-    } else {
-        const char *at = memmem(heard->p, heard->n, end, strlen(end));
-        if (!at)
-            return false;
-        *r = span_make(heard->p, (size_t)(at - heard->p) + strlen(end));
-    }
-    *heard = span_from(*heard, r->n);
-    return true;
 }
 
 static bool listen_stanza(struct person *p, struct span *heard)
 {
     struct span text;
-    if (person_take(heard, "<message", "</message>", &text)) {
+    if (words_take(heard, "<message", "</message>", &text)) {
         p->handled++;
         on_message(p, text);
-    } else if (person_take(heard, "<presence", "</presence>", &text)) {
+    } else if (words_take(heard, "<presence", "</presence>", &text)) {
         p->handled++;
         on_presence(p, text);
-    } else if (person_take(heard, "<iq", "</iq>", &text)) {
+    } else if (words_take(heard, "<iq", "</iq>", &text)) {
         p->handled++;
         if (p->state == PERSON_BINDING)
             on_bound(p, text);
@@ -314,25 +256,24 @@ static bool listen_stanza(struct person *p, struct span *heard)
 }
 
 /* False: the rest is not whole yet. */
-static bool listen_on(struct person *p, struct span *heard)
+static bool listen_on(void *ctx, struct span *heard)
 {
+    struct person *p = ctx;
     struct span text;
-    while (heard->n > 0 && heard->p[0] == ' ')
-        *heard = span_from(*heard, 1);
     if (listen_stanza(p, heard))
         return true;
-    if (person_take(heard, "<r ", "</r>", &text)) {
-        acknowledge(p);
-    } else if (person_take(heard, "<a ", "</a>", &text)) {
+    if (words_take(heard, "<r ", "</r>", &text)) {
+        words_acknowledge(p->conn, p->handled);
+    } else if (words_take(heard, "<a ", "</a>", &text)) {
         on_acknowledged(p, text);
-    } else if (person_take(heard, "<enabled", "</enabled>", &text)) {
+    } else if (words_take(heard, "<enabled", "</enabled>", &text)) {
         p->handled = 0;
-    } else if (person_take(heard, "<stream:features", "</stream:features>", &text)) {
+    } else if (words_take(heard, "<stream:features", "</stream:features>", &text)) {
         on_features(p);
-    } else if (person_take(heard, "<success", "</success>", &text)) {
+    } else if (words_take(heard, "<success", "</success>", &text)) {
         open_stream(p, PERSON_REOPENING);
-    } else if (person_take(heard, "<stream:error", "</stream:error>", &text) ||
-               person_take(heard, "<failure", "</failure>", &text)) {
+    } else if (words_take(heard, "<stream:error", "</stream:error>", &text) ||
+               words_take(heard, "<failure", "</failure>", &text)) {
         ring_trace("%s hears %.*s", p->user, SPAN_ARG(text));
     } else if (span_starts(*heard, SPAN("</stream:stream>"))) {
         if (p->is_wanted)
@@ -340,8 +281,8 @@ static bool listen_on(struct person *p, struct span *heard)
         conn_close(p->conn);
         *heard = span_from(*heard, heard->n);
     } else {
-        return person_take(heard, "<?xml", "?>", &text) ||
-               person_take(heard, "<stream:stream", ">", &text);
+        return words_take(heard, "<?xml", "?>", &text) ||
+               words_take(heard, "<stream:stream", ">", &text);
     }
     return true;
 }
@@ -349,11 +290,7 @@ static bool listen_on(struct person *p, struct span *heard)
 static void on_data(void *ctx, struct span bytes)
 {
     struct person *p = ctx;
-    buf_append(&p->heard, bytes);
-    struct span heard = buf_span(&p->heard);
-    while (heard.n > 0 && listen_on(p, &heard))
-        ;
-    buf_consume(&p->heard, buf_len(&p->heard) - heard.n);
+    words_hear(&p->heard, bytes, listen_on, p);
 }
 
 static void on_close(void *ctx, int error, const char *reason)

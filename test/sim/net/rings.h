@@ -19,6 +19,8 @@
 #include "base/buf.h"
 #include "base/conn.h"
 #include "base/loop.h"
+#include "test/sim/seeds.h"
+#include "test/sim/words.h"
 
 #define RING_NETWORK "ring.example"
 #define RING_SITES 20
@@ -27,19 +29,6 @@
 #define RING_CONTACTS 4
 #define RING_PASSWORD "secret"
 #define RING_GATE_SECRET "third-party"
-
-/* --- chance ----------------------------------------------------------------------------------- */
-
-void chance_seed(uint64_t seed);
-uint64_t chance_below(uint64_t n); /* 0 when n is 0 */
-static inline uint64_t chance_between(uint64_t low, uint64_t high)
-{
-    return low + chance_below(high - low + 1);
-}
-static inline bool chance_of(unsigned percent)
-{
-    return chance_below(100) < percent;
-}
 
 /* --- what is found ---------------------------------------------------------------------------- */
 
@@ -217,8 +206,6 @@ void person_write(struct person *p, const struct person *to, bool by_host);
 void person_befriend(struct person *p, const struct person *to);
 struct person *person_of(struct span user);
 
-/* The first element of what was heard that is whole, if it begins as wanted. */
-bool person_take(struct span *heard, const char *begin, const char *end, struct span *r);
 uint32_t person_message_number(struct span text); /* 0: it is none of the ledger */
 
 /* --- gate.c: persons who are components of a server, where no user is --- */
@@ -267,7 +254,7 @@ struct ring {
     bool has_asked[RING_SITES][RING_PERSONS];
     size_t asked_count;
     enum rule broken;
-    char why[400];
+    char why[SEEDS_WHY];
 };
 extern struct ring *ring; /* the one under way */
 
