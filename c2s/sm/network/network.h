@@ -143,8 +143,8 @@ struct sm_home_record {
 };
 /* In run(). 1: there is one (its spans in text, which is cleared first), 0: none, < 0. */
 int sm_record_load(struct db *db, struct span user, struct sm_home_record *r, struct buf *text);
-/* Keeps the newer one, and the newer signature of the same. 1: r is in force now, 0: an older one was
- * refused; old_r: the host before, if there was another one (cleared first). */
+/* Keeps the newer one, and the newer signature of the same. 1: r is in force now, 0: an older one
+ * was refused; old_r: the host before, if there was another one (cleared first). */
 int sm_record_save(struct db *db, const struct sm_home_record *r, struct buf *old_host);
 /* <home xmlns=NS_NETWORK user host stamp proof/>; and back: false: not well-formed. Spans into the
  * stanza, the proof decoded into scratch. */

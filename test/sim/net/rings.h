@@ -249,8 +249,8 @@ struct ring {
     struct person gates[RING_SITES]; /* one of each server; or not in use */
     uint64_t link_delay;
     bool has_failed; /* something has: a refusal, or one message twice, may be right */
-    /* A server, and a user elsewhere who has written to somebody there, or the other way round: what
-     * must be asked. */
+    /* A server, and a user elsewhere who has written to somebody there, or the other way round:
+     * what must be asked. */
     bool has_asked[RING_SITES][RING_PERSONS];
     size_t asked_count;
     enum rule broken;
