@@ -129,6 +129,7 @@ bool sm_pep_ask_init(struct pubsub_ask *ask, const struct sm_in *in)
     ask->service = arena_span(&ask->arena, in->to.bare);
     ask->who_full = arena_span(&ask->arena, stored_from(in, &from, text));
     ask->who = jid_bare_of(ask->who_full);
+    ask->has_names = sm_has_network(in->sm);
     ask->is_owner = in->session && in->session->user && in->session->user == sm_in_user(in);
     return true;
 }

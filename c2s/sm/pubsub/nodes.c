@@ -63,7 +63,8 @@ static void write_meta(struct buf *out, struct pubsub_ask *ask, struct db *db,
     form_write_begin(out, "result", SPAN(NS_PUBSUB_META));
     pubsub_config_write_fields(out, &node->config, false);
     form_write_field(out, "pubsub#num_items", NULL, NULL, buf_span(&count));
-    form_write_field(out, "pubsub#owner", NULL, NULL, ask->service);
+    if (!ask->has_names)
+        form_write_field(out, "pubsub#owner", NULL, NULL, ask->service);
     form_write_end(out);
     buf_free(&count);
 }

@@ -163,6 +163,7 @@ struct pubsub_ask {
     struct span who;        /* bare JID that asks, prepared, as it is stored */
     struct span who_full;
     bool is_owner;          /* who is the account itself */
+    bool has_names;         /* the service has several, by who asks: none is told in text */
     int64_t now;            /* ms since 1970 */
     struct pubsub_limits limits;
     const struct pubsub_contacts *contacts;
