@@ -8,7 +8,7 @@ import pytest
 import slixmpp
 from helpers import PASSWORD
 from internet import online
-from network import (NETWORK, PING, addresses, bodies, handled, refusal, shown, subscribe,
+from network import (NETWORK, PATIENCE, PING, addresses, bodies, handled, refusal, shown, subscribe,
                      talk)
 from test_carbons import copy_of, inner, watch_copies
 
@@ -352,7 +352,7 @@ def test_somebody_who_has_just_been_made(three):
     async def play():
         jid = f"newcomer@{NETWORK}"
         async with online((three.beta, jid), (three.gamma, None)) as (b, c):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while not bodies(b, "welcome"):
                     c.send_message(jid, "welcome", mtype="chat")
                     await handled(c, three.gamma)

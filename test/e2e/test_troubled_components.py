@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A06: a component that is stopped, floods or dies harms nobody: two users chat meanwhile, and each
 stanza for it is either answered or comes back."""
+import collections
 import contextlib
 import os
 import re
@@ -19,8 +20,9 @@ sys.path.insert(0, os.path.join(ROOT, "test"))
 from suitelib import ini_set  # noqa: E402
 
 NAME = "echo.localhost"
-# How long a word may take from one user to the other and back, on a busy machine.
-ROUND_SECONDS = 5
+# How long a word may take from one user to the other and back, on a busy machine: less than the
+# router lets a stream wait for a slow component, so nobody has waited for that.
+ROUND_SECONDS = 10
 LONG = "x" * 60000
 
 
@@ -86,7 +88,7 @@ class Answers(threading.Thread):
     def __init__(self, raw):
         super().__init__()
         self.raw = raw
-        self.well, self.errors, self.conditions = [], [], set()
+        self.well, self.errors, self.conditions = [], [], collections.Counter()
         self.text = ""
 
     def __enter__(self):
@@ -148,7 +150,7 @@ def test_stopped_and_its_queue_full(house, bot):
         eventually(lambda: len(answers.errors) >= 20, "20 errors")
         bot.signal(signal.SIGCONT)
         assert answers.all_of(count)
-        assert answers.conditions == {"resource-constraint"}
+        assert set(answers.conditions) == {"resource-constraint"}
         assert answers.well
         # And it is as before.
         say(user, count, NAME, "back")
@@ -183,11 +185,11 @@ def test_killed_with_its_queue_full(house, bot):
             assert count < 1000, "nothing comes back"
             say(user, count, NAME, LONG)
             count += 1
-        before = len(answers.errors)
         bot.kill()
         # The queue holds 34 of them, and one of these had begun to leave.
-        eventually(lambda: len(answers.errors) - before >= 33, "the queue has come back")
-        assert answers.conditions == {"resource-constraint", "service-unavailable"}
+        eventually(lambda: answers.conditions["service-unavailable"] >= 33,
+                   "the queue has come back")
+        assert set(answers.conditions) == {"resource-constraint", "service-unavailable"}
         bot.start()
 
         def answered():
