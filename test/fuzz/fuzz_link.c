@@ -10,9 +10,8 @@
  * The router and that witness are used for many inputs. After each the router must have forgotten
  * all of it (but failed handshakes, which are cleared), so that only the clock goes on.
  */
-#include "fuzz.h"
+#include "end.h"
 
-#include "base/conn_private.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "router/router.h"
@@ -50,54 +49,17 @@ static const struct router_conf conf = {
 
 /* --- a far end -------------------------------------------------------------------------------- */
 
-struct end {
-    struct conn *conn; /* NULL: closed */
-    struct buf heard;
-};
-
-static void on_data(void *ctx, struct span bytes)
-{
-    struct end *e = ctx;
-    buf_append(&e->heard, bytes);
-}
-
-static void on_close(void *ctx, int error, const char *reason)
-{
-    struct end *e = ctx;
-    (void)error;
-    (void)reason;
-    e->conn = NULL;
-}
-
-static const struct conn_handler handler = {.on_data = on_data, .on_close = on_close};
-
-static void say(struct loop *loop, struct end *e, struct span text)
-{
-    if (e->conn)
-        conn_send(e->conn, text);
-    loop_sim_settle(loop);
-}
-
 /* In pieces of at most chunk bytes. */
 static void say_all(struct loop *loop, struct end *e, size_t chunk, struct span in)
 {
     uint64_t time_left = FUZZ_TIME;
-    if (e->conn)
-        e->conn->pair.chunk = chunk;
+    end_set_chunk(e, chunk);
     while (in.n > 0) {
         bool waits = memchr(in.p, 0xff, in.n);
-        say(loop, e, fuzz_part(&in, '\xff'));
+        end_say(e, loop, fuzz_part(&in, '\xff'));
         if (waits)
             loop_sim_advance(loop, fuzz_wait(&in, &time_left));
     }
-}
-
-static void end_free(struct loop *loop, struct end *e)
-{
-    if (e->conn)
-        conn_abort(e->conn, 0);
-    loop_sim_settle(loop);
-    buf_free(&e->heard);
 }
 
 /* --- a component against the router ----------------------------------------------------------- */
@@ -110,10 +72,7 @@ static unsigned rounds;
 
 static void knock(struct end *e)
 {
-    struct conn *near;
-    conn_pair_fake(loop, 0, 0, &e->conn, &near);
-    conn_set_handler(e->conn, &handler, e);
-    router_accept(router, near);
+    router_accept(router, end_new(e, loop));
 }
 
 static void join(struct end *e, const char *name, const char *secret)
@@ -121,14 +80,14 @@ static void join(struct end *e, const char *name, const char *secret)
     char digest[41];
     struct buf text = {0};
     buf_printf(&text, HEAD "%s'>", name);
-    say(loop, e, buf_span(&text));
+    end_say(e, loop, buf_span(&text));
     const char *id = strstr(buf_z(&e->heard), " id='");
     if (!id)
         fuzz_fail("no header", buf_span(&e->heard), SPAN(""));
     link_handshake(span_make(id + 5, 32), span_of(secret), digest);
     buf_clear(&text);
     buf_printf(&text, "<handshake>%s</handshake>", digest);
-    say(loop, e, buf_span(&text));
+    end_say(e, loop, buf_span(&text));
     buf_free(&text);
 }
 
@@ -146,7 +105,7 @@ static void enter(struct end *e, enum side side)
     if (side != INTERNAL)
         return;
     join(e, "c9.h", SECRET);
-    say(loop, e, SPAN("<bind xmlns='" NS_ROUTER "' id='b' name='h' shared='true'/>"));
+    end_say(e, loop, SPAN("<bind xmlns='" NS_ROUTER "' id='b' name='h' shared='true'/>"));
 }
 
 /* What the witness hears from now on, behind a header. */
@@ -160,7 +119,7 @@ static void stop_router(void)
 {
     if (!router)
         return;
-    end_free(loop, &witness);
+    end_free(&witness, loop);
     router_free(&router);
     loop_sim_settle(loop);
     loop_free(&loop);
@@ -206,12 +165,12 @@ static void try_router(struct span in, enum side side, size_t chunk)
     knock(&bad);
     enter(&bad, side);
     say_all(loop, &bad, chunk, in);
-    say(loop, &witness, SPAN("<message from='gate.h' to='gate.h' id='own'/>"));
+    end_say(&witness, loop, SPAN("<message from='gate.h' to='gate.h' id='own'/>"));
     if (!hears(&witness, SPAN("id='own'")))
         fuzz_fail("the witness is not served", in, buf_span(&witness.heard));
     struct span ns = side == INTERNAL ? SPAN_NONE : SPAN(NS_COMPONENT);
     fuzz_check_speech(buf_span(&bad.heard), ns, true);
-    end_free(loop, &bad);
+    end_free(&bad, loop);
     fuzz_check_speech(buf_span(&witness.heard), ns, true);
     listen_anew();
     check_clean(in);
@@ -230,13 +189,10 @@ struct ours {
 static struct conn *on_connect_wanted(void *ctx)
 {
     struct ours *o = ctx;
-    struct conn *near;
     if (o->refuses || o->far.conn)
         return NULL;
     o->refuses = true; /* once is enough */
-    conn_pair_fake(o->loop, 0, 0, &o->far.conn, &near);
-    conn_set_handler(o->far.conn, &handler, &o->far);
-    return near;
+    return end_new(&o->far, o->loop);
 }
 
 static void on_done(void *ctx, bool safe)
@@ -315,14 +271,14 @@ static void try_link(struct span in, enum side side, size_t chunk)
     o.link = link_new(o.loop, &opts, &events, &o);
     loop_sim_settle(o.loop);
     if (side == ROUTER_UP)
-        say(o.loop, &o.far,
-            SPAN(HEAD "'><handshake/><bind xmlns='" NS_ROUTER "' id='1' type='result'/>"));
+        end_say(&o.far, o.loop,
+                SPAN(HEAD "'><handshake/><bind xmlns='" NS_ROUTER "' id='1' type='result'/>"));
     if (side == ROUTER_UP && !link_is_up(o.link))
         fuzz_fail("the link is not up", buf_span(&o.far.heard), SPAN(""));
     say_all(o.loop, &o.far, chunk, in);
     fuzz_check_speech(buf_span(&o.far.heard), SPAN(NS_COMPONENT), true);
     link_close(&o.link, on_gone, &o);
-    end_free(o.loop, &o.far);
+    end_free(&o.far, o.loop);
     loop_sim_advance(o.loop, 10000);
     if (!o.is_gone || o.done != o.sent)
         fuzz_fail("the link leaves something behind", in, SPAN(""));

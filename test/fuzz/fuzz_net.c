@@ -8,9 +8,8 @@
  * cuts the connection, and he comes back to resume. Whatever he says, the router hears no stanza of
  * another member or of ours, none of the router's own words, and no name but those below his.
  */
-#include "fuzz.h"
+#include "end.h"
 
-#include "base/conn_private.h"
 #include "base/mem.h"
 #include "dns/resolve.h"
 #include "net/peer.h"
@@ -20,10 +19,6 @@
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
 #include "xmpp/server_key.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum progress {
     IN_TLS,    /* before his header */
@@ -51,66 +46,14 @@ static const char table[] = PEER " " KEY " enabled\n" HOST " " KEY " enabled\n"
 
 /* --- far ends --------------------------------------------------------------------------------- */
 
-struct end {
-    struct conn *conn; /* NULL: closed */
-    struct buf heard;
-};
-
 static struct loop *loop;
 static struct net *net;
 static struct end router, other, spare; /* the link; he who speaks; what else is dialled */
 static size_t chunk;
 
-static void on_data(void *ctx, struct span bytes)
-{
-    struct end *e = ctx;
-    buf_append(&e->heard, bytes);
-}
-
-static void on_close(void *ctx, int error, const char *reason)
-{
-    struct end *e = ctx;
-    (void)error;
-    (void)reason;
-    e->conn = NULL;
-}
-
-static const struct conn_handler handler = {.on_data = on_data, .on_close = on_close};
-
-static struct conn *end_new(struct end *e)
-{
-    struct conn *near;
-    if (e->conn) {
-        conn_set_handler(e->conn, NULL, NULL);
-        conn_abort(e->conn, 0);
-    }
-    buf_clear(&e->heard);
-    conn_pair_fake(loop, 0, 0, &e->conn, &near);
-    conn_set_handler(e->conn, &handler, e);
-    return near;
-}
-
-static void end_free(struct end *e)
-{
-    if (e->conn)
-        conn_abort(e->conn, 0);
-    loop_sim_settle(loop);
-    buf_free(&e->heard);
-}
-
 static void say(struct end *e, struct span text)
 {
-    if (e->conn)
-        conn_send(e->conn, text);
-    loop_sim_settle(loop);
-}
-
-static void secure(struct end *e)
-{
-    static const struct transport_ops none;
-    if (e->conn)
-        conn_start_transport(e->conn, &none, NULL);
-    loop_sim_settle(loop);
+    end_say(e, loop, text);
 }
 
 /* --- the process ------------------------------------------------------------------------------ */
@@ -128,7 +71,7 @@ static struct conn *to_router(void *ctx)
     if (router.conn)
         return NULL;
     check_router();
-    return end_new(&router);
+    return end_new(&router, loop);
 }
 
 static struct conn *to_peer(void *ctx, const struct addr *to)
@@ -136,9 +79,9 @@ static struct conn *to_peer(void *ctx, const struct addr *to)
     (void)ctx;
     (void)to;
     if (is_dialled || other.conn)
-        return end_new(&spare);
+        return end_new(&spare, loop);
     is_dialled = true;
-    return end_new(&other);
+    return end_new(&other, loop);
 }
 
 static bool twin(void *session, char fingerprint_r[SERVER_FINGERPRINT + 1])
@@ -158,17 +101,10 @@ static void free_settings(void)
 
 static void load_settings(void)
 {
-    char path[] = "/tmp/fuzz_net.XXXXXX", error[CONF_ERROR_MAX] = "";
-    int fd = mkstemp(servers);
-    bool is_written = fd >= 0 && dprintf(fd, "%s", table) > 0;
-    close(fd);
-    fd = mkstemp(path);
-    is_written = is_written && fd >= 0 && dprintf(fd, settings, servers) > 0;
-    close(fd);
-    conf = is_written ? conf_load(&net_conf_spec, path, true, error) : NULL;
-    unlink(path);
-    if (!conf)
-        fuzz_fail("no settings", span_of(error), SPAN(""));
+    char text[sizeof settings + sizeof servers];
+    end_write_file(servers, table);
+    snprintf(text, sizeof text, settings, servers);
+    conf = end_load_conf(&net_conf_spec, text);
     atexit(free_settings);
 }
 
@@ -209,8 +145,8 @@ static void stop(void)
     if (!is_over)
         fuzz_fail("it does not stop", SPAN(""), SPAN(""));
     net_free(&net);
-    end_free(&router);
-    end_free(&spare);
+    end_free(&router, loop);
+    end_free(&spare, loop);
     resolver_free(&resolver);
     loop_free(&loop);
 }
@@ -220,8 +156,8 @@ static void stop(void)
 static void connect_to_us(enum progress progress)
 {
     is_dialled = true; /* what is dialled meanwhile is not his */
-    wire_accept(net, end_new(&other));
-    secure(&other);
+    wire_accept(net, end_new(&other, loop));
+    end_secure(&other, loop);
     if (progress >= IN_PROVED)
         say(&other, SPAN(OPEN));
     if (progress == IN_UP)
@@ -233,7 +169,7 @@ static void be_connected_to(enum progress progress)
 {
     if (!other.conn)
         fuzz_fail("he is not dialled", SPAN(""), SPAN(""));
-    secure(&other);
+    end_secure(&other, loop);
     if (progress == FAR_UP)
         say(&other, SPAN(ANSWER FEATURES "<enabled xmlns='" NS_SM "' id='p'/>"));
 }
@@ -309,15 +245,13 @@ static void come_back(void)
     int n = snprintf(text, sizeof text, "<resume xmlns='" NS_SM "' previd='%s' h='%u'/>",
                      p->previous, p->acked);
     say(&other, span_make(text, (size_t)n));
-    if (other.conn)
-        other.conn->pair.chunk = chunk;
+    end_set_chunk(&other, chunk);
 }
 
 static void say_all(struct span in)
 {
     uint64_t time_left = FUZZ_TIME;
-    if (other.conn)
-        other.conn->pair.chunk = chunk;
+    end_set_chunk(&other, chunk);
     while (in.n > 0) {
         size_t n = 0;
         while (n < in.n && (unsigned char)in.p[n] < 0xfe)
@@ -352,7 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     say_all(in);
     fuzz_check_speech(buf_span(&other.heard), SPAN(NS_SERVER), true);
     check_router();
-    end_free(&other);
+    end_free(&other, loop);
     stop();
     return 0;
 }

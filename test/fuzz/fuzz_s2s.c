@@ -9,9 +9,8 @@
  * stanza of another domain and none of the router's own words may reach the router. Each input
  * has a process of its own.
  */
-#include "fuzz.h"
+#include "end.h"
 
-#include "base/conn_private.h"
 #include "base/mem.h"
 #include "dns/resolve.h"
 #include "s2s/in.h"
@@ -22,9 +21,6 @@
 #include "xml/parser.h"
 #include "xmpp/jid.h"
 #include "xmpp/ns.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 enum progress {
     IN_CLEAR,
@@ -52,62 +48,13 @@ static const char settings[] = "[s2s]\nhost = " HOST "\n"
 
 /* --- far ends --------------------------------------------------------------------------------- */
 
-struct end {
-    struct conn *conn; /* NULL: closed */
-    struct buf heard;
-};
-
 static struct loop *loop;
 static struct s2s *s2s;
 static struct end router, other, spare; /* the link; he who speaks; what else is dialled */
 
-static void on_data(void *ctx, struct span bytes)
-{
-    struct end *e = ctx;
-    buf_append(&e->heard, bytes);
-}
-
-static void on_close(void *ctx, int error, const char *reason)
-{
-    struct end *e = ctx;
-    (void)error;
-    (void)reason;
-    e->conn = NULL;
-}
-
-static const struct conn_handler handler = {.on_data = on_data, .on_close = on_close};
-
-static struct conn *end_new(struct end *e)
-{
-    struct conn *near;
-    if (e->conn)
-        conn_abort(e->conn, 0);
-    conn_pair_fake(loop, 0, 0, &e->conn, &near);
-    conn_set_handler(e->conn, &handler, e);
-    return near;
-}
-
-static void end_free(struct end *e)
-{
-    if (e->conn)
-        conn_abort(e->conn, 0);
-    loop_sim_settle(loop);
-    buf_free(&e->heard);
-}
-
 static void say(struct end *e, struct span text)
 {
-    if (e->conn)
-        conn_send(e->conn, text);
-    loop_sim_settle(loop);
-}
-
-static void secure(struct end *e)
-{
-    static const struct transport_ops none;
-    if (e->conn)
-        conn_start_transport(e->conn, &none, NULL);
-    loop_sim_settle(loop);
+    end_say(e, loop, text);
 }
 
 /* --- the process ------------------------------------------------------------------------------ */
@@ -125,8 +72,7 @@ static struct conn *to_router(void *ctx)
     if (router.conn)
         return NULL;
     check_router();
-    buf_clear(&router.heard);
-    return end_new(&router);
+    return end_new(&router, loop);
 }
 
 static struct conn *to_peer(void *ctx, const struct addr *to)
@@ -134,9 +80,9 @@ static struct conn *to_peer(void *ctx, const struct addr *to)
     (void)ctx;
     (void)to;
     if (is_dialled || other.conn)
-        return end_new(&spare);
+        return end_new(&spare, loop);
     is_dialled = true;
-    return end_new(&other);
+    return end_new(&other, loop);
 }
 
 static enum tls_peer_verdict twin(const struct tls_peer_want *want)
@@ -153,14 +99,7 @@ static void free_settings(void)
 
 static void load_settings(void)
 {
-    char path[] = "/tmp/fuzz_s2s.XXXXXX", error[CONF_ERROR_MAX] = "";
-    int fd = mkstemp(path);
-    ssize_t n = fd < 0 ? -1 : write(fd, settings, sizeof settings - 1);
-    close(fd);
-    conf = n < 0 ? NULL : conf_load(&s2s_conf_spec, path, true, error);
-    unlink(path);
-    if (!conf)
-        fuzz_fail("no settings", span_of(error), SPAN(""));
+    conf = end_load_conf(&s2s_conf_spec, settings);
     atexit(free_settings);
 }
 
@@ -199,8 +138,8 @@ static void stop(void)
     if (!is_over)
         fuzz_fail("it does not stop", SPAN(""), SPAN(""));
     s2s_free(&s2s);
-    end_free(&router);
-    end_free(&spare);
+    end_free(&router, loop);
+    end_free(&spare, loop);
     resolver_free(&resolver);
     loop_free(&loop);
 }
@@ -209,10 +148,10 @@ static void stop(void)
 
 static void connect_to_us(enum progress progress)
 {
-    in_accept(s2s, end_new(&other), progress != IN_CLEAR);
+    in_accept(s2s, end_new(&other, loop), progress != IN_CLEAR);
     if (progress == IN_CLEAR)
         return;
-    secure(&other);
+    end_secure(&other, loop);
     say(&other, SPAN(OPEN));
     if (progress == IN_BOTH)
         say(&other, SPAN("<bidi xmlns='" NS_BIDI "'/>"));
@@ -232,7 +171,7 @@ static void be_connected_to(enum progress progress)
         return;
     say(&other, SPAN(ANSWER "<stream:features><starttls xmlns='" NS_TLS "'/></stream:features>"
                             "<proceed xmlns='" NS_TLS "'/>"));
-    secure(&other);
+    end_secure(&other, loop);
     say(&other, SPAN(ANSWER "<stream:features><mechanisms xmlns='" NS_SASL "'><mechanism>EXTERNAL"
                             "</mechanism></mechanisms><bidi xmlns='" NS_BIDI_FEATURE "'/>"
                             "</stream:features>"));
@@ -306,8 +245,7 @@ static void check_router(void)
 static void say_all(struct span in, size_t chunk)
 {
     uint64_t time_left = FUZZ_TIME;
-    if (other.conn)
-        other.conn->pair.chunk = chunk < 16 ? chunk : 0;
+    end_set_chunk(&other, chunk < 16 ? chunk : 0);
     while (in.n > 0) {
         bool waits = memchr(in.p, 0xff, in.n);
         say(&other, fuzz_part(&in, '\xff'));
@@ -332,7 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     say_all(in, chunk);
     check_speech(buf_span(&other.heard), SPAN(NS_SERVER), NULL);
     check_router();
-    end_free(&other);
+    end_free(&other, loop);
     loop_sim_advance(loop, 1000);
     if (s2s->in_count > 0)
         fuzz_fail("a stream is left of who has gone", in, SPAN(""));
