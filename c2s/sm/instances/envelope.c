@@ -9,7 +9,7 @@
  *   <open id jid/>                              -> sm_open
  *                        <opened id [error]/>   <-
  *   <input id>stanza</input>                    -> sm_input
- *                <output id>stanzas…</output>   <-
+ *         <output id [away]>stanzas…</output>   <- away: it is known here that the client is
  *                      <kick id condition/>     <-
  *               <lost id>[stanza]</lost>        <- there is no such session any more, and it may
  *                                                  go on elsewhere; the stanza of an <input/>

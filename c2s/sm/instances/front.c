@@ -247,12 +247,16 @@ void sm_front_output(struct sm *sm, struct span from, struct stanza *e, uint32_t
         sm_undelivered_output(sm, from, e, node);
         return;
     }
+    bool is_missed = f->session->is_away && span_is_none(stanza_attr(e, node, SPAN("away")));
     struct buf *buf = sm_out_begin(sm, f->session, &out);
     if (!out.client)
         sm_undelivered_output(sm, from, e, node);
     for (uint32_t c = stanza_child(e, node, SPAN_NONE, SPAN_NONE); c;
          c = stanza_next(e, c, SPAN_NONE, SPAN_NONE)) {
+        size_t at = buf_len(buf);
         stanza_write_node(buf, e, c, SPAN(NS_CLIENT));
+        if (is_missed && out.client) /* it has crossed our word that the client is away */
+            sm_missed(f->session, span_from(buf_span(buf), at));
         sm_fellows_note(f->session, e, c);
     }
     sm_out_end(&out);

@@ -32,6 +32,8 @@ static void flush(void *ctx)
     struct buf *out =
         sm_envelope_begin(g->sm, g->front, "output", g->id, (struct link_done){0});
     if (out) {
+        if (g->session && g->session->is_away)
+            xml_attr(out, "away", SPAN("true"));
         xml_raw(out, SPAN(">"));
         buf_append(out, buf_span(&g->out));
         sm_envelope_end_with(g->sm, out, "output");
@@ -250,6 +252,11 @@ struct sm_session *sm_guest_session(struct sm *sm, struct span from, const struc
     struct sm_guest *g = find(sm, from, stanza_attr(e, node, SPAN("id")));
 
     return g ? session_of(g) : NULL;
+}
+
+void sm_guest_flush(struct sm_session *s)
+{
+    flush(CONTAINER_OF(s->client, struct sm_guest, client));
 }
 
 /* Its front believes in a session that ended while it could not be told. */

@@ -73,6 +73,8 @@ bool sm_is_guest(const struct sm_client *c);
 /* Of the client that the word is about; NULL: there is none. */
 struct sm_session *sm_guest_session(struct sm *sm, struct span from, const struct stanza *e,
                                     uint32_t node);
+/* What has been written goes to it now. */
+void sm_guest_flush(struct sm_session *s);
 void sm_guest_peer_down(struct sm *sm, struct span instance);
 /* The user's claim is lost: the front asks who has it. The session is free to go. */
 void sm_guest_lose(struct sm_client *c);

@@ -362,8 +362,10 @@ void sm_away_word(struct sm *sm, struct span from, struct stanza *e, uint32_t no
 {
     struct sm_session *s = sm_guest_session(sm, from, e, node);
 
-    if (s)
+    if (s) {
+        sm_guest_flush(s); /* what was written before does not say that he is away */
         set_away(s, span_eq(e->nodes[node].name, SPAN("away")));
+    }
 }
 
 void sm_missed_word(struct sm *sm, struct span from, struct stanza *e, uint32_t node)

@@ -284,6 +284,31 @@ static void by_way_of_a_front(void **state)
     end(&t);
 }
 
+/* A message has left its owner when the word comes that the client is away. */
+static void what_crosses_is_missed(void **state)
+{
+    struct two t;
+    struct kit_client *own = begin(&t), *c = open_fronted(&t, "phone");
+    (void)state;
+
+    say(&t, c, ENABLE("push.far.test", "n1"));
+    say(&t, c, "<presence/>");
+    kit_drain(&t.owner->link.out);
+    sm_set_away(c->session, true);
+    from_afar(t.owner, ">" BODY);
+    assert_null(strstr(buf_z(&t.owner->link.out), "xmpp:push"));
+    assert_true(pump_one(t.owner, t.front, t.owner));
+    assert_true(pump_one(t.front, t.owner, t.owner));
+    kit_settle(t.owner);
+    succeed(t.owner, expect_pushes(t.owner, 1));
+    /* From now on the owner tells, and says that it has. */
+    from_afar(t.owner, ">" BODY);
+    assert_non_null(strstr(expect_pushes(t.owner, 1), " away='true'>"));
+    kit_close(t.front, c);
+    kit_close(t.owner, own);
+    end(&t);
+}
+
 static void insert(struct kit *k)
 {
     kit_sql(k, "INSERT INTO push (account, jid, node, domain, options, stamp)"
@@ -366,6 +391,7 @@ int main(void)
         cmocka_unit_test(a_stray_answer),
         cmocka_unit_test(the_link_is_away),
         cmocka_unit_test(by_way_of_a_front),
+        cmocka_unit_test(what_crosses_is_missed),
         cmocka_unit_test(it_moves_here),
         cmocka_unit_test(it_moves_there),
     };
