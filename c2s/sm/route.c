@@ -26,10 +26,15 @@ static enum sm_kind kind_of(const struct stanza *s)
     return span_eq(name, SPAN("iq")) ? SM_IQ : SM_UNKNOWN;
 }
 
-/* Whether who is a domain of ours, or an address in one. */
+/* Whether who is a domain of ours, or an address in one, in any spelling: who reads it may prepare
+ * it first. */
 static bool is_ours(const struct sm *sm, struct span who)
 {
-    return sm_is_local_domain(sm, who) || sm_is_local_domain(sm, jid_domain_of(who));
+    struct jid_scratch scratch SM_HOT;
+    struct jid jid;
+
+    return !span_is_empty(who) && jid_parse(who, &jid, &scratch) &&
+           sm_is_local_domain(sm, jid.domain);
 }
 
 /* The same, or an address that our clients could see as one. */

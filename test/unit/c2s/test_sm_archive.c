@@ -168,6 +168,8 @@ static void forged_ids_are_replaced(void **state)
     kit_link_up(k);
     kit_link_say(k, "<message from='eve@far.test/r' to='bob@prime.test' type='chat'><body>x</body>"
                     "<stanza-id xmlns='urn:xmpp:sid:0' by='bob@prime.test' id='forged'/>"
+                    "<stanza-id xmlns='urn:xmpp:sid:0' by='Bob@PRIME.test' id='forged'/>"
+                    "<delay xmlns='urn:xmpp:delay' from='Prime.Test' stamp='forged'/>"
                     "<stanza-id xmlns='urn:xmpp:sid:0' by='room.far.test' id='theirs'/>"
                     "</message>");
     const char *heard = kit_heard(b);
@@ -176,6 +178,11 @@ static void forged_ids_are_replaced(void **state)
     EXPECT_IN(heard, ARCHIVED "bob@prime.test' id='");
     assert_int_equal(kit_sql(k, "SELECT count(*) FROM archive WHERE peer = ?1 AND resource = 'r'",
                              "eve@far.test"), 1);
+    kit_say(k, b, "<message to='bob@prime.test' type='chat'><body>y</body>"
+                  "<stanza-id xmlns='urn:xmpp:sid:0' by='BOB@prime.test' id='forged'/></message>");
+    heard = kit_heard(b);
+    EXPECT_IN(heard, "<body>y</body>");
+    assert_null(strstr(heard, "forged"));
     kit_close(k, b);
     kit_free(k);
 }
