@@ -286,18 +286,24 @@ static void one_instance_tells_it(void **state)
 
 /* --- answers --- */
 
+/* beta answers that who is told to it is at home at gamma since, as somebody has signed. */
+static void answer_gamma(struct kit *k, const char *user, const struct net_key *signer)
+{
+    char xml[2048];
+    batch(k, "beta.test");
+    snprintf(xml, sizeof(xml), "<homes xmlns='" NS_NETWORK "'>%s</homes>",
+             net_record(user, "gamma.test", 2000, signer));
+    answer(k, "beta.test", xml);
+}
+
 static void a_newer_record_sets_the_account_aside(void **state)
 {
     struct kit *k = start(true);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    char xml[2048];
     (void)state;
     net_account(k, user, 1000);
     open(k);
-    batch(k, "beta.test");
-    snprintf(xml, sizeof(xml), "<homes xmlns='" NS_NETWORK "'>%s</homes>",
-             net_record(user, "gamma.test", 2000, &key_gamma));
-    answer(k, "beta.test", xml);
+    answer_gamma(k, user, &key_gamma);
     assert_int_equal(kit_sql(k, "SELECT count(*) FROM account WHERE name = ?1", user), 1);
     net_give_key(k, &key_gamma, &key_gamma);
     assert_int_equal(kit_sql(k, "SELECT count(*) FROM account WHERE name = ?1", user), 0);
@@ -309,14 +315,10 @@ static void a_forged_one_does_not(void **state)
 {
     struct kit *k = start(true);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    char xml[2048];
     (void)state;
     net_account(k, user, 1000);
     open(k);
-    batch(k, "beta.test");
-    snprintf(xml, sizeof(xml), "<homes xmlns='" NS_NETWORK "'>%s</homes>",
-             net_record(user, "gamma.test", 2000, &key_beta));
-    answer(k, "beta.test", xml);
+    answer_gamma(k, user, &key_beta);
     net_give_key(k, &key_gamma, &key_gamma);
     assert_int_equal(kit_sql(k, "SELECT count(*) FROM account WHERE name = ?1", user), 1);
     net_free(k);
@@ -327,15 +329,11 @@ static void the_former_home_is_told(void **state)
 {
     struct kit *k = start(true);
     const char *user = net_user(k, "prime.test", "beta.test", 0);
-    char xml[2048];
     (void)state;
     net_account(k, user, 3000);
     open(k);
     take_all(k, "gamma.test");
-    batch(k, "beta.test");
-    snprintf(xml, sizeof(xml), "<homes xmlns='" NS_NETWORK "'>%s</homes>",
-             net_record(user, "gamma.test", 2000, &key_gamma));
-    answer(k, "beta.test", xml);
+    answer_gamma(k, user, &key_gamma);
     EXPECT_IN(batch(k, "gamma.test"), net_record(user, "prime.test", 3000, &key_prime));
     answer(k, "gamma.test", RESULT);
     assert_int_equal(kit_sql(k, "SELECT count(*) FROM home_former WHERE ?1 = ''", ""), 0);
