@@ -18,10 +18,18 @@ struct conn *(*net_test_connect)(void *ctx, const struct addr *to);
 struct resolver *net_test_resolver;
 void *net_test_ctx;
 
-/* --- TLS -------------------------------------------------------------------------------------- */
+/* --- what a reload brings --------------------------------------------------------------------- */
+
+/* All that can fail, made beside what is in force: taken as a whole, or not at all. */
+struct fresh {
+    struct tls_ctx *tls_in, *tls_out;
+    char fingerprint[SERVER_FINGERPRINT + 1]; /* of our own key */
+    struct servers *servers;
+};
 
 /* In a simulation there is no certificate to read the fingerprint of. */
-static bool make_peer_tls(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
+static bool make_peer_tls(const struct net *n, const struct net_conf *conf, struct fresh *f,
+                          char error_r[CONF_ERROR_MAX])
 {
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert,
@@ -32,14 +40,11 @@ static bool make_peer_tls(struct net *n, const struct net_conf *conf, char error
     struct server_key *key = NULL;
     if (!loop_is_sim(n->loop) && !(key = server_key_open(conf->cert, error_r)))
         return false;
-    bool is_made = tls_ctx_renew_both(n->loop, &opts, &n->tls_in, &n->tls_out, error_r);
-    if (is_made && key)
-        snprintf(n->fingerprint, sizeof n->fingerprint, "%s", server_key_fingerprint(key));
+    if (key)
+        snprintf(f->fingerprint, sizeof f->fingerprint, "%s", server_key_fingerprint(key));
     server_key_free(&key);
-    return is_made;
+    return tls_ctx_renew_both(n->loop, &opts, &f->tls_in, &f->tls_out, error_r);
 }
-
-/* --- the table of servers --------------------------------------------------------------------- */
 
 /* The others believe what their tables say of us: when ours says otherwise, somebody has erred. */
 static void look_at_self(const struct net *n)
@@ -51,22 +56,38 @@ static void look_at_self(const struct net *n)
             F_STR("key", n->fingerprint));
 }
 
-static bool load_servers(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
+static void take_servers(struct net *n, struct servers *list)
 {
-    struct servers *list = servers_load(conf->servers, n->host, error_r);
-    if (!list)
-        return false;
     servers_unref(&n->servers);
     n->servers = list;
     look_at_self(n);
-    LOG(LOG_INFO, "net.servers", F_INT("members", servers_members(list)));
+    LOG(LOG_INFO, "net.servers", F_INT("members", servers_members(n->servers)));
+}
+
+static bool take_fresh(struct net *n, const struct net_conf *conf, char error_r[CONF_ERROR_MAX])
+{
+    struct fresh f = {0};
+    if (!make_peer_tls(n, conf, &f, error_r) ||
+        !(f.servers = servers_load(conf->servers, n->host, error_r))) {
+        tls_ctx_unref(&f.tls_in);
+        tls_ctx_unref(&f.tls_out);
+        return false;
+    }
+    tls_ctx_unref(&n->tls_in);
+    tls_ctx_unref(&n->tls_out);
+    n->tls_in = f.tls_in;
+    n->tls_out = f.tls_out;
+    memcpy(n->fingerprint, f.fingerprint, sizeof n->fingerprint);
+    take_servers(n, f.servers);
     return true;
 }
 
 bool net_reload_servers(struct net *n, char error_r[CONF_ERROR_MAX])
 {
-    if (!load_servers(n, n->conf, error_r))
+    struct servers *list = servers_load(n->conf->servers, n->host, error_r);
+    if (!list)
         return false;
+    take_servers(n, list);
     if (!n->is_stopping)
         peers_follow(n);
     return true;
@@ -116,8 +137,8 @@ struct net *net_new(struct daemon *d, char error_r[CONF_ERROR_MAX])
     if (asprintf(&n->name, "%s.%s", d->instance, conf->host) < 0)
         abort();
     crypto_init();
-    if (!make_peer_tls(n, conf, error_r) || !component_tls(&conf->router, &n->link_tls, error_r) ||
-        !load_servers(n, conf, error_r) || !make_resolver(n, error_r) || !make_store(n, error_r)) {
+    if (!take_fresh(n, conf, error_r) || !component_tls(&conf->router, &n->link_tls, error_r) ||
+        !make_resolver(n, error_r) || !make_store(n, error_r)) {
         net_free(&n);
         return NULL;
     }
@@ -155,7 +176,7 @@ bool net_reload(struct net *n, const struct net_conf *conf, char error_r[CONF_ER
 {
     if (!conf_may_follow(&net_conf_spec, n->conf, conf, error_r))
         return false;
-    if (!make_peer_tls(n, conf, error_r) || !load_servers(n, conf, error_r))
+    if (!take_fresh(n, conf, error_r))
         return false;
     n->conf = conf;
     struct outbox_opts opts = outbox_conf_opts(&conf->queue);

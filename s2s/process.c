@@ -22,7 +22,9 @@ void *s2s_test_ctx;
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
-static bool make_peer_tls(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ERROR_MAX])
+/* They take the place of those in *in and *out. */
+static bool make_peer_tls(const struct s2s *s, const struct s2s_conf *conf, struct tls_ctx **in,
+                          struct tls_ctx **out, char error_r[CONF_ERROR_MAX])
 {
     struct tls_ctx_opts opts = {
         .cert_file = conf->cert,
@@ -30,13 +32,14 @@ static bool make_peer_tls(struct s2s *s, const struct s2s_conf *conf, char error
         .ca_file = *conf->ca ? conf->ca : NULL,
         .alpn = SPAN("xmpp-server"),
     };
-    return tls_ctx_renew_both(s->loop, &opts, &s->tls_in, &s->tls_out, error_r);
+    return tls_ctx_renew_both(s->loop, &opts, in, out, error_r);
 }
 
 static bool make_tls(struct s2s *s, char error_r[CONF_ERROR_MAX])
 {
     const struct s2s_conf *conf = s->conf;
-    return make_peer_tls(s, conf, error_r) && component_tls(&conf->router, &s->link_tls, error_r);
+    return make_peer_tls(s, conf, &s->tls_in, &s->tls_out, error_r) &&
+           component_tls(&conf->router, &s->link_tls, error_r);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -131,8 +134,18 @@ bool s2s_reload(struct s2s *s, const struct s2s_conf *conf, char error_r[CONF_ER
 {
     if (!conf_may_follow(&s2s_conf_spec, s->conf, conf, error_r))
         return false;
-    if (!policy_load(s, conf, error_r) || !make_peer_tls(s, conf, error_r))
+    struct tls_ctx *in = NULL, *out = NULL;
+    if (!make_peer_tls(s, conf, &in, &out, error_r))
         return false;
+    if (!policy_load(s, conf, error_r)) { /* takes the policy: nothing may fail after it */
+        tls_ctx_unref(&in);
+        tls_ctx_unref(&out);
+        return false;
+    }
+    tls_ctx_unref(&s->tls_in);
+    tls_ctx_unref(&s->tls_out);
+    s->tls_in = in;
+    s->tls_out = out;
     s->conf = conf;
     struct outbox_opts opts = outbox_conf_opts(&conf->queue);
     outboxes_set_limits(s->outboxes, &opts);

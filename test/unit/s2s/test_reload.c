@@ -5,6 +5,8 @@
 #include "far.h"
 
 #include "s2s/out.h"
+#include "s2s/policy.h"
+#include "test/unit/tls/certs.h"
 
 #define DENIED "[domain " PEER "]\ndeny = true\n"
 #define PINNED                                                                                     \
@@ -199,9 +201,73 @@ static void test_fixed(void **state)
     house_free(h);
 }
 
+/* Certificates are real here, and so is the loop. */
+static struct s2s_conf *conf_with_files(const char *cert, const char *more)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[store]\npath = %s/s2s.db\n[s2s]\nservers = %s/servers\ncert = %s\nkey = %s\n"
+             "ca = %s\n%s",
+             certs_dir, certs_dir, cert, certs_path("good", ".key"),
+             certs_path("good", ".crt"), more);
+    return house_conf(text);
+}
+
+/* What is refused for one file has not been taken by halves, whichever file it is. */
+static void test_refused_whole(void **state)
+{
+    char error[CONF_ERROR_MAX] = "", more[300];
+    (void)state;
+    certs_begin();
+    certs_make(&(struct cert_opts){.name = "good", .dns = HOST, .ends = 3600});
+    certs_write(certs_path("deny", ""), PEER "\n", strlen(PEER "\n"), 0600);
+    snprintf(more, sizeof more, "[policy]\ndeny_file = %s\n", certs_path("deny", ""));
+    void *conf = conf_with_files(certs_path("good", ".crt"), "");
+    struct daemon daemon = {.loop = loop_new(), .instance = "s2s", .conf = conf};
+    s2s_test_resolver = resolver_new_sim(daemon.loop);
+    struct s2s *s = s2s_new(&daemon, error);
+    if (!s)
+        fail_msg("%s", error);
+    struct tls_ctx *in = s->tls_in, *out = s->tls_out;
+    struct servers *servers = s->servers;
+
+    void *no_cert = conf_with_files(certs_path("none", ".crt"), more);
+    assert_false(s2s_reload(s, no_cert, error));
+    assert_non_null(strstr(error, "none.crt"));
+    assert_false(policy_of(s, SPAN(PEER)).is_denied);
+    assert_ptr_equal(s->servers, servers);
+
+    certs_write(certs_path("servers", ""), "nonsense\n", 9, 0600);
+    void *no_table = conf_with_files(certs_path("good", ".crt"), more);
+    assert_false(s2s_reload(s, no_table, error));
+    assert_non_null(strstr(error, "servers"));
+    assert_false(policy_of(s, SPAN(PEER)).is_denied);
+    assert_true(s->tls_in == in && s->tls_out == out && s->servers == servers);
+
+    certs_write(certs_path("servers", ""), "", 0, 0600);
+    void *good = conf_with_files(certs_path("good", ".crt"), more);
+    if (!s2s_reload(s, good, error))
+        fail_msg("%s", error);
+    assert_true(policy_of(s, SPAN(PEER)).is_denied);
+    assert_true(s->tls_in != in && s->tls_out != out && s->servers != servers);
+
+    s2s_free(&s);
+    resolver_free(&s2s_test_resolver);
+    loop_free(&daemon.loop);
+    conf_free(&s2s_conf_spec, &conf);
+    conf_free(&s2s_conf_spec, &no_cert);
+    conf_free(&s2s_conf_spec, &no_table);
+    conf_free(&s2s_conf_spec, &good);
+    unlink(certs_path("s2s", ".db"));
+    unlink(certs_path("servers", ""));
+    unlink(certs_path("deny", ""));
+    certs_end((const char *const[]){"good"}, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused_whole),
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_nothing_new), cmocka_unit_test(test_denied),
         cmocka_unit_test(test_deny_file),   cmocka_unit_test(test_denied_while_waiting),
