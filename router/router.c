@@ -155,21 +155,26 @@ static void renew_rights(struct router *r)
     }
 }
 
+/* A listener's kind does not change while it is open: clear text stays so, TLS stays on. */
+static bool may_follow(const struct router *r, const struct router_conf *conf,
+                       char error_r[CONF_ERROR_MAX])
+{
+    if (!conf_may_follow(&router_conf_spec, r->conf, conf, error_r))
+        return false;
+    bool is_same = (conf->tls_cert[0] != '\0') == (r->tls != NULL);
+    if (!is_same)
+        snprintf(error_r, CONF_ERROR_MAX, "tls_cert: switching TLS needs a restart");
+    return is_same;
+}
+
 bool router_reload(struct router *r, const struct router_conf *conf, char error_r[CONF_ERROR_MAX])
 {
     struct tls_ctx *tls;
     struct tap *tap;
-    if (!load_tls(conf, &tls, error_r))
+    if (!may_follow(r, conf, error_r) || !load_tls(conf, &tls, error_r))
         return false;
     if (!open_tap(r->loop, conf, &tap, error_r)) {
         tls_ctx_unref(&tls);
-        return false;
-    }
-    /* A listener's kind does not change while it is open: clear text stays so, TLS stays on. */
-    if ((tls != NULL) != (r->tls != NULL)) {
-        snprintf(error_r, CONF_ERROR_MAX, "tls_cert: switching TLS needs a restart");
-        tls_ctx_unref(&tls);
-        tap_free(&tap);
         return false;
     }
     tls_ctx_unref(&r->tls);

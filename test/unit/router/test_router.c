@@ -383,6 +383,32 @@ static void a_bad_reload_changes_nothing(void **state)
     assert_true(link_is_up(f.link));
 }
 
+/* What needs a restart is refused, not ignored. */
+static void a_reload_refuses_what_is_fixed(void **state)
+{
+    (void)state;
+    char error[CONF_ERROR_MAX], *elsewhere[] = {f.listen_at, "127.0.0.1:1"};
+    struct router_conf moved = f.conf, more = f.conf, fewer = f.conf, control = f.conf;
+    moved.listen.items = &elsewhere[1];
+    more.listen = (struct conf_list){elsewhere, 2};
+    fewer.listen.count = 0;
+    control.control = "/elsewhere";
+    moved.tap_file = f.tap;
+    const struct {
+        const struct router_conf *conf;
+        const char *key;
+    } cases[] = {{&moved, "listen"}, {&more, "listen"}, {&fewer, "listen"}, {&control, "control"}};
+    start();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        error[0] = '\0';
+        if (router_reload(f.router, cases[i].conf, error) || !strstr(error, cases[i].key) ||
+            !strstr(error, " cannot change while running"))
+            fail_msg("case %zu: %s", i, error);
+        assert_ptr_equal(f.router->conf, &f.conf);
+    }
+    assert_int_equal(access(f.tap, F_OK), -1); /* nor has it begun anything */
+}
+
 static void a_reload_opens_the_tap(void **state)
 {
     (void)state;
@@ -408,7 +434,7 @@ int main(void)
         TEST(a_stop_ends_all_streams),    TEST(bad_places_are_named),
         TEST(a_bad_start_leaves_nothing), TEST(a_bad_reload_changes_nothing),
         TEST(a_reload_opens_the_tap),     TEST(control_records),
-        TEST(control_taps),
+        TEST(control_taps),               TEST(a_reload_refuses_what_is_fixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
