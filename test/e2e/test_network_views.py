@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is shown to clients of the network's domain, and of a host's, through all that clients do
-with their contacts: whoever has opened the network's domain is never shown an address at a host, and
-whoever has opened a host's none in the network.
+with their contacts: whoever has opened the network's domain is never shown an address at a host,
+and whoever has opened a host's none in the network.
 """
 import contextlib
 
@@ -89,8 +89,8 @@ async def talk_to(three, a, b, c, bob):
         await a.message("back")
     many = a.make_message(three.beta.host, "to many")
     many.append(ET.fromstring(
-        "<addresses xmlns='http://jabber.org/protocol/address'>"
-        f"<address type='to' jid='{bob}'/><address type='cc' jid='{a.boundjid.bare}'/></addresses>"))
+        f"<addresses xmlns='http://jabber.org/protocol/address'><address type='to' jid='{bob}'/>"
+        f"<address type='cc' jid='{a.boundjid.bare}'/></addresses>"))
     many.send()
     for client in (a, b, c):
         await client.message("to many")
@@ -114,7 +114,7 @@ async def talk_to(three, a, b, c, bob):
 
 
 def assert_seen(client, heard):
-    """Only addresses in the domain that it has opened its stream to, or in none of the network's."""
+    """Of the network, only addresses in the domain that it has opened its stream to."""
     is_network = client.boundjid.domain == NETWORK
     for text in heard:
         seen = addresses(text)
