@@ -167,20 +167,34 @@ static void bounce(struct net *n, const struct stanza *stanza, enum stanza_error
     buf_free(&out);
 }
 
-static void pass_on(struct arrival *a)
+/* Somebody of the peer's is told by its link, in the name under which its server knows ours. */
+static struct link_done cross(const struct arrival *a, struct link_done done)
+{
+    static char text[JID_TEXT_MAX];
+    struct net *n = a->peer->net;
+    return crossing_begin(a->stanza, a->from.full, relay_from(n, &a->to, text), done, send_answer,
+                          n);
+}
+
+/* What the router has no room for, and for its answer neither, stays with the peer. */
+static enum stream_error pass_on(struct arrival *a)
 {
     struct net *n = a->peer->net;
+    bool is_its = peer_is_its(a->peer, a->from.domain);
     if (is_endless(a))
-        return;
+        return STREAM_ERROR_NONE;
+    if (!(is_its && n->conf->relay) && !relay_has_room(n))
+        return STREAM_RESOURCE_CONSTRAINT;
     prepare(a);
     struct link_done done = peer_next_done(a->peer);
     if (n->conf->relay) {
-        relay_relayed(n, a->peer->host, a->stanza, done);
-        return;
+        relay_relayed(n, a->peer->host, a->stanza, is_its ? cross(a, done) : done);
+        return STREAM_ERROR_NONE;
     }
     LOG(LOG_INFO, "gate.no_relay", F_SPAN("host", a->peer->host), F_SPAN("from", a->from.full));
     bounce(n, a->stanza, STANZA_SERVICE_UNAVAILABLE, "this server takes nothing that is passed on");
     done.call(done.ctx, true);
+    return STREAM_ERROR_NONE;
 }
 
 static struct stanza relayed; /* by gate_relay, one at a time */
@@ -198,10 +212,10 @@ bool gate_relay(struct peer *p, struct stream *s, struct stanza *relay)
     bool is_one = take_out(relay, &relayed);
     if (is_one)
         e = check_relayed(&a);
+    if (!e)
+        e = pass_on(&a);
     if (e)
         end(p, s, e, is_one ? &relayed : relay);
-    else
-        pass_on(&a);
     stanza_reset(&relayed);
     return e == STREAM_ERROR_NONE;
 }

@@ -13,7 +13,8 @@
  * (improper-addressing), to is not ours (host-unknown). */
 bool gate_stanza(struct peer *p, struct stream *s, struct stanza *stanza);
 /* <relay/>: its one child, from outside of the network (or a name below the peer's host), to
- * user@NETWORK. False as above. */
+ * user@NETWORK. False as above, and (resource-constraint) when the router can take neither it nor
+ * an answer to its sender: then the peer keeps it. */
 bool gate_relay(struct peer *p, struct stream *s, struct stanza *relay);
 void gate_free(void); /* what it keeps for its next stanzas: at the end of a process */
 

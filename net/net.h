@@ -94,6 +94,8 @@ bool relay_is_ours(const struct net *n, struct span domain);
 /* To the router: from, to and what it may carry have been checked. done: exactly once; false: it
  * could not be queued (the caller answers resource-constraint). */
 void relay_to_router(struct net *n, const struct stanza *stanza, struct link_done done);
+/* False: relay_to_router could not queue anything now. */
+bool relay_has_room(const struct net *n);
 /* One that a peer passes on for somebody outside of the network: it gets <via xmlns=NS_NETWORK
  * host='PEER'/>, so that it is not passed on again. */
 void relay_relayed(struct net *n, struct span peer, const struct stanza *stanza,

@@ -302,6 +302,11 @@ void relay_to_router(struct net *n, const struct stanza *stanza, struct link_don
     to_router(n, stanza, SPAN_NONE, done);
 }
 
+bool relay_has_room(const struct net *n)
+{
+    return n->link && link_has_room(n->link);
+}
+
 void relay_relayed(struct net *n, struct span peer, const struct stanza *stanza,
                    struct link_done done)
 {

@@ -69,11 +69,21 @@ bool link_is_up(const struct link *l)
     return l->has_stream && l->stream.state == LINK_UP && stream_is_open(&l->stream);
 }
 
+static bool has_room(const struct link *l, bool is_up)
+{
+    size_t queued = is_up ? stream_out_len(&l->stream) : buf_len(&l->pending);
+    return !l->is_ending && queued <= l->opts.queue_max;
+}
+
+bool link_has_room(const struct link *l)
+{
+    return has_room(l, link_is_up(l));
+}
+
 struct buf *link_begin(struct link *l, struct link_done done)
 {
     bool up = link_is_up(l);
-    size_t queued = up ? stream_out_len(&l->stream) : buf_len(&l->pending);
-    if (l->is_ending || queued > l->opts.queue_max) {
+    if (!has_room(l, up)) {
         tell(done, false);
         return NULL;
     }

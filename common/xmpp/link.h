@@ -89,6 +89,8 @@ struct link_done {
  */
 struct buf *link_begin(struct link *l, struct link_done done);
 void link_end(struct link *l);
+/* Whether link_begin would take one: for who can leave it with its sender otherwise. */
+bool link_has_room(const struct link *l);
 /* The same for a tree: opts->ns is ignored, from_ns none means jabber:client. False: queue full,
  * done called with false. */
 bool link_send_stanza(struct link *l, const struct stanza *s, const struct stanza_write_opts *opts,

@@ -287,17 +287,75 @@ static void say_much(void)
     buf_free(&big);
 }
 
-static void test_no_room(void **state)
+static void begin_full(const char *conf)
 {
-    (void)state;
-    begin_with(TABLE, "", 0);
+    begin_with(TABLE, conf, 0);
     w.b.has_no_router = true;
     conn_abort(w.b.router.conn, 0);
     loop_sim_settle(w.loop);
     say_much();
+}
+
+static void test_no_room(void **state)
+{
+    (void)state;
+    begin_full("");
     expect(&e, "<message to='a@prime.n' from='b@beta.n' id='big' type='error'><error type='wait'>"
                "<resource-constraint");
     finish();
+}
+
+/* Somebody of the peer's is told by the link, and it lives. */
+static void test_no_room_to_pass_on(void **state)
+{
+    (void)state;
+    begin_full("");
+    heard(&e);
+    say(&e, RELAY("<message " SERVER "from='room@rooms.prime.n/x' to='b@net.n/r' id='p'/>"));
+    expect(&e, "<message to='room@rooms.prime.n/x' from='b@beta.n/r' id='p' type='error'>"
+               "<error type='wait'><resource-constraint");
+    assert_true(is_up(&w.b));
+    finish();
+}
+
+/* The way back to others leads by the router: what it cannot take has not been taken, whatever it
+ * is, and whether it would be passed on. It comes again. */
+static void test_no_room_outside(void **state)
+{
+    static const char *const confs[] = {"", "[policy]\nrelay = false\n"};
+    static const char *const stanzas[] = {
+        PASSED("x@example.org", "b@net.n"),
+        RELAY("<iq " SERVER "type='result' from='x@example.org' to='b@net.n' id='i'/>"),
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(confs) * ARRAY_LEN(stanzas); i++) {
+        const char *stanza = stanzas[i % ARRAY_LEN(stanzas)];
+        char resume[400];
+        bool is_answer = i % ARRAY_LEN(stanzas) == 1, is_taken = i < ARRAY_LEN(stanzas);
+        begin_full(confs[i / ARRAY_LEN(stanzas)]);
+        snprintf(resume, sizeof resume, "<resume xmlns='urn:xmpp:sm:3' previd='%s' h='0'/>",
+                 value_after(&e, "<enabled", "id"));
+        say(&e, stanza);
+        expect_error(&e, "resource-constraint");
+        end_free(&e);
+        w.b.has_no_router = false;
+        pass(3000);
+        link_up(&w.b);
+        pass(100);
+        heard(&w.b.router);
+        stranger_new(&w.b, &e, 0);
+        say(&e, OPEN("prime.n", "beta.n"));
+        say(&e, resume);
+        expect(&e, "<resumed");
+        assert_string_equal(value_after(&e, "<resumed", "h"), "14");
+        say(&e, stanza);
+        const char *it = heard(&w.b.router);
+        assert_int_equal(strstr(it, "<via xmlns='" NS_NET "' host='prime.n'/>") != NULL, is_taken);
+        assert_int_equal(strstr(it, "to='x@example.org'") != NULL, !is_taken && !is_answer);
+        say(&e, R);
+        expect(&e, "h='15'");
+        finish();
+    }
 }
 
 /* While it is there, but slow, the link waits: nothing is refused. */
@@ -393,7 +451,8 @@ int main(void)
         cmocka_unit_test(test_relay),       cmocka_unit_test(test_relay_strips),
         cmocka_unit_test(test_no_relay),    cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_words),       cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_slow_router),
+        cmocka_unit_test(test_slow_router), cmocka_unit_test(test_no_room_to_pass_on),
+        cmocka_unit_test(test_no_room_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
