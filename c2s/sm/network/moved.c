@@ -96,15 +96,26 @@ struct judge {
     struct buf text;
 };
 
+/* A record that is kept is judged again and again: it is told once. */
+static void tell_unproved(struct sm_net *net, const struct sm_home_record *r)
+{
+    const uint64_t hash = map_hash(r->user) * 31 + map_hash(r->host) + (uint64_t)r->stamp;
+
+    for (size_t i = 0; i < ARRAY_LEN(net->unproved); i++)
+        if (net->unproved[i] == hash)
+            return;
+    net->unproved[net->unproved_next++ % ARRAY_LEN(net->unproved)] = hash;
+    LOG(LOG_WARN, "network.unproved_move", F_SPAN("user", r->user), F_SPAN("home", r->host));
+}
+
 static void on_judged(void *ctx, bool is_good)
 {
     struct judge *j = ctx;
 
     if (is_good && !j->sm->is_closed)
         sm_moved_away(j->sm, &j->r);
-    else if (!j->sm->is_closed)
-        LOG(LOG_WARN, "network.unproved_move", F_SPAN("user", j->r.user),
-            F_SPAN("home", j->r.host));
+    else if (!j->sm->is_closed && sm_has_network(j->sm))
+        tell_unproved(j->sm->net, &j->r);
     buf_free(&j->text);
     free(j);
 }

@@ -303,6 +303,8 @@ struct sm_net {
     struct timer moved_wait;    /* moved_store.c: what is stored for who has moved */
     bool is_moving;             /* a job of that is under way */
     uint64_t *sent;             /* moved_sent.c; NULL: nothing yet */
+    uint64_t unproved[16];      /* moved.c: hashes of the last that have been logged */
+    size_t unproved_next;
     /* For figures and tests. */
     struct {
         uint64_t peeks, cached, asked, probed, published, moved, gone;

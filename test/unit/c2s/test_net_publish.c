@@ -5,6 +5,9 @@
  */
 #include "net_signed.h"
 
+#include "base/log.h"
+#include "c2s/sm/network/record.h"
+
 #define RESULT "<homes xmlns='" NS_NETWORK "'/>"
 
 /* Prime begins to publish. alice and bob are out of the way. */
@@ -324,6 +327,83 @@ static void a_forged_one_does_not(void **state)
     net_free(k);
 }
 
+/* --- one line for one cause --- */
+
+static struct {
+    const char *event;
+    int count;
+} lines;
+
+static void on_line(void *ctx, struct span line)
+{
+    (void)ctx;
+    lines.count += memmem(line.p, line.n, lines.event, strlen(lines.event)) != NULL;
+}
+
+static void a_refusal_is_told_once(void **state)
+{
+    static const struct {
+        const char *text; /* NULL: it is taken */
+        int count;
+    } answers[] = {{"your clock", 1}, {"your clock", 1}, {"your clock", 1}, {"your key", 2},
+                   {"your key", 2},   {NULL, 2},         {"your key", 3}};
+    struct kit *k = start(true);
+    uint64_t pause = 2500; /* before it is told again: twice as long each time */
+    (void)state;
+    lines.event = "ev=network.publish_refused";
+    lines.count = 0;
+    log_set_sink(on_line, NULL);
+    open(k);
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        char error[200];
+        EXPECT_IN(batch(k, "beta.test"), " last='true'");
+        snprintf(error, sizeof(error),
+                 "<error type='modify'><not-acceptable xmlns='" NS_STANZA_ERRORS "'/>"
+                 "<text xmlns='" NS_STANZA_ERRORS "'>%s</text></error>",
+                 answers[i].text ? answers[i].text : "");
+        if (answers[i].text)
+            net_reply(k, "error", batch_id, "beta.test", error);
+        else
+            answer(k, "beta.test", RESULT);
+        assert_int_equal(lines.count, answers[i].count);
+        pause = answers[i].text ? 2 * pause : 2500;
+        if (!answers[i].text) {
+            net_account(k, net_user(k, "beta.test", "gamma.test", 0), 1000);
+            sm_publish_look(k->sm);
+        }
+        loop_sim_advance(k->loop, answers[i].text ? pause + 100 : 100);
+    }
+    log_set_sink(NULL, NULL);
+    net_free(k);
+}
+
+static void an_unproved_move_is_told_once(void **state)
+{
+    struct kit *k = start(true);
+    const char *user = net_user(k, "beta.test", "gamma.test", 0);
+    struct sm_home_record r = {span_of(user), SPAN("gamma.test"), 2000, SPAN("forged")};
+    (void)state;
+    lines.event = "ev=network.unproved_move";
+    lines.count = 0;
+    log_set_sink(on_line, NULL);
+    net_account(k, user, 1000);
+    open(k);
+    answer_gamma(k, user, &key_beta);
+    net_give_key(k, &key_gamma, &key_gamma);
+    assert_int_equal(lines.count, 1);
+    for (int i = 0; i < 3; i++) {
+        sm_moved_judge(k->sm, &r);
+        loop_sim_advance(k->loop, 60 * 1000);
+        assert_int_equal(lines.count, 1);
+    }
+    r.stamp++;
+    sm_moved_judge(k->sm, &r);
+    loop_sim_advance(k->loop, 60 * 1000);
+    assert_int_equal(lines.count, 2);
+    log_set_sink(NULL, NULL);
+    net_free(k);
+}
+
 /* He has come from gamma, as beta knows: gamma is told, though it is no directory of his. */
 static void the_former_home_is_told(void **state)
 {
@@ -387,6 +467,8 @@ int main(void)
         cmocka_unit_test(one_instance_tells_it),
         cmocka_unit_test(a_newer_record_sets_the_account_aside),
         cmocka_unit_test(a_forged_one_does_not),
+        cmocka_unit_test(a_refusal_is_told_once),
+        cmocka_unit_test(an_unproved_move_is_told_once),
         cmocka_unit_test(the_former_home_is_told),
         cmocka_unit_test(our_own_directory_knows_it_too),
         cmocka_unit_test(the_end_may_come_at_any_moment),
