@@ -116,14 +116,13 @@ void sm_archive_prefs_free(struct sm_profile *profile)
 /* What is between tags nobody else translates. */
 static void write_list(const struct sm_in *in, struct buf *out, const char *name, struct span list)
 {
-    const struct span domain = in->session ? in->session->domain : in->sm->opts.host;
     char text[JID_TEXT_MAX] SM_HOT;
     struct span jid;
 
     buf_printf(out, "<%s>", name);
     while (take_line(&list, &jid)) {
         xml_raw(out, SPAN("<jid>"));
-        xml_text(out, sm_edge_shown(in->sm, jid, domain, text));
+        xml_text(out, in->session ? sm_edge_shown(in->session, jid, text) : jid);
         xml_raw(out, SPAN("</jid>"));
     }
     buf_printf(out, "</%s>", name);

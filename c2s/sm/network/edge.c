@@ -231,7 +231,8 @@ static bool shows_contact(const struct sm_in *in)
     return in->session && !span_is_none(s->type) && !span_eq(s->type, SPAN("unavailable")) &&
            span_eq(stanza_root(s)->name, SPAN("presence")) && sm_is_member(in->sm, in->to.domain) &&
            span_eq(in->session->domain, in->sm->opts.host) &&
-           sm_home_peek(in->sm, in->to.local).kind == SM_HOME_UNKNOWN;
+           sm_home_peek(in->sm, in->to.local).kind == SM_HOME_UNKNOWN &&
+           sm_match_may_show(in->session, in->to.local);
 }
 
 static bool by_network(struct sm_in *in, enum sm_direction direction,
@@ -323,37 +324,36 @@ void sm_edge_address(struct sm *sm, struct span localpart,
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-struct view {
-    const struct sm *sm;
-    struct span domain; /* of who looks */
-};
-
-static bool is_in_network(const struct view *v)
+static bool is_in_network(const struct sm_session *s)
 {
-    return span_eq(v->domain, v->sm->opts.network);
+    return span_eq(s->domain, s->sm->opts.network);
 }
 
-/* Who has opened the network's domain sees no host; who has opened the host's, not the network. */
+/* Who has opened the network's domain sees no host; who has opened the host's, not the network, and
+ * other hosts when he may know who is at home there. */
 static bool concerns(const void *ctx, struct span domain)
 {
-    const struct view *v = ctx;
+    const struct sm_session *s = ctx;
 
-    if (span_eq(domain, v->sm->opts.network))
-        return !is_in_network(v);
-    return is_in_network(v) && sm_is_member(v->sm, domain);
+    if (span_eq(domain, s->sm->opts.network))
+        return !is_in_network(s);
+    return (is_in_network(s) || !span_eq(domain, s->sm->opts.host)) &&
+           sm_is_member(s->sm, domain);
 }
 
 static struct span domain_for(const void *ctx, struct span local, struct span domain)
 {
-    const struct view *v = ctx;
+    const struct sm_session *s = ctx;
+    const struct span network = s->sm->opts.network;
 
-    (void)domain;
     if (sm_is_reserved(local)) /* a service of that host, and of no other */
         return SPAN_NONE;
-    if (is_in_network(v))
-        return v->sm->opts.network;
-    const struct sm_home home = sm_home_peek(v->sm, local);
-    return edge_domain(v->sm, &home);
+    if (is_in_network(s) || !sm_match_may_show(s, local))
+        return network;
+    if (!span_eq(domain, network))
+        return SPAN_NONE;
+    const struct sm_home home = sm_home_peek(s->sm, local);
+    return edge_domain(s->sm, &home);
 }
 
 bool sm_edge_is_on(const struct sm_session *s)
@@ -363,26 +363,23 @@ bool sm_edge_is_on(const struct sm_session *s)
 
 void sm_edge_out(const struct sm_session *s, struct buf *out, size_t from)
 {
-    const struct view view = {s->sm, s->domain};
-    const struct edge_map map = {concerns, domain_for, &view};
+    const struct edge_map map = {concerns, domain_for, s};
 
     if (sm_edge_is_on(s) && !s->sm->is_closed)
         edge_text_rewrite(out, from, &map, &s->sm->net->text);
 }
 
-struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
-                          char text[JID_TEXT_MAX])
+struct span sm_edge_shown(const struct sm_session *s, struct span jid, char text[JID_TEXT_MAX])
 {
-    const struct view view = {sm, domain};
     const size_t at = span_index(jid, '@'), slash = span_index(jid, '/');
     struct span shown;
 
-    if (!sm_has_network(sm) || at >= slash)
+    if (!sm_edge_is_on(s) || at >= slash)
         return jid;
     const struct span old = span_make(jid.p + at + 1, slash - at - 1);
-    if (!concerns(&view, old))
+    if (!concerns(s, old))
         return jid;
-    shown = domain_for(&view, span_make(jid.p, at), old);
+    shown = domain_for(s, span_make(jid.p, at), old);
     if (span_is_none(shown) || at + 1 + shown.n + (jid.n - slash) > JID_TEXT_MAX)
         return jid;
     memcpy(text, jid.p, at + 1);

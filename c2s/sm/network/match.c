@@ -89,6 +89,14 @@ static void write_answer(const struct match *m, struct buf *out)
     xml_raw(out, SPAN("</query>"));
 }
 
+/* Who is shown others by their servers has been charged for those. */
+static void end_answer(const struct match *m, struct sm_out *out)
+{
+    if (m->session && span_eq(m->session->domain, m->sm->opts.host))
+        out->from = buf_len(out->buf);
+    sm_out_end(out);
+}
+
 void match_answer(struct match *m)
 {
     struct sm_out out;
@@ -99,7 +107,7 @@ void match_answer(struct match *m)
         iq_write_result_open(buf, m->id, m->to, m->from);
         write_answer(m, buf);
         iq_write_end(buf);
-        sm_out_end(&out);
+        end_answer(m, &out);
     }
     match_free(m);
 }

@@ -7,7 +7,7 @@
  *   edge_wait.c  what waits to learn where its recipient is
  *   warm.c       homes of contacts, before a client that is shown them sees its roster
  *   edge_text.c  addresses in what is written to a client
- *   asked.c      who is asked by another address than he is shown by answers from that one
+ *   asked.c      who is written to by another address than he is shown by answers from that one
  *   resolver.c   where a user is at home: accounts here, cache, directory, probe
  *   lookup.c     one question under way, to the directory, then to all (lookup_local.c: the store)
  *   ask.c        questions to other servers, and their answers
@@ -20,7 +20,7 @@
  *   keys.c       the OpenPGP keys of the servers
  *   match.c      probe@host: which addresses are users (the roster match)
  *   match_ask.c  the same asked of other servers
- *   match_quota.c  how many an account may ask for
+ *   match_quota.c  how many an account may ask for, or be shown
  *   serverlist.c network@host
  *   pubkey.c     the server's key, for who asks
  *
@@ -243,15 +243,14 @@ void sm_edge_open(struct sm *sm);  /* for network.c */
 void sm_edge_close(struct sm *sm);
 /* The link goes for good: what waits and has come over it is refused, while that can be said. */
 void sm_edge_away(struct sm *sm);
-/* The bare JID (in home form) by which a client's own address is known elsewhere, and how one is
- * shown to a client of domain: into text. */
-struct span sm_edge_shown(const struct sm *sm, struct span jid, struct span domain,
-                          char text[JID_TEXT_MAX]);
+/* How an address is shown to the session's client: into text. */
+struct span sm_edge_shown(const struct sm_session *s, struct span jid, char text[JID_TEXT_MAX]);
 
 /* --- asked.c --- */
-/* A request of a client here, as it has come in. */
+/* What a client here has sent, as it has come in: a request, a message, presence. */
 void sm_asked_note(const struct sm_in *in);
-/* One stanza for the session, which has asked somebody so, has been appended to out since from. */
+/* One stanza for the session, which has asked somebody so, has been appended to out since from; it
+ * has been through sm_edge_out. */
 void sm_asked_answer(struct sm_session *s, struct buf *out, size_t from);
 void sm_asked_free(struct sm_session *s);
 
@@ -268,6 +267,12 @@ void sm_serverlist_set(struct sm_in *in, uint32_t payload); /* network@host */
 #define SM_SERVERLIST "serverlist" /* its command */
 void sm_serverlist_items(struct buf *out, struct span self, struct span node); /* for disco */
 void sm_match_close(struct sm *sm);
+
+/* --- match_quota.c --- */
+/* The session's client, which knows others by their servers, may learn now where that one is at
+ * home: its own user, one with a subscription, or one more of those that its account may ask for in
+ * a day. */
+bool sm_match_may_show(const struct sm_session *s, struct span localpart);
 
 /* --- pubkey.c --- a row of iq.c: the server's key */
 void sm_pubkey_get(struct sm_in *in, uint32_t payload);

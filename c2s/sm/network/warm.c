@@ -4,6 +4,8 @@
  * home is looked up before, so that it sees user@HOME at once, as in the presence that follows, and
  * not user@NETWORK first.
  *
+ * Nobody is looked up whom the client may not be shown: the quota of its account is used up.
+ *
  * Called by contacts/roster.c. The request waits as a copy, and is handled anew when the last
  * answer has come; sm->net has the list of those that wait, each of which belongs to its look-ups.
  */
@@ -87,7 +89,7 @@ static struct warm *warm_new(struct sm_in *in)
 
 static void ask(struct warm **w, struct sm_in *in, struct span local, struct span domain)
 {
-    if (!is_unknown(in->sm, local, domain))
+    if (!is_unknown(in->sm, local, domain) || !sm_match_may_show(in->session, local))
         return;
     if (!*w)
         *w = warm_new(in);
