@@ -133,6 +133,9 @@ static const struct conf_key keys[] = {
     {.section = "network", .name = "match_daily", .type = CONF_INT, .offset = AT(match_daily),
      .default_value = "5000", .min = 1, .max = 100000000,
      .help = "Addresses that one user may ask for in a day."},
+    {.section = "network", .name = "max_homes", .type = CONF_INT, .offset = AT(max_homes),
+     .default_value = "1000000", .min = 1, .max = 1000000000,
+     .help = "Users of one other server whose home is recorded here as their directory."},
 
     {.section = "archive", .name = "enabled", .type = CONF_BOOL, .offset = AT(archive),
      .default_value = "true", .help = "Messages are archived for their users."},
@@ -391,6 +394,7 @@ struct sm_network_opts c2s_conf_network(const struct c2s_conf *c)
         .match_deadline = (uint64_t)c->match_deadline,
         .match_items = (size_t)c->match_items,
         .match_daily = (size_t)c->match_daily,
+        .max_homes = (size_t)c->max_homes,
     };
 }
 

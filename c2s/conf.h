@@ -26,7 +26,7 @@ struct c2s_conf {
 
     char *servers, *server_cert, *server_key; /* [network]; cert empty: no key of its own */
     int64_t home_cache, home_negative, home_entries, home_deadline, probe_deadline;
-    int64_t match_deadline, match_items, match_daily;
+    int64_t match_deadline, match_items, match_daily, max_homes;
 
     bool archive, push_sender, push_body;
     int archive_default; /* enum sm_archive_rule */

@@ -182,5 +182,20 @@ const struct store_migration c2s_migrations[] = {
         " host TEXT NOT NULL,"
         " PRIMARY KEY (host, user)"
         ") STRICT, WITHOUT ROWID;"},
+    /* How many homes are recorded at each host: so that a limit of them costs one look. */
+    {10, "CREATE TABLE home_count ("
+         " host TEXT PRIMARY KEY,"
+         " homes INTEGER NOT NULL"
+         ") STRICT, WITHOUT ROWID;"
+         "INSERT INTO home_count SELECT host, count(*) FROM home GROUP BY host;"
+         "CREATE TRIGGER home_made AFTER INSERT ON home BEGIN"
+         " INSERT INTO home_count (host, homes) VALUES (NEW.host, 1)"
+         " ON CONFLICT (host) DO UPDATE SET homes = homes + 1; END;"
+         "CREATE TRIGGER home_moved AFTER UPDATE OF host ON home WHEN OLD.host <> NEW.host BEGIN"
+         " UPDATE home_count SET homes = homes - 1 WHERE host = OLD.host;"
+         " INSERT INTO home_count (host, homes) VALUES (NEW.host, 1)"
+         " ON CONFLICT (host) DO UPDATE SET homes = homes + 1; END;"
+         "CREATE TRIGGER home_gone AFTER DELETE ON home BEGIN"
+         " UPDATE home_count SET homes = homes - 1 WHERE host = OLD.host; END;"},
     {0, NULL},
 };

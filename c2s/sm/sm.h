@@ -119,6 +119,7 @@ struct sm_network_opts {
     uint64_t match_deadline;  /* ms of a roster match: 60 s */
     size_t match_items;       /* of one request: 500 */
     size_t match_daily;       /* addresses that one account may ask for in a day: 5,000 */
+    size_t max_homes;         /* records that one other server may leave here: 1,000,000 */
 };
 
 struct sm_opts {

@@ -9,6 +9,7 @@
  */
 #include "c2s/sm/network/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define RECORDS_MAX 100
@@ -247,6 +248,8 @@ struct set {
     int64_t servers;        /* of last='true' */
     bool is_last;
     const char *not_yet; /* why some are to be told again; NULL: none is */
+    int64_t max, room;   /* users of the peer that may be recorded here; so many more */
+    bool is_full;        /* there was none for some */
 };
 
 enum { SET_UNPROVED = -200 }; /* nothing of it is kept: it is to be told again */
@@ -288,6 +291,12 @@ static int set_one(struct db *db, struct set *set, struct entry *e)
     if (created >= 0)
         return set_against_account(db, set, e, created);
     got = sm_record_load(db, e->r.user, &e->answer, &e->text);
+    if (got == 0 && e->is_directory && set->room <= 0) {
+        set->is_full = true;
+        return STORE_OK;
+    }
+    if (got == 0 && e->is_directory)
+        set->room--;
     if (got > 0 || e->is_directory)
         result = sm_record_save(db, &e->r, &old_host);
     else
@@ -301,23 +310,47 @@ static int set_one(struct db *db, struct set *set, struct entry *e)
     return result > 0 ? former_answer(db, set, e) : result;
 }
 
+/* A limit on what a server that invents users can put here. Users that are known already may come
+ * to it: they take no room that is not taken. */
+static int set_room(struct db *db, struct set *set)
+{
+    struct db_stmt *st = db_sql(db, "SELECT homes FROM home_count WHERE host = ?1");
+    int got;
+
+    db_bind_text(st, 1, set->peer);
+    got = db_step(st);
+    set->room = got > 0 ? set->max - db_int(st, 0) : set->max;
+    set->is_full = false;
+    db_reset(st);
+    return got < 0 ? got : STORE_OK;
+}
+
+/* Whether the peer has told us of all: what is not recorded is not known to be nobody. */
+static int set_heard(struct db *db, const struct set *set)
+{
+    struct db_stmt *st;
+
+    if (set->not_yet || set->is_full) {
+        st = db_sql(db, "DELETE FROM home_heard WHERE host = ?1");
+    } else if (set->is_last) {
+        st = db_sql(db, "INSERT INTO home_heard (host, servers) VALUES (?1, ?2)"
+                        " ON CONFLICT (host) DO UPDATE SET servers = ?2");
+        db_bind_int(st, 2, set->servers);
+    } else {
+        return STORE_OK;
+    }
+    db_bind_text(st, 1, set->peer);
+    return db_run(st);
+}
+
 static int set_run(struct db *db, struct store_job *job)
 {
     struct set *set = (struct set *)(void *)job;
-    struct db_stmt *st;
+    int result = set_room(db, set);
 
-    for (size_t i = 0; i < set->count; i++) {
-        int result = set_one(db, set, &set->entries[i]);
-        if (result < 0)
-            return result;
-    }
-    if (!set->is_last || set->not_yet)
-        return STORE_OK;
-    st = db_sql(db, "INSERT INTO home_heard (host, servers) VALUES (?1, ?2)"
-                    " ON CONFLICT (host) DO UPDATE SET servers = ?2");
-    db_bind_text(st, 1, set->peer);
-    db_bind_int(st, 2, set->servers);
-    return db_run(st);
+    for (size_t i = 0; i < set->count && result >= 0; i++)
+        result = set_one(db, set, &set->entries[i]);
+    return result < 0 ? result : set_heard(db, set);
 }
 
 static void set_answer(struct set *set, struct sm_in *in)
@@ -339,6 +372,17 @@ static void set_answer(struct set *set, struct sm_in *in)
     sm_iq_close(&out);
 }
 
+static void log_room(struct sm *sm, const struct set *set)
+{
+    char limit[24];
+
+    snprintf(limit, sizeof(limit), "%lld", (long long)set->max);
+    if (!set->is_full && set->room > 0)
+        sm_is_over(sm, "too_many_homes", set->peer);
+    else if (set->is_full && sm_is_news(sm, "too_many_homes", set->peer, span_of(limit)))
+        LOG(LOG_WARN, "network.too_many_homes", F_SPAN("peer", set->peer), F_INT("max", set->max));
+}
+
 static void set_done(struct sm_task *task, struct sm_in *in, int result)
 {
     struct set *set = (struct set *)task;
@@ -355,8 +399,12 @@ static void set_done(struct sm_task *task, struct sm_in *in, int result)
         else if (e->is_known)
             sm_home_learn(in->sm, e->r.user, e->r.host, e->r.stamp);
     }
+    log_room(in->sm, set);
     if (set->not_yet)
         sm_refuse(in, STANZA_NOT_ACCEPTABLE, set->not_yet);
+    else if (set->is_full)
+        sm_refuse(in, STANZA_RESOURCE_CONSTRAINT,
+                  "no more of your users are recorded here ([network] max_homes)");
     else
         set_answer(set, in);
 }
@@ -444,6 +492,7 @@ static void on_key(void *ctx, const struct server_key *key)
             span_eq(stanza_attr(&w->request, homes, SPAN("last")), SPAN("true")) &&
             span_to_u64(stanza_attr(&w->request, homes, SPAN("servers")), UINT64_MAX, &servers);
         set->servers = (int64_t)servers;
+        set->max = (int64_t)w->sm->opts.net.max_homes;
         set->task.destroy = set_destroy;
         set->task.job.bytes = w->count * sizeof(*set->entries);
         set_read(w->sm, set, key);

@@ -369,21 +369,42 @@ void sm_edge_out(const struct sm_session *s, struct buf *out, size_t from)
         edge_text_rewrite(out, from, &map, &s->sm->net->text);
 }
 
+static struct span with_domain(struct span jid, struct span domain, char text[JID_TEXT_MAX])
+{
+    const size_t at = span_index(jid, '@'), slash = span_index(jid, '/');
+
+    if (span_is_none(domain) || at + 1 + domain.n + (jid.n - slash) > JID_TEXT_MAX)
+        return jid;
+    memcpy(text, jid.p, at + 1);
+    memcpy(text + at + 1, domain.p, domain.n);
+    memcpy(text + at + 1 + domain.n, jid.p + slash, jid.n - slash);
+    return span_make(text, at + 1 + domain.n + (jid.n - slash));
+}
+
 struct span sm_edge_shown(const struct sm_session *s, struct span jid, char text[JID_TEXT_MAX])
 {
     const size_t at = span_index(jid, '@'), slash = span_index(jid, '/');
-    struct span shown;
 
     if (!sm_edge_is_on(s) || at >= slash)
         return jid;
     const struct span old = span_make(jid.p + at + 1, slash - at - 1);
     if (!concerns(s, old))
         return jid;
-    shown = domain_for(s, span_make(jid.p, at), old);
-    if (span_is_none(shown) || at + 1 + shown.n + (jid.n - slash) > JID_TEXT_MAX)
-        return jid;
-    memcpy(text, jid.p, at + 1);
-    memcpy(text + at + 1, shown.p, shown.n);
-    memcpy(text + at + 1 + shown.n, jid.p + slash, jid.n - slash);
-    return span_make(text, at + 1 + shown.n + (jid.n - slash));
+    return with_domain(jid, domain_for(s, span_make(jid.p, at), old), text);
+}
+
+struct span sm_edge_shown_away(const struct sm *sm, struct span from, struct span domain,
+                               char text[JID_TEXT_MAX])
+{
+    const size_t at = span_index(from, '@'), slash = span_index(from, '/');
+
+    if (!sm_has_network(sm) || at >= slash || sm_is_reserved(span_make(from.p, at)))
+        return from;
+    const struct span old = span_make(from.p + at + 1, slash - at - 1);
+    if (span_eq(domain, sm->opts.network))
+        return sm_is_member(sm, old) ? with_domain(from, domain, text) : from;
+    if (!span_eq(old, sm->opts.network))
+        return from;
+    const struct sm_home home = sm_home_peek(sm, span_make(from.p, at));
+    return with_domain(from, edge_domain(sm, &home), text);
 }

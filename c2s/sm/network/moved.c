@@ -96,26 +96,44 @@ struct judge {
     struct buf text;
 };
 
-/* A record that is kept is judged again and again: it is told once. */
-static void tell_unproved(struct sm_net *net, const struct sm_home_record *r)
+/* Why it is not believed; NULL: it is. */
+static const char *fault_of(const struct judge *j, const struct server_key *key)
 {
-    const uint64_t hash = map_hash(r->user) * 31 + map_hash(r->host) + (uint64_t)r->stamp;
-
-    for (size_t i = 0; i < ARRAY_LEN(net->unproved); i++)
-        if (net->unproved[i] == hash)
-            return;
-    net->unproved[net->unproved_next++ % ARRAY_LEN(net->unproved)] = hash;
-    LOG(LOG_WARN, "network.unproved_move", F_SPAN("user", r->user), F_SPAN("home", r->host));
+    if (!sm_record_is_sound(j->sm, &j->r))
+        return "a time in the future";
+    if (j->r.proof.n == 0)
+        return "not signed";
+    if (!key)
+        return "the key of that home cannot be had";
+    return sm_record_is_signed(&j->r, key) ? NULL : "not signed by that home";
 }
 
-static void on_judged(void *ctx, bool is_good)
+/* The same record is told and found again and again, until somebody mends its cause. */
+static void log_unproved(const struct judge *j, const char *reason)
+{
+    struct buf cause = {0};
+
+    buf_append(&cause, j->r.host);
+    buf_append_char(&cause, '\n');
+    buf_append_u64(&cause, (uint64_t)j->r.stamp);
+    buf_append_z(&cause, reason);
+    if (sm_is_news(j->sm, "unproved_move", j->r.user, buf_span(&cause)))
+        LOG(LOG_WARN, "network.unproved_move", F_SPAN("user", j->r.user),
+            F_SPAN("home", j->r.host), F_STR("reason", reason));
+    buf_free(&cause);
+}
+
+static void on_judge_key(void *ctx, const struct server_key *key)
 {
     struct judge *j = ctx;
+    const char *fault = j->sm->is_closed ? NULL : fault_of(j, key);
 
-    if (is_good && !j->sm->is_closed)
+    if (fault) {
+        log_unproved(j, fault);
+    } else if (!j->sm->is_closed) {
+        sm_is_over(j->sm, "unproved_move", j->r.user);
         sm_moved_away(j->sm, &j->r);
-    else if (!j->sm->is_closed && sm_has_network(j->sm))
-        tell_unproved(j->sm->net, &j->r);
+    }
     buf_free(&j->text);
     free(j);
 }
@@ -126,7 +144,7 @@ void sm_moved_judge(struct sm *sm, const struct sm_home_record *r)
 
     j->sm = sm;
     sm_record_copy(&j->r, &j->text, r);
-    sm_record_verify(sm, &j->r, on_judged, j);
+    sm_record_key(sm, j->r.host, on_judge_key, j);
 }
 
 /* --- what comes for who is not here ----------------------------------------------------------- */

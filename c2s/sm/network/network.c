@@ -2,7 +2,7 @@
 /*
  * network - the room as a whole: opened and closed with the session manager, which domains are its.
  */
-#include "c2s/sm/network/network.h"
+#include "c2s/sm/network/record.h"
 
 #include "tls/bridge.h"
 
@@ -147,6 +147,7 @@ void sm_network_close(struct sm *sm)
     servers_unref(&net->servers);
     buf_free(&net->text);
     free(net->sent);
+    sm_said_close(sm);
     free(net);
     sm->net = NULL;
 }

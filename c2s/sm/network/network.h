@@ -17,6 +17,7 @@
  *   name.c       whether a name is free in all of the network
  *   moved.c      a user of ours has registered elsewhere; and what comes back because of that
  *   moved_retry.c, moved_sent.c, moved_send.c, moved_store.c  parts of that
+ *   said.c       what has been logged of it already
  *   keys.c       the OpenPGP keys of the servers
  *   match.c      probe@host: which addresses are users (the roster match)
  *   match_ask.c  the same asked of other servers
@@ -245,6 +246,9 @@ void sm_edge_close(struct sm *sm);
 void sm_edge_away(struct sm *sm);
 /* How an address is shown to the session's client: into text. */
 struct span sm_edge_shown(const struct sm_session *s, struct span jid, char text[JID_TEXT_MAX]);
+/* The same to a client of that domain which has no session, of somebody who has written to it. */
+struct span sm_edge_shown_away(const struct sm *sm, struct span from, struct span domain,
+                               char text[JID_TEXT_MAX]);
 
 /* --- asked.c --- */
 /* What a client here has sent, as it has come in: a request, a message, presence. */
@@ -308,8 +312,7 @@ struct sm_net {
     struct timer moved_wait;    /* moved_store.c: what is stored for who has moved */
     bool is_moving;             /* a job of that is under way */
     uint64_t *sent;             /* moved_sent.c; NULL: nothing yet */
-    uint64_t unproved[16];      /* moved.c: hashes of the last that have been logged */
-    size_t unproved_next;
+    struct map said;            /* said.c */
     /* For figures and tests. */
     struct {
         uint64_t peeks, cached, asked, probed, published, moved, gone;

@@ -33,7 +33,6 @@ struct target {
     struct sm_question *question;
     struct timer wait; /* until it is told again, or more is signed */
     uint64_t pause;
-    char complaint[TEXT_MAX + 1]; /* its last, which has been logged; empty: none */
     size_t n;
     char host[];
 };
@@ -135,8 +134,8 @@ static void on_told(struct sm *sm, struct publish_batch *b, int result)
     sm->net->counts.published += b->count;
     LOG(LOG_DEBUG, "network.published", F_SPAN("peer", host_of(t)), F_INT("users", b->count),
         F_INT("last", b->is_last), F_INT("members", servers_members(sm->net->servers)));
+    sm_is_over(sm, "publish_refused", host_of(t));
     t->pause = 0;
-    t->complaint[0] = '\0';
     t->is_dirty |= !b->is_last;
     if (b->has_new_former)
         all_dirty(t->all);
@@ -168,7 +167,8 @@ static void contradicted(struct target *t, const struct sm_home_record *r)
     }
 }
 
-/* What it says about that is for who keeps this server: a clock, a key. result NULL: nothing. */
+/* What it says about that is for who keeps this server: a clock, a key, a limit. result NULL:
+ * nothing. */
 static void refused(struct target *t, enum stanza_error e, const struct stanza *result)
 {
     const struct span ns = SPAN(NS_STANZA_ERRORS);
@@ -178,12 +178,9 @@ static void refused(struct target *t, enum stanza_error e, const struct stanza *
 
     if (text.n > TEXT_MAX)
         text.n = TEXT_MAX;
-    if (text.n > 0 && !span_eq(text, span_of(t->complaint))) {
+    if (text.n > 0 && sm_is_news(t->all->sm, "publish_refused", host_of(t), text))
         LOG(LOG_WARN, "network.publish_refused", F_SPAN("peer", host_of(t)),
             F_STR("cond", stanza_error_name(e)), F_SPAN("text", text));
-        memcpy(t->complaint, text.p, text.n);
-        t->complaint[text.n] = '\0';
-    }
     fail(t, stanza_error_name(e));
 }
 

@@ -39,6 +39,14 @@ bool sm_has_heard_all(struct db *db, const struct servers *list);
  * aside. */
 void sm_moved_judge(struct sm *sm, const struct sm_home_record *r);
 
+/* --- said.c --- */
+
+/* The event is to be logged: of whom it has not been yet, or for another cause. */
+bool sm_is_news(struct sm *sm, const char *event, struct span whom, struct span cause);
+/* When it comes again it is news. */
+void sm_is_over(struct sm *sm, const char *event, struct span whom);
+void sm_said_close(struct sm *sm);
+
 /* --- moved_send.c --- */
 
 /* The address at his home, with the resource of the old one. */

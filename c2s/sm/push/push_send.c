@@ -230,12 +230,13 @@ void sm_push_send(struct sm *sm, struct span name, const struct push_reg *reg,
                   const struct push_note *note)
 {
     struct target *t = target_find(sm, name, reg->id);
+    char text[JID_TEXT_MAX];
 
     if (sm->is_closed || (!t && !(t = target_new(sm, name, reg))))
         return;
     update(t, reg);
     t->count++;
-    take_note(&t->sender, note->sender);
+    take_note(&t->sender, sm_edge_shown_away(sm, note->sender, reg->domain, text));
     take_note(&t->body, note->body);
     if (t->state == RESTING)
         send_or_wait(t);

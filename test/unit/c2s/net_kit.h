@@ -48,6 +48,7 @@ static inline struct sm_opts net_opts(struct servers *servers)
         .match_deadline = 60000,
         .match_items = 500,
         .match_daily = 5000,
+        .max_homes = 1000000,
     };
     return opts;
 }
@@ -231,6 +232,30 @@ static inline void net_hear(struct kit *k, const char *xml)
     if (sscanf(strstr(xml, " from='"), " from='%63[^@]@%63[^/']", user, host) == 2)
         net_learn(k, user, host);
     kit_link_say(k, xml);
+}
+
+/* --- the log --- */
+
+struct net_log {
+    const char *event;
+    int count;
+    char last[512];
+};
+
+static inline void net_on_line(void *ctx, struct span line)
+{
+    struct net_log *log = ctx;
+    if (memmem(line.p, line.n, log->event, strlen(log->event)) == NULL)
+        return;
+    log->count++;
+    snprintf(log->last, sizeof(log->last), "%.*s", SPAN_ARG(line));
+}
+
+/* From now on until log_set_sink(NULL, NULL). */
+static inline void net_watch_log(struct net_log *log, const char *event)
+{
+    *log = (struct net_log){.event = event};
+    log_set_sink(net_on_line, log);
 }
 
 static inline void net_free(struct kit *k)

@@ -273,6 +273,87 @@ static void there_is_a_bound(void **state)
     net_free(k);
 }
 
+/* What beta tells of the nth user whose directory is ours. */
+static const char *told(struct kit *k, int nth, int64_t stamp)
+{
+    return net_record(net_user(k, "prime.test", "gamma.test", nth), "beta.test", stamp, NULL);
+}
+
+static int64_t homes_at_beta(struct kit *k)
+{
+    return kit_sql(k, "SELECT homes FROM home_count WHERE host = ?1", "beta.test");
+}
+
+static void a_member_may_tell_of_so_many(void **state)
+{
+    struct sm_opts opts = net_key_opts();
+    char last[64], many[2048];
+    static struct net_log log;
+    (void)state;
+    opts.net.max_homes = 2;
+    struct kit *k = net_new(net_key_table, &opts);
+    snprintf(last, sizeof(last), " servers='%llu' last='true'",
+             (unsigned long long)servers_set(k->sm->net->servers));
+    net_watch_log(&log, "network.too_many_homes");
+    net_publish(k, "gamma.test", last, "");
+    net_give_key(k, &key_gamma, &key_gamma);
+    EXPECT_IN(publish(k, "beta.test", last, told(k, 0, 1000)), "type='result'");
+    EXPECT_IN(get(k, "gamma.test", net_user(k, "prime.test", "gamma.test", 3)), "'true'/>");
+    /* The third is one too many: then it has not told of all any more. */
+    snprintf(many, sizeof(many), "%s%s%s", told(k, 0, 1001), told(k, 1, 1000), told(k, 2, 1000));
+    for (int i = 0; i < 3; i++) {
+        EXPECT_IN(publish(k, "beta.test", last, many), "<resource-constraint ");
+        assert_int_equal(homes_at_beta(k), 2);
+        loop_sim_advance(k->loop, 120 * 1000);
+    }
+    assert_int_equal(log.count, 1);
+    EXPECT_IN(log.last, " peer=beta.test max=2");
+    assert_int_equal(net_is_recorded(k, net_user(k, "prime.test", "gamma.test", 1), "beta.test"),
+                     1);
+    EXPECT_IN(get(k, "gamma.test", net_user(k, "prime.test", "gamma.test", 3)), "'false'/>");
+    /* Who is known may be told of; what another member says is its own. */
+    EXPECT_IN(publish(k, "beta.test", "", told(k, 0, 2000)), "type='result'");
+    net_publish(k, "gamma.test", "",
+                net_record(net_user(k, "prime.test", "gamma.test", 2), "gamma.test", 500, NULL));
+    kit_settle(k);
+    assert_int_equal(net_is_recorded(k, net_user(k, "prime.test", "gamma.test", 2), "gamma.test"),
+                     1);
+    /* He comes to beta from there. */
+    EXPECT_IN(publish(k, "beta.test", "", told(k, 2, 1000)), "type='result'");
+    assert_int_equal(homes_at_beta(k), 3);
+    assert_int_equal(log.count, 1);
+    log_set_sink(NULL, NULL);
+    net_free(k);
+}
+
+static void with_more_room_more_is_taken(void **state)
+{
+    struct sm_opts opts = net_key_opts();
+    char both[2048];
+    static struct net_log log;
+    (void)state;
+    opts.net.max_homes = 1;
+    struct kit *k = net_new(net_key_table, &opts);
+    net_watch_log(&log, "network.too_many_homes");
+    snprintf(both, sizeof(both), "%s%s", told(k, 0, 1000), told(k, 1, 1000));
+    EXPECT_IN(publish(k, "beta.test", "", both), "[network] max_homes");
+    opts.net.max_homes = 2;
+    sm_network_set_limits(k->sm, &opts.net);
+    EXPECT_IN(publish(k, "beta.test", "", both), "type='result'");
+    assert_int_equal(homes_at_beta(k), 2);
+    /* One has gone to gamma, and beta gets another one instead: then there is no room again. */
+    net_publish(k, "gamma.test", "",
+                net_record(net_user(k, "prime.test", "gamma.test", 0), "gamma.test", 3000, NULL));
+    net_give_key(k, &key_gamma, &key_gamma);
+    assert_int_equal(homes_at_beta(k), 1);
+    EXPECT_IN(publish(k, "beta.test", "", told(k, 1, 1000)), "type='result'");
+    EXPECT_IN(publish(k, "beta.test", "", told(k, 2, 1000)), "type='result'");
+    EXPECT_IN(publish(k, "beta.test", "", told(k, 3, 1000)), "<resource-constraint ");
+    assert_int_equal(log.count, 2);
+    log_set_sink(NULL, NULL);
+    net_free(k);
+}
+
 static void an_old_record_that_comes_again_changes_nothing(void **state)
 {
     struct kit *k = net_key_kit();
@@ -368,6 +449,8 @@ int main(void)
         cmocka_unit_test(another_key_of_ours),
         cmocka_unit_test(one_lie_does_not_hurt_the_others),
         cmocka_unit_test(there_is_a_bound),
+        cmocka_unit_test(a_member_may_tell_of_so_many),
+        cmocka_unit_test(with_more_room_more_is_taken),
         cmocka_unit_test(an_old_record_that_comes_again_changes_nothing),
         cmocka_unit_test(an_older_one_hears_of_ours),
         cmocka_unit_test(a_newer_one_must_be_signed),

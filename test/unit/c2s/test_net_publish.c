@@ -404,6 +404,33 @@ static void an_unproved_move_is_told_once(void **state)
     net_free(k);
 }
 
+/* It is looked at each minute, and logged when its cause is another one. */
+static void what_is_not_proved_is_logged_once(void **state)
+{
+    struct kit *k = start(true);
+    const char *user = net_user(k, "beta.test", "gamma.test", 0);
+    static struct net_log log;
+    (void)state;
+    net_account(k, user, 1000);
+    kit_sql(k, "INSERT INTO home (user, host, stamp, proof) VALUES (?1, 'gamma.test', 2000, x'')",
+            user);
+    net_watch_log(&log, "network.unproved_move");
+    open(k);
+    loop_sim_advance(k->loop, 600 * 1000);
+    assert_int_equal(log.count, 1);
+    EXPECT_IN(log.last, "home=gamma.test reason=\"not signed\"");
+    kit_sql(k, "UPDATE home SET proof = x'00' WHERE user = ?1", user);
+    loop_sim_advance(k->loop, 600 * 1000);
+    assert_int_equal(log.count, 2);
+    EXPECT_IN(log.last, "reason=\"the key of that home cannot be had\"");
+    kit_sql(k, "UPDATE home SET stamp = 9000000000000, proof = x'00' WHERE user = ?1", user);
+    loop_sim_advance(k->loop, 600 * 1000);
+    assert_int_equal(log.count, 3);
+    EXPECT_IN(log.last, "reason=\"a time in the future\"");
+    log_set_sink(NULL, NULL);
+    net_free(k);
+}
+
 /* He has come from gamma, as beta knows: gamma is told, though it is no directory of his. */
 static void the_former_home_is_told(void **state)
 {
@@ -469,6 +496,7 @@ int main(void)
         cmocka_unit_test(a_forged_one_does_not),
         cmocka_unit_test(a_refusal_is_told_once),
         cmocka_unit_test(an_unproved_move_is_told_once),
+        cmocka_unit_test(what_is_not_proved_is_logged_once),
         cmocka_unit_test(the_former_home_is_told),
         cmocka_unit_test(our_own_directory_knows_it_too),
         cmocka_unit_test(the_end_may_come_at_any_moment),

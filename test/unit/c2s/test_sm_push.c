@@ -2,6 +2,7 @@
 /*
  * Notifications for clients that are away (XEP-0357): requests, and who is notified of what.
  */
+#include "net_kit.h"
 #include "sm_push.h"
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -224,6 +225,46 @@ static void what_settings_let_it_say(void **state)
     kit_free(k);
 }
 
+/* In a network, the sender is written as the client that is away would see him. */
+static void senders_are_as_the_client_sees_them(void **state)
+{
+    static const struct {
+        const char *domain, *from, *shown;
+    } cases[] = {
+        {"net.test", "carol@beta.test/x", "carol@net.test/x"},
+        {"prime.test", "carol@beta.test/x", "carol@beta.test/x"},
+        {"net.test", "carol@far.test/x", "carol@far.test/x"},
+        {"net.test", "bob@prime.test/r", "bob@net.test/r"},
+        {"prime.test", "bob@net.test/r", "bob@prime.test/r"},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sm_opts opts = net_opts(NULL);
+        char xml[512];
+        opts.push_sender = true;
+        struct kit *k = net_new(NET_TABLE, &opts);
+        net_learn(k, "carol", "beta.test");
+        struct kit_client *a = kit_open(k, "alice", cases[i].domain, "phone");
+        if (!a->session) {
+            sm_link_events.on_claim(k->sm, SPAN("alice@prime.test"), SPAN_NONE);
+            kit_settle(k);
+        }
+        kit_say(k, a, ENABLE("push.far.test", "n1"));
+        kit_close(k, a);
+        sm_link_events.on_released(k->sm, SPAN("alice@prime.test"));
+        kit_settle(k);
+        kit_drain(&k->link.out);
+        snprintf(xml, sizeof(xml), "<message from='%s' to='alice@prime.test'>" BODY "</message>",
+                 cases[i].from);
+        kit_link_say(k, xml);
+        snprintf(xml, sizeof(xml), "<field var='last-message-sender'><value>%s</value></field>",
+                 cases[i].shown);
+        EXPECT_IN(expect_pushes(k, 1), xml);
+        net_free(k);
+    }
+}
+
 static void options_and_domain_are_kept(void **state)
 {
     struct kit *k = linked(NULL);
@@ -436,6 +477,7 @@ int main(void)
         cmocka_unit_test(not_for_what_is_refused),
         cmocka_unit_test(what_is_worth_it),
         cmocka_unit_test(what_settings_let_it_say),
+        cmocka_unit_test(senders_are_as_the_client_sees_them),
         cmocka_unit_test(options_and_domain_are_kept),
         cmocka_unit_test(not_while_its_client_is_there),
         cmocka_unit_test(a_client_that_may_come_back),
