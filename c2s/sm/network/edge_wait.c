@@ -5,12 +5,16 @@
  *
  * Each user who is being looked up has a lane; whatever is for him or from him goes to its end, and
  * leaves in that order when the answer has come: so what one says to another keeps its order. A
- * stanza is a copy, with the sender's session held: it goes on even when that ends meanwhile. When
- * the resolver cannot take a question more, the lane asks again a little later.
+ * stanza is a copy, with the sender's session held: it goes on even when that ends meanwhile. What
+ * has come over the link may be all that another server has kept while we were away: it is kept as
+ * text, which is a tenth of its tree, and there is more room for it. When the resolver cannot take
+ * a question more, the lane asks again a little later.
  *
  * Called by edge.c, and by those who end sessions or give them away; all of it belongs to sm->net.
  */
 #include "c2s/sm/network/edge.h"
+
+#include "xml/parser.h"
 
 #include <stdlib.h>
 
@@ -35,7 +39,8 @@ struct entry {
     /* A stanza; write NULL. */
     struct sm_session *session;
     struct stanza stanza;
-    struct buf to; /* in->to */
+    struct buf text; /* the same, without a session */
+    struct buf to;   /* in->to */
     struct link_done done;
     enum sm_direction direction;
     bool is_from_link, is_relayed, is_by_network;
@@ -151,6 +156,7 @@ static void entry_drop(struct entry *e)
     if (e->write)
         e->release(e->ctx);
     stanza_free(&e->stanza);
+    buf_free(&e->text);
     buf_free(&e->to);
     free(e);
     if (session) {
@@ -177,20 +183,23 @@ bool edge_is_waiting(const struct sm *sm, struct span localpart)
     return edge->lanes.count > 0 && map_get(&edge->lanes, localpart);
 }
 
-/* What a copy of it takes, about. */
-static size_t weight_of(const struct stanza *s)
+/* What it takes, about. */
+static size_t weight_of(const struct entry *e)
 {
-    return sizeof(struct entry) + arena_held(&s->arena) + s->node_cap * sizeof(struct stanza_node) +
-           s->attr_cap * sizeof(struct stanza_attr);
+    const struct stanza *s = &e->stanza;
+
+    return sizeof(*e) + arena_held(&s->arena) + s->node_cap * sizeof(struct stanza_node) +
+           s->attr_cap * sizeof(struct stanza_attr) + e->text.cap + e->to.cap;
 }
 
 /* Other servers cannot take all of the room from our clients. */
 static bool is_too_much(const struct entry *e)
 {
-    const size_t own = e->session ? e->session->unresolved_bytes : e->lane->bytes;
-    const size_t all = e->is_of_sender ? SM_MAX_ALL_HELD_BYTES / 2 : SM_MAX_ALL_HELD_BYTES;
+    const size_t all = edge_of(e->lane->sm)->bytes;
 
-    return own > SM_MAX_HELD_BYTES || edge_of(e->lane->sm)->bytes > all;
+    if (e->session)
+        return e->session->unresolved_bytes > SM_MAX_HELD_BYTES || all > SM_MAX_ALL_HELD_BYTES;
+    return e->lane->bytes > SM_MAX_ALL_HELD_BYTES / 4 || all > SM_MAX_ALL_HELD_BYTES / 2;
 }
 
 /* The last one has no room: as if it had never come. */
@@ -204,11 +213,21 @@ static void drop_last(struct entry *e)
         lane_free(lane);
 }
 
+static void copy(struct entry *e, const struct stanza *s)
+{
+    const struct stanza_write_opts opts = {
+        .ns = SPAN(NS_CLIENT), .from_ns = stanza_root(s)->ns, .to = s->to, .from = s->from};
+
+    if (!e->session) {
+        stanza_write(&e->text, s, &opts);
+        return;
+    }
+    stanza_copy(&e->stanza, s);
+    e->stanza.from = arena_span(&e->stanza.arena, s->from);
+}
+
 static void keep(struct sm_in *in, struct entry *e)
 {
-    stanza_copy(&e->stanza, in->stanza);
-    e->stanza.from = arena_span(&e->stanza.arena, in->stanza->from);
-    buf_append(&e->to, in->to.full);
     e->is_from_link = in->is_from_link;
     e->is_relayed = in->is_relayed;
     e->is_by_network = in->is_by_network;
@@ -216,7 +235,9 @@ static void keep(struct sm_in *in, struct entry *e)
         e->session = sm_session_ref(in->session);
         e->session->unresolved++;
     }
-    count_bytes(e, weight_of(&e->stanza));
+    copy(e, in->stanza);
+    buf_append(&e->to, in->to.full);
+    count_bytes(e, weight_of(e));
     if (is_too_much(e)) {
         drop_last(e);
         sm_refuse(in, STANZA_RESOURCE_CONSTRAINT, "too much at the moment");
@@ -274,6 +295,9 @@ static void stanza_goes_on(struct sm *sm, struct entry *e, const struct sm_home 
         .is_by_network = e->is_by_network,
     };
 
+    if (!e->session && xml_parse_stanza(xml_parser_shared(SPAN(NS_CLIENT)), buf_span(&e->text),
+                                        &e->stanza) != XML_OK)
+        return;
     if (!jid_parse(buf_span(&e->to), &in.to, &prepared))
         return;
     if (!e->is_of_sender && edge_settle(&in, home, &scratch))

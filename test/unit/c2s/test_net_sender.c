@@ -358,6 +358,34 @@ static void test_from_another_instance(void **state)
 
 /* --- room, and ends --------------------------------------------------------------------------- */
 
+/* All that a server has kept while this one was away comes at once. */
+static void test_much_waits(void **state)
+{
+    struct kit *k = net_new(NET_TABLE, NULL);
+    const char *user = net_user(k, "beta.test", "gamma.test", 0);
+    struct kit_client *alice = come(k, "alice");
+    char body[40];
+    const char *at;
+
+    (void)state;
+    for (int i = 0; i < 5000; i++) {
+        snprintf(body, sizeof(body), BODY("m%d"), i);
+        hear(k, "message", user, "beta.test", "chat", body);
+    }
+    kit_settle(k);
+    net_answer(k, "beta.test", net_home(user, "beta.test", STAMP, true));
+    kit_settle(k);
+    at = buf_z(&alice->out);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(body, sizeof(body), BODY("m%d"), i);
+        at = strstr(at, body);
+        assert_non_null(at);
+    }
+    assert_int_equal(buf_len(&k->link.out), 0);
+    kit_close(k, alice);
+    net_free(k);
+}
+
 static void test_too_much_waits(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
@@ -370,7 +398,7 @@ static void test_too_much_waits(void **state)
     for (int i = 0; i < 100000; i++)
         buf_append_z(&body, "x");
     buf_append_z(&body, "</body>");
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 200; i++)
         hear(k, "message", user, "beta.test", "chat", buf_z(&body));
     assert_non_null(strstr(buf_z(&k->link.out), "<resource-constraint"));
     kit_settle(k);
@@ -407,14 +435,23 @@ static void test_the_end_comes_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_is_at_home_there),   cmocka_unit_test(test_is_no_user_of_the_network),
-        cmocka_unit_test(test_is_online_here),     cmocka_unit_test(test_has_an_account_here),
-        cmocka_unit_test(test_is_looked_up_once),  cmocka_unit_test(test_is_at_home_elsewhere),
-        cmocka_unit_test(test_has_moved_there),    cmocka_unit_test(test_a_third_does_not_end_it),
-        cmocka_unit_test(test_nobody_has_him),     cmocka_unit_test(test_nobody_can_say),
-        cmocka_unit_test(test_errors_are_answers), cmocka_unit_test(test_invented_errors_are_not),
-        cmocka_unit_test(test_messages_to_many),   cmocka_unit_test(test_from_another_instance),
-        cmocka_unit_test(test_too_much_waits),     cmocka_unit_test(test_the_end_comes_meanwhile),
+        cmocka_unit_test(test_is_at_home_there),
+        cmocka_unit_test(test_is_no_user_of_the_network),
+        cmocka_unit_test(test_is_online_here),
+        cmocka_unit_test(test_has_an_account_here),
+        cmocka_unit_test(test_is_looked_up_once),
+        cmocka_unit_test(test_is_at_home_elsewhere),
+        cmocka_unit_test(test_has_moved_there),
+        cmocka_unit_test(test_a_third_does_not_end_it),
+        cmocka_unit_test(test_nobody_has_him),
+        cmocka_unit_test(test_nobody_can_say),
+        cmocka_unit_test(test_errors_are_answers),
+        cmocka_unit_test(test_invented_errors_are_not),
+        cmocka_unit_test(test_messages_to_many),
+        cmocka_unit_test(test_from_another_instance),
+        cmocka_unit_test(test_much_waits),
+        cmocka_unit_test(test_too_much_waits),
+        cmocka_unit_test(test_the_end_comes_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
