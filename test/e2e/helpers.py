@@ -122,23 +122,24 @@ class Listening:
             self.arrived.append(stanza)
             self.changed.notify_all()
 
-    async def expect(self, matches, what="stanza"):
+    async def expect(self, matches, what="stanza", seconds=DEADLINE):
         """The first stanza that has come or comes and for which matches() is true; taken out."""
         def find():
             return next((s for s in self.arrived if matches(s)), None)
 
         async with self.changed:
             try:
-                await asyncio.wait_for(self.changed.wait_for(find), DEADLINE)
+                await asyncio.wait_for(self.changed.wait_for(find), seconds)
             except asyncio.TimeoutError:
                 raise AssertionError(f"no {what} among {list(map(str, self.arrived))}") from None
             stanza = find()
             self.arrived.remove(stanza)
             return stanza
 
-    async def message(self, body):
+    async def message(self, body, seconds=DEADLINE):
         return await self.expect(
-            lambda s: isinstance(s, slixmpp.Message) and s["body"] == body, f"message {body}")
+            lambda s: isinstance(s, slixmpp.Message) and s["body"] == body, f"message {body}",
+            seconds)
 
     async def presence(self, from_, type_="available"):
         return await self.expect(
