@@ -191,7 +191,7 @@ static int run_export(const struct ctl *ctl, char **args, int count)
     FILE *f = stdout;
     if (!view_open(&v, ctl))
         return 1;
-    if (count > 0)
+    if (count > 0 && strcmp(args[0], "-") != 0)
         f = fopen(args[0], "we");
     for (size_t i = 0; f && i < servers_count(v.list); i++) {
         const struct server *s = servers_at(v.list, i);

@@ -112,6 +112,7 @@ def test_the_table(alone):
     assert ["gamma.example", OTHER_KEY, "enabled"] in rows
     assert [HOST, "this", "server"] in rows  # it has no key yet
     assert alone.ctl("server", "export") == alone.table.read_text()
+    assert alone.ctl("server", "export", "-") == alone.table.read_text()
     alone.ctl("server", "enable", "beta.example")
     alone.ctl("server", "remove", "gamma.example")
     assert alone.table.read_text() == f"beta.example {KEY} enabled\n"
