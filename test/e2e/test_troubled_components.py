@@ -26,15 +26,22 @@ ROUND_SECONDS = 10
 LONG = "x" * 60000
 
 
+def configure(suite, process, key, value):
+    path = os.path.join(suite.paths["config"], f"{process}.conf")
+    with open(path, encoding="utf-8") as file:
+        text = ini_set(file.read(), {key: value})
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 @pytest.fixture(scope="module", name="house")
 def start_house(tmp_path_factory):
     suite = Suite(tmp_path_factory.mktemp("troubled") / "s", "--users", "20", "--component", NAME)
-    path = os.path.join(suite.paths["config"], "router.conf")
-    with open(path, encoding="utf-8") as file:
-        text = ini_set(file.read(), {("router", "queue"): "2M"})
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    configure(suite, "router", ("router", "queue"), "2M")
+    # All that the component has kept may be answered before our reader has its turn.
+    configure(suite, "c2s", ("limits", "backlog"), "8M")
     suite.restart("router")
+    suite.restart("c2s-1")
     yield suite
     suite.stop()
 
@@ -123,8 +130,9 @@ class Answers(threading.Thread):
 
     def all_of(self, count):
         """Waits for one answer to each; returns whether each came once and in order."""
-        eventually(lambda: len(self.well) + len(self.errors) >= count,
+        eventually(lambda: len(self.well) + len(self.errors) >= count or not self.is_alive(),
                    f"{count} answers", 2 * DEADLINE)
+        assert self.is_alive(), f"closed: {self.text}"
         return (sorted(self.well + self.errors) == list(range(count))
                 and self.well == sorted(self.well))
 
