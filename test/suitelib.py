@@ -2,6 +2,7 @@
 """suitelib - the directory of a private suite (configuration made from etc/, certificate, secrets)
 and its processes' control sockets. Used by test/suite and test/try.
 """
+import contextlib
 import os
 import re
 import secrets
@@ -38,8 +39,12 @@ def ports_from(base):
 
 
 def unused_ports():
-    """Ports that nobody listens on now. All are held until all are found."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in OFFSETS]
+    """Ports that nobody listens on now, below those that outgoing connections are given. All are
+    held until all are found."""
+    held = []
+    while len(held) < len(OFFSETS):
+        with contextlib.suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", 10000 + secrets.randbelow(20000))))
     ports = dict(zip(OFFSETS, (s.getsockname()[1] for s in held)))
     for s in held:
         s.close()

@@ -87,6 +87,7 @@ def test_offline_messages_come_in_order_with_their_time(suite):
                         delay.get("stamp").replace("Z", "+00:00"))
                     assert abs((stamp - before).total_seconds()) < 60
             async with online(suite, to) as (b,):
+                await b.presence(b.boundjid)
                 a.send_message(to, "live", mtype="chat")
                 got = await b.expect(lambda s: s.name == "message")
                 assert got["body"] == "live" and got.xml.find(DELAY) is None

@@ -149,7 +149,7 @@ def test_stopped_and_its_queue_full(house, bot):
         bot.signal(signal.SIGSTOP)
         count = 0
         while not answers.errors:
-            assert count < 1000, "nothing comes back"
+            assert count < 5000, "nothing comes back"
             say(user, count, NAME, LONG)
             count += 1
         for _ in range(20):
@@ -190,7 +190,7 @@ def test_killed_with_its_queue_full(house, bot):
         bot.signal(signal.SIGSTOP)
         count = 0
         while not answers.errors:
-            assert count < 1000, "nothing comes back"
+            assert count < 5000, "nothing comes back"
             say(user, count, NAME, LONG)
             count += 1
         bot.kill()
