@@ -225,6 +225,24 @@ static inline void net_learn(struct kit *k, const char *user, const char *host)
     sm_home_learn(k->sm, span_of(user), span_of(host), loop_wall(k->loop));
 }
 
+/* A client of that domain, who has come and whose user is ours; nothing has been heard so far. */
+static inline struct kit_client *net_come(struct kit *k, const char *user, const char *domain,
+                                          const char *resource)
+{
+    struct kit_client *c = kit_open(k, user, domain, resource);
+    char bare[64];
+
+    snprintf(bare, sizeof(bare), "%s@prime.test", user);
+    if (!c->session)
+        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
+    kit_settle(k);
+    assert_non_null(c->session);
+    kit_say(k, c, "<presence/>");
+    buf_clear(&c->out);
+    buf_clear(&k->link.out);
+    return c;
+}
+
 /* From the router, in the name of a user of another server, who is known to be at home there. */
 static inline void net_hear(struct kit *k, const char *xml)
 {

@@ -5,22 +5,6 @@
  */
 #include "net_kit.h"
 
-static struct kit_client *come(struct kit *k, const char *user, const char *domain)
-{
-    struct kit_client *c = kit_open(k, user, domain, "r");
-    char bare[64];
-
-    snprintf(bare, sizeof(bare), "%s@prime.test", user);
-    if (!c->session)
-        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
-    kit_settle(k);
-    assert_non_null(c->session);
-    kit_say(k, c, "<presence/>");
-    buf_clear(&c->out);
-    buf_clear(&k->link.out);
-    return c;
-}
-
 static void request(struct kit *k, struct kit_client *c, const char *to, const char *id)
 {
     char xml[1024];
@@ -75,7 +59,7 @@ static void test_from_whom(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct kit *k = net_new(NET_TABLE, NULL);
-        struct kit_client *alice = come(k, "alice", cases[i].domain);
+        struct kit_client *alice = net_come(k, "alice", cases[i].domain, "r");
 
         net_learn(k, "romeo", "beta.test");
         net_learn(k, "romeos", "beta.test");
@@ -92,7 +76,7 @@ static void test_from_whom(void **state)
 static void test_once(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "prime.test");
+    struct kit_client *alice = net_come(k, "alice", "prime.test", "r");
 
     (void)state;
     net_learn(k, "romeo", "beta.test");
@@ -120,8 +104,8 @@ static void test_once(void **state)
 static void test_here(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "prime.test");
-    struct kit_client *bob = come(k, "bob", "net.test");
+    struct kit_client *alice = net_come(k, "alice", "prime.test", "r");
+    struct kit_client *bob = net_come(k, "bob", "net.test", "r");
 
     (void)state;
     request(k, alice, "bob@net.test/r", "1");
@@ -147,7 +131,7 @@ static void test_here(void **state)
 static void test_many(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "prime.test");
+    struct kit_client *alice = net_come(k, "alice", "prime.test", "r");
     char id[16];
 
     (void)state;

@@ -7,23 +7,6 @@
 
 #define STAMP 1700000000000
 
-static struct kit_client *come(struct kit *k, const char *user, const char *domain,
-                               const char *resource)
-{
-    struct kit_client *c = kit_open(k, user, domain, resource);
-    char bare[64];
-
-    snprintf(bare, sizeof(bare), "%s@prime.test", user);
-    if (!c->session)
-        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
-    kit_settle(k);
-    assert_non_null(c->session);
-    kit_say(k, c, "<presence/>");
-    buf_clear(&c->out);
-    buf_clear(&k->link.out);
-    return c;
-}
-
 static const char *text(const char *format, const char *user)
 {
     static char made[4][2048];
@@ -49,7 +32,7 @@ static size_t count_of(const char *heard, const char *what)
 static void test_known_home(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -72,8 +55,8 @@ static void test_known_home(void **state)
 static void test_here(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
-    struct kit_client *bob = come(k, "bob", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
+    struct kit_client *bob = net_come(k, "bob", "net.test", "r");
 
     (void)state;
     kit_input(k, alice, "<message to='bob@net.test/r'><body>x</body></message>");
@@ -95,7 +78,7 @@ static void test_waits(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -128,7 +111,7 @@ static void test_none_overtakes(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -152,7 +135,7 @@ static void test_nobody(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     kit_input(k, alice, text("<message to='USER@net.test'><body>1</body></message>", user));
@@ -172,7 +155,7 @@ static void test_nobody_answers(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *heard;
 
     (void)state;
@@ -196,7 +179,7 @@ static void test_session_ends_meanwhile(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -222,7 +205,7 @@ static void test_too_much_waits(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     struct buf xml = {0};
     const char *heard;
     int sent = 0;
@@ -254,7 +237,7 @@ static void test_end_while_waiting(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     kit_input(k, alice, text("<message to='USER@net.test'><body>1</body></message>", user));
@@ -270,7 +253,7 @@ static void test_owner_changes(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -290,7 +273,7 @@ static void test_owner_changes(void **state)
 static void test_by_host(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "prime.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "prime.test", "r");
 
     (void)state;
     net_learn(k, "romeo", "beta.test");
@@ -306,7 +289,7 @@ static void test_by_host(void **state)
 static void test_services(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     kit_say(k, alice,
@@ -375,8 +358,8 @@ static void test_not_passed_on_again(void **state)
 static void test_via_is_not_delivered(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
-    struct kit_client *bob = come(k, "bob", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
+    struct kit_client *bob = net_come(k, "bob", "net.test", "r");
     const char *heard;
 
     (void)state;
@@ -497,7 +480,7 @@ static void test_directed(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;

@@ -7,20 +7,6 @@
 
 #define STAMP 1700000000000
 
-static struct kit_client *come(struct kit *k, const char *user)
-{
-    struct kit_client *c = kit_open(k, user, "net.test", "r");
-    char bare[64];
-
-    snprintf(bare, sizeof(bare), "%s@prime.test", user);
-    sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
-    kit_settle(k);
-    kit_say(k, c, "<presence/>");
-    buf_clear(&c->out);
-    buf_clear(&k->link.out);
-    return c;
-}
-
 /* <name from='user@host/x' to='alice@prime.test/r' type='type'>content</name>, by the link; nothing
  * is waited for. */
 static void hear(struct kit *k, const char *name, const char *user, const char *host,
@@ -51,7 +37,7 @@ static void message(struct kit *k, const char *user, const char *host, const cha
 static void test_is_at_home_there(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     net_learn(k, "romeo", "beta.test");
@@ -67,7 +53,7 @@ static void test_is_at_home_there(void **state)
 static void test_is_no_user_of_the_network(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     message(k, "probe", "beta.test", BODY("1"));
@@ -84,7 +70,8 @@ static void test_is_no_user_of_the_network(void **state)
 static void test_is_online_here(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice"), *bob = come(k, "bob");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r"),
+                      *bob = net_come(k, "bob", "net.test", "r");
 
     (void)state;
     message(k, "bob", "beta.test", BODY("I am bob"));
@@ -105,7 +92,7 @@ static void test_is_online_here(void **state)
 static void test_has_an_account_here(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     message(k, "bob", "beta.test", BODY("I am bob"));
@@ -124,7 +111,7 @@ static void test_is_looked_up_once(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *heard, *first, *second;
 
     (void)state;
@@ -151,7 +138,7 @@ static void test_is_at_home_elsewhere(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     message(k, user, "beta.test", BODY("1"));
@@ -170,7 +157,7 @@ static void test_has_moved_there(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     sm_home_learn(k->sm, span_of(user), SPAN("beta.test"), STAMP);
@@ -199,7 +186,7 @@ static void test_a_third_does_not_end_it(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     net_learn(k, user, "gamma.test");
@@ -217,7 +204,7 @@ static void test_nobody_has_him(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     message(k, user, "beta.test", BODY("1"));
@@ -233,7 +220,7 @@ static void test_nobody_can_say(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     net_route(k, "gamma.test", false);
@@ -259,7 +246,8 @@ static void test_nobody_can_say(void **state)
 static void test_errors_are_answers(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice"), *bob = come(k, "bob");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r"),
+                      *bob = net_come(k, "bob", "net.test", "r");
 
     (void)state;
     net_learn(k, "romeo", "gamma.test");
@@ -285,7 +273,8 @@ static void test_invented_errors_are_not(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice"), *bob = come(k, "bob");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r"),
+                      *bob = net_come(k, "bob", "net.test", "r");
 
     (void)state;
     hear(k, "message", "bob", "beta.test", "error", UNAVAILABLE);
@@ -310,7 +299,7 @@ static void test_messages_to_many(void **state)
 {
     static const char *const homes[] = {"beta.test", "gamma.test"};
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
@@ -363,7 +352,7 @@ static void test_much_waits(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     char body[40];
     const char *at;
 
@@ -390,7 +379,7 @@ static void test_too_much_waits(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     struct buf body = {0};
 
     (void)state;
@@ -419,7 +408,7 @@ static void test_the_end_comes_meanwhile(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "gamma.test", "beta.test", 0);
-    struct kit_client *alice = come(k, "alice");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
 
     (void)state;
     message(k, user, "beta.test", BODY("1"));

@@ -7,23 +7,6 @@
 
 #define STAMP 1700000000000
 
-static struct kit_client *come(struct kit *k, const char *user, const char *domain,
-                               const char *resource)
-{
-    struct kit_client *c = kit_open(k, user, domain, resource);
-    char bare[64];
-
-    snprintf(bare, sizeof(bare), "%s@prime.test", user);
-    if (!c->session)
-        sm_link_events.on_claim(k->sm, span_of(bare), SPAN_NONE);
-    kit_settle(k);
-    assert_non_null(c->session);
-    kit_say(k, c, "<presence/>");
-    buf_clear(&c->out);
-    buf_clear(&k->link.out);
-    return c;
-}
-
 static const char *text(const char *format, const char *user)
 {
     static char made[4][2048];
@@ -136,7 +119,7 @@ static void test_roster_of_who_goes(void **state)
 static void test_asked_by_the_networks_name(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
-    struct kit_client *alice = come(k, "alice", "net.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "net.test", "r");
     const char *sent;
 
     (void)state;
@@ -177,7 +160,7 @@ static void test_too_many_wait(void **state)
 {
     struct kit *k = net_new(NET_TABLE, NULL);
     const char *user = net_user(k, "beta.test", "gamma.test", 0);
-    struct kit_client *alice = come(k, "alice", "prime.test", "r");
+    struct kit_client *alice = net_come(k, "alice", "prime.test", "r");
     const char *set = text("<iq type='set' id='set'><query xmlns='" NS_ROSTER "'>"
                            "<item jid='USER@net.test'/></query></iq>", user);
     int count = 0;
